@@ -1,0 +1,2 @@
+//! mainspring-perf
+fn main() {}

@@ -1,0 +1,1 @@
+//! Topology of a Linux machine.
