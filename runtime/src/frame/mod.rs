@@ -14,11 +14,26 @@
 //! are all 0, so one compare of the upper half of the first word finds everything unusual. A header is written and read
 //! as two whole words: reading a word that was written in parts stalls the processor.
 
+pub mod archive;
+#[cfg(test)]
+mod archive_tests;
+mod buffer;
+mod handles;
+pub mod local;
+mod plain;
+pub mod schema;
+mod scratch;
+
+pub use self::buffer::AlignedBuffer;
+
 /// Bytes of a [`Header`].
 pub const HEADER_BYTES: usize = 16;
 
 /// Every frame and every payload starts at a multiple of this.
 pub const FRAME_ALIGN: usize = 16;
+
+/// In a header's flags: the payload owns the handles of [`Local`](local::Local) payloads and lists them.
+pub const FLAG_LOCAL: u8 = 0x40;
 
 /// The 16 bytes before a payload, as two little-endian words.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,0 +1,307 @@
+//! `#[message]`: rkyv's derives and the schema.
+//!
+//! The schema is implemented here and nowhere else outside the runtime, because archives are read unchecked. So this file
+//! refuses every argument by which a type could be archived in another way than by rkyv's own derives over fields that are
+//! schemas themselves.
+
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::punctuated::Punctuated;
+use syn::visit::{self, Visit};
+use syn::{
+    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Ident, Lit, LitStr, Meta,
+    MetaNameValue, Path, Result, Token, Type,
+};
+
+use crate::text::canonical;
+
+/// The tag of an archived enum is one byte.
+const VARIANTS_LIMIT: usize = 256;
+
+/// The item with its derives, and its schema.
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let name = parse_name(arguments)?;
+    let mut input: DeriveInput = syn::parse2(item).map_err(|error| {
+        Error::new(error.span(), "#[message] goes on a struct or an enum with known fields")
+    })?;
+    check_shape(&input)?;
+    check_attributes(&input)?;
+    let recursive = mark_recursive_fields(&mut input);
+    let schema = schema(&input, name.as_ref());
+    let debug = has_derive(&input.attrs, "Debug").then(|| quote!(derive(Debug),));
+    let bounds = recursive.then(recursion_bounds);
+    Ok(quote! {
+        #[derive(
+            ::mainspring::rkyv::Archive,
+            ::mainspring::rkyv::Serialize,
+            ::mainspring::rkyv::Deserialize,
+        )]
+        #[rkyv(crate = ::mainspring::rkyv, #debug #bounds)]
+        #input
+        #schema
+    })
+}
+
+/// `name = "..."` or nothing.
+fn parse_name(arguments: TokenStream) -> Result<Option<LitStr>> {
+    if arguments.is_empty() {
+        return Ok(None);
+    }
+    let refusal = "#[message] accepts nothing but `name = \"...\"`";
+    let pair: MetaNameValue =
+        syn::parse2(arguments).map_err(|error| Error::new(error.span(), refusal))?;
+    match &pair.value {
+        Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) if pair.path.is_ident("name") => {
+            if name.value().is_empty() {
+                return Err(Error::new_spanned(name, "the name of a message must not be empty"));
+            }
+            Ok(Some(name.clone()))
+        }
+        _ => Err(Error::new_spanned(&pair, refusal)),
+    }
+}
+
+fn check_shape(input: &DeriveInput) -> Result<()> {
+    if !input.generics.params.is_empty() || input.generics.where_clause.is_some() {
+        return Err(Error::new_spanned(
+            &input.generics,
+            "a message cannot be generic: it has one schema; write one message for each type that is needed",
+        ));
+    }
+    match &input.data {
+        Data::Union(union) => Err(Error::new_spanned(
+            union.union_token,
+            "a union cannot be a message: its reader could not know which field is there; use an enum",
+        )),
+        Data::Enum(variants) if variants.variants.is_empty() => Err(Error::new_spanned(
+            &input.ident,
+            "an enum without variants cannot be a message: it has no values",
+        )),
+        Data::Enum(variants) if variants.variants.len() > VARIANTS_LIMIT => {
+            Err(Error::new_spanned(
+                &input.ident,
+                format!(
+                    "a message has at most {VARIANTS_LIMIT} variants, this one has {}: group some into an enum of their own",
+                    variants.variants.len()
+                ),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what would make the archived form differ from what the schema says.
+fn check_attributes(input: &DeriveInput) -> Result<()> {
+    for attribute in &input.attrs {
+        check_rkyv(attribute, &["derive", "compare", "archived", "resolver"])?;
+    }
+    if let Data::Enum(variants) = &input.data {
+        for attribute in variants.variants.iter().flat_map(|variant| &variant.attrs) {
+            check_cfg(attribute)?;
+            check_rkyv(attribute, &[])?;
+        }
+    }
+    for attribute in fields(&input.data).flat_map(|field| &field.attrs) {
+        check_cfg(attribute)?;
+        check_rkyv(attribute, &["omit_bounds"])?;
+    }
+    Ok(())
+}
+
+fn check_cfg(attribute: &Attribute) -> Result<()> {
+    if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+        return Err(Error::new_spanned(
+            attribute,
+            "a message has the same fields in every build: put the condition on the whole type",
+        ));
+    }
+    Ok(())
+}
+
+fn check_rkyv(attribute: &Attribute, accepted: &[&str]) -> Result<()> {
+    if !attribute.path().is_ident("rkyv") {
+        return Ok(());
+    }
+    let arguments =
+        attribute.parse_args_with(Punctuated::<Meta, Token![,]>::parse_terminated).map_err(
+            |error| Error::new(error.span(), "#[message] does not accept this rkyv argument"),
+        )?;
+    for argument in arguments {
+        if !accepted.iter().any(|name| argument.path().is_ident(name)) {
+            let accepted =
+                if accepted.is_empty() { "none".to_owned() } else { accepted.join(", ") };
+            return Err(Error::new_spanned(
+                argument,
+                format!(
+                    "#[message] does not accept this rkyv argument, which could change the archived form; accepted here: {accepted}"
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Marks the fields that refer back to their own type, and says whether any field is marked.
+///
+/// Asking such a field for a bound or for its fingerprint would ask the type itself, without end.
+fn mark_recursive_fields(input: &mut DeriveInput) -> bool {
+    let own = input.ident.clone();
+    let mut any = false;
+    for field in fields_mut(&mut input.data) {
+        if !is_marked(field) && mentions(&field.ty, &own) {
+            field.attrs.push(syn::parse_quote!(#[rkyv(omit_bounds)]));
+        }
+        any |= is_marked(field);
+    }
+    any
+}
+
+fn is_marked(field: &Field) -> bool {
+    field.attrs.iter().any(|attribute| attribute.path().is_ident("rkyv"))
+}
+
+/// What a serializer and a deserializer must offer once the bounds of recursive fields are left out.
+fn recursion_bounds() -> TokenStream {
+    quote! {
+        serialize_bounds(
+            __S: ::mainspring::rkyv::ser::Writer + ::mainspring::rkyv::ser::Allocator,
+            __S::Error: ::mainspring::rkyv::rancor::Source,
+        ),
+        deserialize_bounds(__D::Error: ::mainspring::rkyv::rancor::Source),
+        bytecheck(bounds(
+            __C: ::mainspring::rkyv::validation::ArchiveContext,
+            __C::Error: ::mainspring::rkyv::rancor::Source,
+        )),
+    }
+}
+
+/// Whether a type names `own` or `Self` outside a reference to an actor.
+fn mentions(ty: &Type, own: &Ident) -> bool {
+    struct Search<'a> {
+        own: &'a Ident,
+        found: bool,
+    }
+    impl<'ast> Visit<'ast> for Search<'_> {
+        fn visit_path(&mut self, path: &'ast Path) {
+            let Some(last) = path.segments.last() else { return };
+            if last.ident == *self.own || path.is_ident("Self") {
+                self.found = true;
+            }
+            if !(last.ident == "ActorRef" || last.ident == "LocalRef") {
+                visit::visit_path(self, path);
+            }
+        }
+    }
+    let mut search = Search { own, found: false };
+    search.visit_type(ty);
+    search.found
+}
+
+fn schema(input: &DeriveInput, name: Option<&LitStr>) -> TokenStream {
+    let own = &input.ident;
+    let name = match name {
+        Some(name) => quote!(#name),
+        None => {
+            let own = own.to_string();
+            quote!(::core::concat!(::core::module_path!(), "::", #own))
+        }
+    };
+    let pieces = pieces(&input.data);
+    let recursive: Vec<&Type> =
+        fields(&input.data).filter(|field| is_marked(field)).map(|field| &field.ty).collect();
+    let others: Vec<&Type> =
+        fields(&input.data).filter(|field| !is_marked(field)).map(|field| &field.ty).collect();
+    // A circle through another type may pass a `Local` that cannot be asked for; saying yes costs sixteen bytes.
+    let circle_may_hold_locals =
+        fields(&input.data).any(|field| is_marked(field) && !mentions(&field.ty, own));
+    quote! {
+        // SAFETY: the type is archived by rkyv's own derives over fields that are schemas themselves.
+        unsafe impl ::mainspring::message::Schema for #own {
+            const NAME: &'static str = #name;
+            const FINGERPRINT: u64 = ::mainspring::message::Fingerprint::of(Self::NAME)
+                #pieces
+                .layout(
+                    ::core::mem::size_of::<::mainspring::Archived<Self>>(),
+                    ::core::mem::align_of::<::mainspring::Archived<Self>>(),
+                )
+                .value();
+            const HOLDS_LOCALS: bool = #circle_may_hold_locals
+                #(|| <#others as ::mainspring::message::Schema>::HOLDS_LOCALS)*;
+        }
+
+        impl #own {
+            #[doc(hidden)]
+            const __ASSERT_SCHEMA: () = {
+                #(::mainspring::frame::schema::assert_schema::<#recursive>();)*
+            };
+        }
+    }
+}
+
+/// The calls that add the variants and fields, in the order of their declaration.
+fn pieces(data: &Data) -> TokenStream {
+    match data {
+        Data::Struct(data) => field_pieces(&data.fields),
+        Data::Enum(data) => data
+            .variants
+            .iter()
+            .map(|variant| {
+                let name = variant.ident.to_string();
+                let discriminant = variant
+                    .discriminant
+                    .as_ref()
+                    .map_or(String::new(), |(_, value)| canonical(value));
+                let fields = field_pieces(&variant.fields);
+                quote!(.variant(#name, #discriminant) #fields)
+            })
+            .collect(),
+        Data::Union(_) => TokenStream::new(),
+    }
+}
+
+fn field_pieces(fields: &Fields) -> TokenStream {
+    fields
+        .iter()
+        .enumerate()
+        .map(|(position, field)| {
+            let name = field.ident.as_ref().map_or(position.to_string(), Ident::to_string);
+            let ty = &field.ty;
+            let text = canonical(ty);
+            let fingerprint = if is_marked(field) {
+                quote!(0)
+            } else {
+                quote!(<#ty as ::mainspring::message::Schema>::FINGERPRINT)
+            };
+            quote!(.field(#name, #text, #fingerprint))
+        })
+        .collect()
+}
+
+fn fields(data: &Data) -> impl Iterator<Item = &Field> {
+    let (of_struct, of_enum) = match data {
+        Data::Struct(data) => (Some(data.fields.iter()), None),
+        Data::Enum(data) => (None, Some(data.variants.iter().flat_map(|variant| &variant.fields))),
+        Data::Union(_) => (None, None),
+    };
+    of_struct.into_iter().flatten().chain(of_enum.into_iter().flatten())
+}
+
+fn fields_mut(data: &mut Data) -> impl Iterator<Item = &mut Field> {
+    let (of_struct, of_enum) = match data {
+        Data::Struct(data) => (Some(data.fields.iter_mut()), None),
+        Data::Enum(data) => {
+            (None, Some(data.variants.iter_mut().flat_map(|variant| &mut variant.fields)))
+        }
+        Data::Union(_) => (None, None),
+    };
+    of_struct.into_iter().flatten().chain(of_enum.into_iter().flatten())
+}
+
+fn has_derive(attributes: &[Attribute], name: &str) -> bool {
+    attributes.iter().filter(|attribute| attribute.path().is_ident("derive")).any(|attribute| {
+        let derives = attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
+        derives.is_ok_and(|derives| {
+            derives.iter().any(|path| path.segments.last().is_some_and(|last| last.ident == name))
+        })
+    })
+}

@@ -1,0 +1,445 @@
+//! Writing a message straight into the place where it is needed, and reading it there.
+//!
+//! A payload is the message's rkyv archive: data out of line first, the root last. So the root is found from the exact
+//! payload length alone, and nothing is written twice: the root is resolved in place, not on the stack.
+//!
+//! Invariants: equal values give equal bytes (except the handles of [`Local`](super::local::Local) payloads); padding
+//! inside the archive and behind it, up to the next multiple of [`FRAME_ALIGN`], is zero, so a frame never carries bytes
+//! of an older one; a refusal leaves nothing behind but bytes in the room it was given.
+//!
+//! A message whose address reaches code that is not inlined costs several nanoseconds more (the compiler must build it in
+//! memory first). [`write_at`] and [`write_local_at`] are inlined for that reason; [`write_boxed`] is cold, so a caller
+//! on a hot path hands it a bitwise copy that is never dropped.
+
+use std::marker::PhantomData;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use rkyv::rancor::{Source, Strategy, Trace};
+use rkyv::ser::sharing::Unshare;
+use rkyv::ser::{Positional, Serializer, Writer};
+use rkyv::{Archive, Place};
+
+use super::buffer::AlignedBuffer;
+use super::local::{self, LOCAL_PREFIX_BYTES, LOCALS_PER_MESSAGE_LIMIT};
+use super::scratch::Scratch;
+use super::{FLAG_LOCAL, FRAME_ALIGN};
+use crate::message::{LocalMessage, Message};
+
+/// Where [`write_boxed`] begins to grow, in bytes.
+const BOXED_START_BYTES: usize = 16 * 1024;
+
+/// The message does not fit the room it was given. Nothing was published; the room holds rubbish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the message does not fit the room it was given: offer more room, or write it boxed")]
+pub struct Overflow;
+
+/// The message is larger than a boxed payload may be. Nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the message takes more than {limit_bytes} bytes, the limit of one message: split it, or raise the limit"
+)]
+pub struct TooLarge {
+    /// The limit that was exceeded, in bytes of payload.
+    pub limit_bytes: usize,
+}
+
+/// Why a message for this node only was not written. Its `Local` payloads stay in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LocalRefusal {
+    /// It does not fit the room it was given.
+    #[error("the message does not fit the room it was given: offer more room, or write it boxed")]
+    Overflow,
+    /// It is larger than a boxed payload may be.
+    #[error(
+        "the message takes more than {limit_bytes} bytes, the limit of one message: split it, or raise the limit"
+    )]
+    TooLarge {
+        /// The limit that was exceeded, in bytes of payload.
+        limit_bytes: usize,
+    },
+    /// It holds too many `Local` payloads.
+    #[error(
+        "the message holds more than {LOCALS_PER_MESSAGE_LIMIT} `Local` payloads: put them into one, as a `Vec`"
+    )]
+    TooManyLocals,
+    /// Too many `Local` payloads are on their way in this process.
+    #[error(
+        "{limit} `Local` payloads are on their way already: wait until receivers have taken some"
+    )]
+    LocalsFull {
+        /// How many may be on their way at once in this process.
+        limit: usize,
+    },
+}
+
+/// A payload with `Local` parts, as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Exact payload bytes, at least 1.
+    pub payload_bytes: usize,
+    /// [`FLAG_LOCAL`] if the payload owns handles, else 0; to be set in the frame's header.
+    pub flags: u8,
+}
+
+/// Payload bytes, a multiple of [`FRAME_ALIGN`], that suffice for any `M` without data out of line.
+#[inline]
+pub const fn room_bytes<M: Archive>() -> usize {
+    let root_bytes = size_of::<M::Archived>();
+    if root_bytes == 0 { FRAME_ALIGN } else { root_bytes.next_multiple_of(FRAME_ALIGN) }
+}
+
+/// As [`room_bytes`], with room for the handles of `Local` payloads.
+#[inline]
+pub const fn local_room_bytes<M: LocalMessage>() -> usize {
+    let handles_bytes = if M::HOLDS_LOCALS {
+        LOCAL_PREFIX_BYTES + LOCALS_PER_MESSAGE_LIMIT * size_of::<u64>()
+    } else {
+        0
+    };
+    room_bytes::<M>() + handles_bytes
+}
+
+/// Writes the archive of `value` into `room` and returns the exact payload length, at least 1.
+///
+/// # Errors
+///
+/// [`Overflow`] if it does not fit, or if `room` does not start at a multiple of [`FRAME_ALIGN`].
+#[inline(always)]
+pub fn write<M: Message>(value: &M, room: &mut [u8]) -> Result<usize, Overflow> {
+    if !room.as_ptr().cast::<Aligned>().is_aligned() {
+        return Err(Overflow);
+    }
+    // SAFETY: the slice is exclusively ours for its length, and it is aligned as was just checked.
+    unsafe { write_at(value, room.as_mut_ptr(), room.len()) }
+}
+
+/// Writes the archive of `value` at `room` and returns the exact payload length, at least 1.
+///
+/// # Safety
+///
+/// `room` must be a multiple of [`FRAME_ALIGN`], and its `room_bytes` bytes must be writable and used by nobody else
+/// during the call. They need not be initialised.
+#[inline(always)]
+pub unsafe fn write_at<M: Message>(
+    value: &M,
+    room: *mut u8,
+    room_bytes: usize,
+) -> Result<usize, Overflow> {
+    // SAFETY: the caller's promise is the one that the room needs.
+    let room = unsafe { Room::new(room, room_bytes) };
+    let mut serializer = Serializer::new(WireWriter { room }, Scratch::new(), Unshare);
+    let resolver = value.serialize(Strategy::wrap(&mut serializer))?;
+    serializer.writer.room.write_root(value, resolver)
+}
+
+/// Writes a message for an actor of this node at `room`, and hands the `Local` payloads in it over to the frame.
+///
+/// On success the frame owns them: whoever drops the frame unread, or has read it, must call
+/// [`drop_locals`](super::local::drop_locals) with its payload, unless its bytes were copied elsewhere to be read later.
+///
+/// # Errors
+///
+/// [`LocalRefusal`]; then the payloads are still in `value`.
+///
+/// # Safety
+///
+/// As for [`write_at`].
+#[inline(always)]
+pub(crate) unsafe fn write_local_at<M: LocalMessage>(
+    value: &M,
+    room: *mut u8,
+    room_bytes: usize,
+) -> Result<Written, LocalRefusal> {
+    // SAFETY: the caller's promise is the one that the room needs.
+    let mut room = unsafe { Room::new(room, room_bytes) };
+    if M::HOLDS_LOCALS {
+        room.write(&[0; LOCAL_PREFIX_BYTES])?;
+    }
+    let writer = LocalWriter { room, handles: [0; LOCALS_PER_MESSAGE_LIMIT], count: 0 };
+    let mut serializer = Serializer::new(writer, Scratch::new(), Unshare);
+    let resolver = value.serialize(Strategy::wrap(&mut serializer))?;
+    let writer = &mut serializer.writer;
+    if M::HOLDS_LOCALS && writer.count > 0 {
+        writer.write_handles()?;
+    }
+    let payload_bytes = writer.room.write_root(value, resolver)?;
+    let handles = &writer.handles[..writer.count];
+    local::hand_over(handles);
+    Ok(Written { payload_bytes, flags: if handles.is_empty() { 0 } else { FLAG_LOCAL } })
+}
+
+/// Writes a message that is too large for a ring or a chunk into memory of its own.
+///
+/// # Errors
+///
+/// [`TooLarge`] if the archive takes more than `limit_bytes`.
+#[cold]
+#[inline(never)]
+pub fn write_boxed<M: Message>(value: &M, limit_bytes: usize) -> Result<AlignedBuffer, TooLarge> {
+    let mut room_bytes = BOXED_START_BYTES.max(room_bytes::<M>()).min(limit_bytes);
+    loop {
+        let mut buffer = AlignedBuffer::zeroed(room_bytes);
+        if let Ok(payload_bytes) = write(value, buffer.as_mut_slice()) {
+            buffer.truncate(payload_bytes);
+            return Ok(buffer);
+        }
+        if room_bytes == limit_bytes {
+            return Err(TooLarge { limit_bytes });
+        }
+        room_bytes = room_bytes.saturating_mul(2).min(limit_bytes);
+    }
+}
+
+/// As [`write_boxed`], for a message to an actor of this node. The flags are those of [`Written`].
+///
+/// # Errors
+///
+/// [`LocalRefusal`], never its `Overflow`; then the `Local` payloads are still in `value`.
+#[cold]
+#[inline(never)]
+pub(crate) fn write_local_boxed<M: LocalMessage>(
+    value: &M,
+    limit_bytes: usize,
+) -> Result<(AlignedBuffer, u8), LocalRefusal> {
+    let mut room_bytes = BOXED_START_BYTES.max(local_room_bytes::<M>()).min(limit_bytes);
+    loop {
+        let mut buffer = AlignedBuffer::zeroed(room_bytes);
+        // SAFETY: the buffer is aligned and exclusively ours for its length.
+        match unsafe { write_local_at(value, buffer.as_mut_slice().as_mut_ptr(), room_bytes) } {
+            Ok(written) => {
+                buffer.truncate(written.payload_bytes);
+                return Ok((buffer, written.flags));
+            }
+            Err(LocalRefusal::Overflow) if room_bytes == limit_bytes => {
+                return Err(LocalRefusal::TooLarge { limit_bytes });
+            }
+            Err(LocalRefusal::Overflow) => {
+                room_bytes = room_bytes.saturating_mul(2).min(limit_bytes);
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
+}
+
+/// The root of the archive that is a payload.
+///
+/// # Safety
+///
+/// `payload` must be a multiple of [`FRAME_ALIGN`] and point to `payload_bytes` bytes that one of this module's functions
+/// wrote for the same `M` (or that were checked to be such an archive), and that stay unchanged during `'a`.
+#[inline(always)]
+pub unsafe fn root<'a, M: Archive>(payload: *const u8, payload_bytes: usize) -> &'a M::Archived {
+    let root_bytes = size_of::<M::Archived>();
+    if root_bytes == 0 {
+        // SAFETY: a dangling but aligned pointer is valid for a type without bytes.
+        return unsafe { NonNull::dangling().as_ref() };
+    }
+    debug_assert!(payload_bytes >= root_bytes, "a payload shorter than its root");
+    // SAFETY: the caller promises an archive of `M`; its root is the last thing in it, and was aligned when written.
+    unsafe { &*payload.add(payload_bytes - root_bytes).cast::<M::Archived>() }
+}
+
+/// The serializer of a [`Message`].
+pub type WireSerializer<'a> = Strategy<Serializer<WireWriter<'a>, Scratch, Unshare>, Overflow>;
+
+/// The serializer of a [`LocalMessage`].
+pub type LocalSerializer<'a> =
+    Strategy<Serializer<LocalWriter<'a>, Scratch, Unshare>, LocalRefusal>;
+
+/// Writes into a frame that may leave the node.
+#[derive(Debug)]
+pub struct WireWriter<'a> {
+    room: Room<'a>,
+}
+
+/// Writes into a frame that stays on the node, and collects the handles of `Local` payloads.
+#[derive(Debug)]
+pub struct LocalWriter<'a> {
+    room: Room<'a>,
+    handles: [u64; LOCALS_PER_MESSAGE_LIMIT],
+    count: usize,
+}
+
+impl LocalWriter<'_> {
+    /// Notes that the frame will own `handle`.
+    pub(super) fn carry(&mut self, handle: u64) -> Result<(), LocalRefusal> {
+        let place = self.handles.get_mut(self.count).ok_or(LocalRefusal::TooManyLocals)?;
+        *place = handle;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Writes the handles behind the data out of line, and where they are into the prefix.
+    fn write_handles(&mut self) -> Result<(), Overflow> {
+        self.room.align(align_of::<u64>())?;
+        let offset = self.room.written;
+        for handle in &self.handles[..self.count] {
+            self.room.write(&handle.to_le_bytes())?;
+        }
+        self.room.overwrite_start(&local::prefix(offset, self.count));
+        Ok(())
+    }
+}
+
+/// Alignment of every payload.
+#[repr(align(16))]
+struct Aligned;
+
+const _: () = assert!(align_of::<Aligned>() == FRAME_ALIGN);
+
+/// The place a payload is written to: a start, a length, and how much is written.
+///
+/// Invariant: `start` is a multiple of [`FRAME_ALIGN`], `room_bytes` bytes behind it are ours for `'a`, and
+/// `written <= room_bytes`.
+#[derive(Debug)]
+struct Room<'a> {
+    start: *mut u8,
+    room_bytes: usize,
+    written: usize,
+    borrowed: PhantomData<&'a mut [MaybeUninit<u8>]>,
+}
+
+impl Room<'_> {
+    /// # Safety
+    ///
+    /// As for [`write_at`].
+    #[inline(always)]
+    unsafe fn new(start: *mut u8, room_bytes: usize) -> Self {
+        Room { start, room_bytes, written: 0, borrowed: PhantomData }
+    }
+
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
+        if bytes.len() > self.room_bytes - self.written {
+            return Err(Overflow);
+        }
+        // SAFETY: `written + bytes.len() <= room_bytes`, so the target is ours; a borrowed slice cannot lie in it.
+        unsafe {
+            let target = self.start.add(self.written);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
+        }
+        self.written += bytes.len();
+        Ok(())
+    }
+
+    /// Writes zeros up to a multiple of `align`.
+    #[inline(always)]
+    fn align(&mut self, align: usize) -> Result<(), Overflow> {
+        let aligned = self.written.next_multiple_of(align);
+        if aligned > self.room_bytes {
+            return Err(Overflow);
+        }
+        self.zero(self.written, aligned);
+        self.written = aligned;
+        Ok(())
+    }
+
+    /// Sets the bytes from `from` to `to`, cut to the room, to zero.
+    #[inline(always)]
+    fn zero(&mut self, from: usize, to: usize) {
+        let to = to.min(self.room_bytes);
+        if from < to {
+            // SAFETY: `from < to <= room_bytes`.
+            unsafe { self.start.add(from).write_bytes(0, to - from) };
+        }
+    }
+
+    /// Replaces the first bytes of what is written already.
+    fn overwrite_start(&mut self, bytes: &[u8]) {
+        debug_assert!(bytes.len() <= self.written);
+        let length = bytes.len().min(self.written);
+        // SAFETY: `length <= written <= room_bytes`, and a borrowed slice cannot lie in the room.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start, length) };
+    }
+
+    /// Resolves the root in place behind what is written, and returns the payload length.
+    #[inline(always)]
+    fn write_root<M: Archive>(
+        &mut self,
+        value: &M,
+        resolver: M::Resolver,
+    ) -> Result<usize, Overflow> {
+        const { assert!(align_of::<M::Archived>() <= FRAME_ALIGN) };
+        let root_bytes = size_of::<M::Archived>();
+        if root_bytes == 0 && self.written == 0 {
+            // The payload of an empty archive is one zero byte: a frame's length is never 0.
+            self.write(&[0])?;
+        }
+        self.align(align_of::<M::Archived>())?;
+        if root_bytes > self.room_bytes - self.written {
+            return Err(Overflow);
+        }
+        let position = self.written;
+        let payload_bytes = position + root_bytes;
+        self.zero(payload_bytes, payload_bytes.next_multiple_of(FRAME_ALIGN));
+        // SAFETY: the root's bytes lie in the room; the start is aligned for it, and so is the position.
+        let out = unsafe {
+            let root = self.start.add(position).cast::<M::Archived>();
+            root.write_bytes(0, 1);
+            Place::new_unchecked(position, root)
+        };
+        value.resolve(resolver, out);
+        self.written = payload_bytes;
+        Ok(payload_bytes)
+    }
+}
+
+impl Positional for WireWriter<'_> {
+    #[inline(always)]
+    fn pos(&self) -> usize {
+        self.room.written
+    }
+}
+
+impl Writer<Overflow> for WireWriter<'_> {
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
+        self.room.write(bytes)
+    }
+}
+
+impl Positional for LocalWriter<'_> {
+    #[inline(always)]
+    fn pos(&self) -> usize {
+        self.room.written
+    }
+}
+
+impl Writer<LocalRefusal> for LocalWriter<'_> {
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), LocalRefusal> {
+        Ok(self.room.write(bytes)?)
+    }
+}
+
+impl From<Overflow> for LocalRefusal {
+    fn from(_: Overflow) -> Self {
+        LocalRefusal::Overflow
+    }
+}
+
+impl Trace for Overflow {
+    fn trace<R>(self, _: R) -> Self {
+        self
+    }
+}
+
+/// The only errors that the types of a message can raise themselves say that they are too long for an archive.
+impl Source for Overflow {
+    fn new<T: std::error::Error + Send + Sync + 'static>(_: T) -> Self {
+        Overflow
+    }
+}
+
+impl Trace for LocalRefusal {
+    fn trace<R>(self, _: R) -> Self {
+        self
+    }
+}
+
+impl Source for LocalRefusal {
+    fn new<T: std::error::Error + Send + Sync + 'static>(_: T) -> Self {
+        LocalRefusal::Overflow
+    }
+}

@@ -1,0 +1,101 @@
+//! Scratch memory for serialising collections whose elements have data of their own.
+//!
+//! Small requests are served from bytes inside the serializer, larger ones from the heap. Messages without such
+//! collections ask for nothing and pay nothing.
+//!
+//! Invariant: requests end in the reverse order of their beginning, as the trait demands; so the inner bytes are a stack.
+
+use std::alloc::{Layout, alloc, dealloc};
+use std::fmt;
+use std::mem::MaybeUninit;
+use std::ptr::NonNull;
+
+use rkyv::ser::Allocator;
+
+use super::archive::{LocalRefusal, Overflow};
+
+/// Bytes that a serializer has without asking the heap.
+const INNER_BYTES: usize = 256;
+
+#[repr(align(16))]
+struct Inner(MaybeUninit<[u8; INNER_BYTES]>);
+
+/// A stack of small requests, with the heap behind it.
+pub struct Scratch {
+    used: usize,
+    inner: Inner,
+}
+
+impl Scratch {
+    #[inline(always)]
+    pub(super) fn new() -> Self {
+        Scratch { used: 0, inner: Inner(MaybeUninit::uninit()) }
+    }
+
+    /// Memory for `layout`, or `None` if the heap has none.
+    ///
+    /// # Safety
+    ///
+    /// `layout` must not be empty.
+    unsafe fn push(&mut self, layout: Layout) -> Option<NonNull<[u8]>> {
+        let start = self.used.next_multiple_of(layout.align());
+        let fits = layout.align() <= align_of::<Inner>()
+            && start.checked_add(layout.size()).is_some_and(|end| end <= INNER_BYTES);
+        let memory = if fits {
+            self.used = start + layout.size();
+            // SAFETY: `start + size <= INNER_BYTES`.
+            unsafe { self.inner.0.as_mut_ptr().cast::<u8>().add(start) }
+        } else {
+            // SAFETY: the caller promises that the layout is not empty.
+            unsafe { alloc(layout) }
+        };
+        Some(NonNull::slice_from_raw_parts(NonNull::new(memory)?, layout.size()))
+    }
+
+    /// Gives memory back.
+    ///
+    /// # Safety
+    ///
+    /// `memory` must be the youngest live result of [`push`](Self::push), for the same `layout`.
+    unsafe fn pop(&mut self, memory: NonNull<u8>, layout: Layout) {
+        let inner_start = self.inner.0.as_ptr() as usize;
+        match (memory.as_ptr() as usize).checked_sub(inner_start) {
+            Some(offset) if offset < INNER_BYTES => self.used = offset,
+            // SAFETY: it does not lie in the inner bytes, so `alloc` returned it for this layout.
+            _ => unsafe { dealloc(memory.as_ptr(), layout) },
+        }
+    }
+}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scratch").field("used", &self.used).finish_non_exhaustive()
+    }
+}
+
+macro_rules! allocator {
+    ($error:ty, $refusal:expr) => {
+        // SAFETY: inner memory is handed out once until it is given back, heap memory is fresh; both fit the layout.
+        unsafe impl Allocator<$error> for Scratch {
+            #[inline]
+            unsafe fn push_alloc(&mut self, layout: Layout) -> Result<NonNull<[u8]>, $error> {
+                // SAFETY: the caller's promise is the same.
+                unsafe { self.push(layout) }.ok_or($refusal)
+            }
+
+            #[inline]
+            unsafe fn pop_alloc(
+                &mut self,
+                memory: NonNull<u8>,
+                layout: Layout,
+            ) -> Result<(), $error> {
+                // SAFETY: the caller's promise is the same.
+                unsafe { self.pop(memory, layout) };
+                Ok(())
+            }
+        }
+    };
+}
+
+allocator!(Overflow, Overflow);
+allocator!(LocalRefusal, LocalRefusal::Overflow);

@@ -1,0 +1,91 @@
+//! Messages: what may be sent to an actor, and how a type proves that both sides mean the same.
+//!
+//! A type becomes a message with [`#[message]`](macro@crate::message). It is written once, as an archive, into the
+//! place where it is needed, and read there as [`&Archived<M>`](crate::Archived).
+//!
+//! There are two sorts, told apart by the compiler. A [`Message`] may go to any actor, also on another node. A
+//! [`LocalMessage`] may hold what only this process can hold (a [`Local`]: a channel, a descriptor, an `Arc`) and goes
+//! only to actors of the same node, through a [`LocalRef`](crate::LocalRef). The type of the serializer is what
+//! decides: a `Local` can be written by the local serializer alone, so a type that holds one is never a `Message`.
+//!
+//! Invariants: whatever implements [`Schema`] writes archives that can be read unchecked; equal fingerprints mean the
+//! same name, the same fields in the same order and the same layout.
+
+mod fingerprint;
+
+use rkyv::rancor::{Source, Strategy, Trace};
+use rkyv::{Archive, Archived, Deserialize, Serialize};
+
+pub use self::fingerprint::Fingerprint;
+pub use crate::frame::archive::{LocalSerializer, WireSerializer};
+pub use crate::frame::local::{ArchivedLocal, Local};
+pub use crate::frame::schema::Schema;
+
+/// A message that may stay on this node only. Every [`Message`] is one too.
+///
+/// Implemented for every [`Schema`] type that the local serializer can write; there is nothing to implement by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message",
+    label = "not a message",
+    note = "put `#[message]` on the type, or wrap what cannot be copied in `Local`"
+)]
+pub trait LocalMessage:
+    Schema + Archive + for<'a> Serialize<LocalSerializer<'a>> + 'static
+{
+}
+
+impl<M> LocalMessage for M where
+    M: Schema + Archive + for<'a> Serialize<LocalSerializer<'a>> + 'static
+{
+}
+
+/// A message that may go to any actor, on this node or on another.
+///
+/// Implemented for every [`LocalMessage`] that the wire serializer can write; there is nothing to implement by hand.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a message that may leave this node",
+    label = "not a message for an `ActorRef`",
+    note = "put `#[message]` on the type",
+    note = "a type that holds a `Local` or a `LocalRef` goes to a `LocalRef` only"
+)]
+pub trait Message: LocalMessage + for<'a> Serialize<WireSerializer<'a>> {}
+
+impl<M> Message for M where M: LocalMessage + for<'a> Serialize<WireSerializer<'a>> {}
+
+/// A message that can be read back into an owned value, for those who cannot stay in the frame: clients, tests, tasks.
+///
+/// Implemented for every [`Message`] made by `#[message]`; there is nothing to implement by hand.
+pub trait Reply: Message + Archive<Archived: Deserialize<Self, OwnedReader>> + Sized {}
+
+impl<M> Reply for M where M: Message + Archive<Archived: Deserialize<M, OwnedReader>> {}
+
+/// What reads an archive into an owned value.
+pub type OwnedReader = Strategy<(), ReadError>;
+
+/// An archive could not be turned into an owned value. The archive is unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the archived message has no owned form: a field refused to be read; read it in place instead"
+)]
+pub struct ReadError;
+
+impl Trace for ReadError {
+    fn trace<R>(self, _: R) -> Self {
+        self
+    }
+}
+
+impl Source for ReadError {
+    fn new<T: std::error::Error + Send + Sync + 'static>(_: T) -> Self {
+        ReadError
+    }
+}
+
+/// The owned value of an archived message.
+///
+/// # Errors
+///
+/// [`ReadError`] if a field has no owned form. No type of this crate is such a field.
+pub fn owned<M: Reply>(archived: &Archived<M>) -> Result<M, ReadError> {
+    archived.deserialize(Strategy::wrap(&mut ()))
+}
