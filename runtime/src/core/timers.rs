@@ -14,8 +14,9 @@
 //!   digit there. So every timer of a lower level is due before every timer of a higher one, equal ticks share a slot, and
 //!   the slots of the lowest occupied level, in order, begin with the next timer.
 //! - Slot lists are rings through a sentinel node, in order of insertion. A slot's bit is set exactly when its list
-//!   holds a timer, a level's bit exactly when one of its slots' bits is set.
-//! - `bound_ns` is not later than the earliest moment at which a timer can fire.
+//!   holds a timer.
+//! - No timer can fire before the tick `bound`.
+//! - Pending and free nodes together never outnumber the limit, so whoever finds a free node is within it.
 
 use thiserror::Error;
 
@@ -55,12 +56,10 @@ impl<T> std::fmt::Debug for TimersFull<T> {
 
 /// The pending timers of one core, each with a value of type `T`.
 pub(crate) struct Timers<T> {
-    /// Nothing fires before this; `u64::MAX` when nothing is pending.
-    bound_ns: u64,
+    /// No timer can fire before this tick.
+    bound: u64,
     /// The tick up to which every timer has fired or was moved to where it belongs.
     cursor: u64,
-    /// Which levels hold timers.
-    levels: u16,
     /// Which slots of each level hold timers.
     slots: [u64; LEVELS],
     /// The sentinels of all slots, then the timers, pending or free.
@@ -78,9 +77,8 @@ impl<T> Timers<T> {
             .map(|index| Node { prev: index, next: index, generation: 0, tick: 0, value: None })
             .collect();
         Timers {
-            bound_ns: u64::MAX,
+            bound: u64::MAX,
             cursor: now_ns >> TICK_BITS,
-            levels: 0,
             slots: [0; LEVELS],
             nodes,
             free: NO_NODE,
@@ -108,24 +106,17 @@ impl<T> Timers<T> {
     /// [`TimersFull`] with the value when `limit` timers are pending; nothing has changed then.
     #[inline]
     pub(crate) fn insert(&mut self, deadline_ns: u64, value: T) -> Result<TimerId, TimersFull<T>> {
-        if self.len == self.limit {
-            return Err(TimersFull { value, limit: self.limit });
-        }
         let tick = tick_at_or_after(deadline_ns).max(self.cursor);
-        self.bound_ns = self.bound_ns.min(start_ns(tick));
-        self.len += 1;
         let index = self.free;
-        let generation = match self.nodes.get_mut(index as usize) {
-            Some(node) => {
-                self.free = node.next;
-                node.tick = tick;
-                node.value = Some(value);
-                node.generation
-            }
-            None => return Ok(self.insert_into_new_node(tick, value)),
+        let Some(node) = self.nodes.get_mut(index as usize) else {
+            return self.insert_into_new_node(tick, value);
         };
-        self.link(index, tick);
-        Ok(TimerId { index, generation })
+        self.free = node.next;
+        node.tick = tick;
+        node.value = Some(value);
+        let id = TimerId { index, generation: node.generation };
+        self.count_and_link(index, tick);
+        Ok(id)
     }
 
     /// Takes the timer back before it fires. `None` when it has fired or was cancelled before.
@@ -157,10 +148,8 @@ impl<T> Timers<T> {
     /// The next timer that is due at `now_ns`, no longer pending; its id is stale. Called until it returns `None`.
     #[inline]
     pub(crate) fn pop_due(&mut self, now_ns: u64) -> Option<(TimerId, T)> {
-        if now_ns < self.bound_ns {
-            return None;
-        }
-        self.pop_due_at(now_ns >> TICK_BITS)
+        let now = now_ns >> TICK_BITS;
+        if now < self.bound { None } else { self.pop_due_at(now) }
     }
 
     /// A moment that is not later than the next firing, and soon enough to sleep until; `None` when nothing is pending.
@@ -170,16 +159,26 @@ impl<T> Timers<T> {
     #[inline]
     pub(crate) fn next_deadline_ns(&self) -> Option<u64> {
         let (_, start) = self.first_slot()?;
-        Some(self.bound_ns.max(start_ns(start)))
+        Some(start_ns(self.bound.max(start)))
     }
 
     #[cold]
-    fn insert_into_new_node(&mut self, tick: u64, value: T) -> TimerId {
+    fn insert_into_new_node(&mut self, tick: u64, value: T) -> Result<TimerId, TimersFull<T>> {
+        if self.len == self.limit {
+            return Err(TimersFull { value, limit: self.limit });
+        }
         // The limit keeps the number of nodes, and so every index, below NO_NODE.
         let index = self.nodes.len() as u32;
         self.nodes.push(Node { prev: index, next: index, generation: 1, tick, value: Some(value) });
+        self.count_and_link(index, tick);
+        Ok(TimerId { index, generation: 1 })
+    }
+
+    #[inline(always)]
+    fn count_and_link(&mut self, index: u32, tick: u64) {
+        self.len += 1;
+        self.bound = self.bound.min(tick);
         self.link(index, tick);
-        TimerId { index, generation: 1 }
     }
 
     #[inline(never)]
@@ -187,10 +186,10 @@ impl<T> Timers<T> {
         loop {
             let Some((sentinel, start)) = self.first_slot() else {
                 self.cursor = self.cursor.max(now);
-                self.bound_ns = u64::MAX;
+                self.bound = u64::MAX;
                 return None;
             };
-            self.bound_ns = start_ns(start);
+            self.bound = start;
             if start > now {
                 // No timer lies before `now` either, so every timer belongs in the slot in which it is.
                 self.cursor = self.cursor.max(now);
@@ -208,10 +207,7 @@ impl<T> Timers<T> {
     /// The sentinel of the first occupied slot and the tick at which it begins.
     #[inline]
     fn first_slot(&self) -> Option<(u32, u64)> {
-        if self.levels == 0 {
-            return None;
-        }
-        let level = self.levels.trailing_zeros();
+        let level = self.slots.iter().position(|&slots| slots != 0)? as u32;
         let slot = self.slots[level as usize].trailing_zeros();
         let shift = level * SLOT_BITS;
         let start = (self.cursor >> shift & !SLOT_MASK | u64::from(slot)) << shift;
@@ -241,12 +237,11 @@ impl<T> Timers<T> {
     }
 
     /// Appends a node to the slot in which its tick belongs.
-    #[inline]
+    #[inline(always)]
     fn link(&mut self, index: u32, tick: u64) {
         // The lowest bit makes equal ticks, and the cursor's own, level 0 without a branch.
         let level = ((tick ^ self.cursor) | 1).ilog2() / SLOT_BITS;
         let slot = tick >> (level * SLOT_BITS) & SLOT_MASK;
-        self.levels |= 1 << level;
         self.slots[level as usize] |= 1 << slot;
         let sentinel = level * SLOTS as u32 + slot as u32;
         let last = std::mem::replace(&mut self.nodes[sentinel as usize].prev, index);
@@ -256,7 +251,7 @@ impl<T> Timers<T> {
         node.next = sentinel;
     }
 
-    #[inline]
+    #[inline(always)]
     fn unlink_and_free(&mut self, index: u32) {
         let node = &mut self.nodes[index as usize];
         let Node { prev, next, .. } = *node;
@@ -274,12 +269,7 @@ impl<T> Timers<T> {
 
     #[inline]
     fn clear_slot(&mut self, sentinel: u32) {
-        let level = sentinel / SLOTS as u32;
-        let slots = &mut self.slots[level as usize];
-        *slots &= !(1 << (sentinel % SLOTS as u32));
-        if *slots == 0 {
-            self.levels &= !(1 << level);
-        }
+        self.slots[sentinel as usize / SLOTS] &= !(1 << (sentinel as usize % SLOTS));
     }
 }
 
