@@ -15,7 +15,7 @@
 //!   the slots of the lowest occupied level, in order, begin with the next timer.
 //! - Slot lists are rings through a sentinel node, in order of insertion. A slot's bit is set exactly when its list
 //!   holds a timer.
-//! - No timer can fire before the tick `bound`.
+//! - `cursor <= bound`, and no timer can fire before the tick `bound`; so the cursor never moves back.
 //! - Pending and free nodes together never outnumber the limit, so whoever finds a free node is within it.
 
 use thiserror::Error;
@@ -185,14 +185,14 @@ impl<T> Timers<T> {
     fn pop_due_at(&mut self, now: u64) -> Option<(TimerId, T)> {
         loop {
             let Some((sentinel, start)) = self.first_slot() else {
-                self.cursor = self.cursor.max(now);
+                self.cursor = now;
                 self.bound = u64::MAX;
                 return None;
             };
             self.bound = start;
             if start > now {
                 // No timer lies before `now` either, so every timer belongs in the slot in which it is.
-                self.cursor = self.cursor.max(now);
+                self.cursor = now;
                 return None;
             }
             // No timer lies before the slot, so entering it leaves all other slots as they are.
