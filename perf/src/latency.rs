@@ -1,0 +1,79 @@
+//! Times single messages, with the time stamp counter where the machine has a steady one.
+
+use hdrhistogram::Histogram;
+
+/// The longest latency that is told from longer ones: one minute, in nanoseconds.
+pub const HIGHEST_NS: u64 = 60_000_000_000;
+
+/// Decimal digits that are kept of each latency.
+pub const DIGITS: u8 = 3;
+
+/// Takes one sample after the other. One reading of the clock lies between two samples: the end of one is the start of
+/// the next.
+#[derive(Debug)]
+pub struct LapTimer {
+    clock: quanta::Clock,
+    before: u64,
+    laps_ns: Histogram<u64>,
+}
+
+impl LapTimer {
+    /// A timer without samples. The first one of a process takes some milliseconds to calibrate the counter.
+    pub fn new() -> Self {
+        let clock = quanta::Clock::new();
+        let before = clock.raw();
+        LapTimer { clock, before, laps_ns: empty_histogram() }
+    }
+
+    /// The first sample, or the next one after a pause, starts now.
+    #[inline]
+    pub fn restart(&mut self) {
+        self.before = self.clock.raw();
+    }
+
+    /// A sample ends now and the next one starts. At least 1 ns, at most [`HIGHEST_NS`].
+    #[inline]
+    pub fn lap(&mut self) {
+        let now = self.clock.raw();
+        self.laps_ns.saturating_record(self.clock.delta_as_nanos(self.before, now).max(1));
+        self.before = now;
+    }
+
+    /// All samples, in nanoseconds.
+    pub fn finish(self) -> Histogram<u64> {
+        self.laps_ns
+    }
+}
+
+impl Default for LapTimer {
+    fn default() -> Self {
+        LapTimer::new()
+    }
+}
+
+fn empty_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, HIGHEST_NS, DIGITS)
+        .expect("the bounds are constants within the limits of a histogram")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delay_shows_in_its_percentile() {
+        let mut timer = LapTimer::new();
+        for lap in 0..100 {
+            timer.restart();
+            if lap == 99 {
+                let began = std::time::Instant::now();
+                while began.elapsed().as_millis() < 20 {}
+            }
+            timer.lap();
+        }
+        let laps = timer.finish();
+        assert_eq!(laps.len(), 100);
+        assert!(laps.max() >= 19_000_000, "{}", laps.max());
+        assert!(laps.value_at_quantile(0.5) < 19_000_000);
+    }
+}

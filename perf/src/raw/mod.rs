@@ -1,0 +1,21 @@
+//! What the harness asks of the kernel and of the allocator that safe Rust does not offer.
+//!
+//! This is the only module of the crate that may contain `unsafe`. Each file wraps one thing, and its public face
+//! cannot be misused: every function may be called by any thread, at any time, with any argument, and answers with
+//! a typed error when the kernel refuses.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`affinity`] | which CPUs the calling thread may use; pinning it to one, read back |
+//! | [`event_fd`] | a counter that a thread can sleep on: the kernel's cheapest wake-up |
+//! | [`allocator`] | the system's allocator with a count in front |
+//! | [`usage`] | CPU time and involuntary switches of this process |
+//! | [`mark`] | harmless system calls that mark the ends of a measured section |
+//! | [`trace`] | runs a child and counts its system calls between the marks |
+
+pub mod affinity;
+pub mod allocator;
+pub mod event_fd;
+pub mod mark;
+pub mod trace;
+pub mod usage;

@@ -1,0 +1,377 @@
+//! One run of one scenario: counting passes first, then interleaved rounds, then latencies, then a verdict.
+//!
+//! ```text
+//! memory pass · traced child · [calibration limit scenario] [scenario limit calibration] [..] · latency pass
+//! ```
+//!
+//! Every round times the calibration loop, the raw limit and the scenario close together, in an order that turns round
+//! each time, so a machine that changes its speed slows all three and favours none. Counting and timing never share a
+//! round. The function returns figures only when every round's sums were right.
+
+use crate::calibration;
+use crate::evidence::{EvidenceError, Snapshot};
+use crate::raw::affinity::{self, AffinityError};
+use crate::raw::trace::{SystemCalls, TraceError};
+use crate::result::{Figures, RunResult, to_millionths, to_thousandths};
+use crate::scenario::{Description, IdleProfile, Outcome, Round, Scenario, ScenarioError};
+use crate::section::{Measured, Purpose, Section, SectionError};
+use crate::statistics::{self, Summary};
+use crate::system_call;
+use crate::verdict::{self, Case, Judgement, Verdict};
+
+use std::sync::Arc;
+use std::thread;
+
+/// The most rounds of a run.
+pub const MOST_ROUNDS: usize = 1_000;
+
+/// The most messages of a round. The sums that the scenarios check stay below 2^64 with so many.
+pub const MOST_MESSAGES: u64 = 1_000_000_000;
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct RunSettings {
+    /// How many rounds, 1 to [`MOST_ROUNDS`].
+    pub rounds: usize,
+    /// Messages a round, 1 to [`MOST_MESSAGES`]; none for the scenario's own number.
+    pub messages: Option<u64>,
+    /// The CPUs that may be used. A scenario takes as many as it needs from the front.
+    pub cpus: Vec<usize>,
+    /// The idle profile; none for the scenario's own.
+    pub idle: Option<IdleProfile>,
+}
+
+/// What a run needs from outside, apart from its settings.
+pub struct Surroundings<'a> {
+    /// The raw limit of the scenario, where it names one.
+    pub limit: Option<&'a dyn Scenario>,
+    /// Runs one counting pass of so many messages in a traced child.
+    pub count_system_calls: &'a mut dyn FnMut(u64) -> Result<SystemCalls, TraceError>,
+    /// Called before every step with what comes next, for a person who waits.
+    pub progress: &'a mut dyn FnMut(&str),
+}
+
+/// Why a run gave no result. Nothing of it is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The number of rounds is out of bounds.
+    #[error("{rounds} rounds cannot be run; choose 1 to {MOST_ROUNDS}")]
+    Rounds {
+        /// The number that was asked for.
+        rounds: usize,
+    },
+    /// The number of messages is out of bounds.
+    #[error("{messages} messages a round cannot be run; choose 1 to {MOST_MESSAGES}")]
+    Messages {
+        /// The number that was asked for.
+        messages: u64,
+    },
+    /// An idle profile was given to a scenario without cores.
+    #[error("{scenario} has no cores that could be idle; leave --idle out")]
+    NoCores {
+        /// The scenario's name.
+        scenario: &'static str,
+    },
+    /// A round failed.
+    #[error("{scenario}, {pass}: {source}")]
+    Round {
+        /// The scenario's name.
+        scenario: &'static str,
+        /// Which pass it was.
+        pass: &'static str,
+        /// What went wrong.
+        source: ScenarioError,
+    },
+    /// A round was done but could not be measured.
+    #[error("{scenario}, {pass}: {source}")]
+    Section {
+        /// The scenario's name.
+        scenario: &'static str,
+        /// Which pass it was.
+        pass: &'static str,
+        /// What went wrong.
+        source: SectionError,
+    },
+    /// The calibration loop could not be run where the scenario runs.
+    #[error("calibration: {0}")]
+    Calibration(#[from] AffinityError),
+    /// The calibration loop's thread was lost.
+    #[error("calibration: its thread ended before its work was done")]
+    CalibrationLost,
+}
+
+/// Runs a scenario. Takes as long as its rounds do.
+pub fn run(
+    scenario: &dyn Scenario,
+    settings: &RunSettings,
+    surroundings: &mut Surroundings<'_>,
+) -> Result<RunResult, RunError> {
+    let plan = Plan::new(scenario, settings)?;
+    let description = plan.description;
+    if settings.cpus.len() < description.cpus_needed {
+        let case = Case {
+            cpus_needed: description.cpus_needed,
+            cpus_given: settings.cpus.len(),
+            ..Case::default()
+        };
+        return Ok(plan.result(0, plan.messages, Figures::default(), verdict::judge(&case)));
+    }
+    let mut figures = Figures::default();
+    let mut remarks = Vec::new();
+    (surroundings.progress)("counting allocations");
+    plan.memory_pass(&mut figures, &mut remarks)?;
+    (surroundings.progress)("counting system calls");
+    plan.system_call_pass(surroundings, &mut figures, &mut remarks);
+
+    let before = Snapshot::of(&settings.cpus);
+    let times = plan.timed_rounds(surroundings)?;
+    let after = Snapshot::of(&settings.cpus);
+    plan.fill_times(&times, surroundings.limit, &mut figures);
+    (surroundings.progress)("timing single messages");
+    plan.latency_pass(&mut figures)?;
+
+    let mut case = Case {
+        cpus_needed: description.cpus_needed,
+        cpus_given: settings.cpus.len(),
+        calibration_spread: Summary::of(&times.calibration_ns)
+            .map_or(1.0, |summary| summary.spread()),
+        remarks,
+        ..Case::default()
+    };
+    match evidence_between(before, after, settings.cpus.len()) {
+        Ok(evidence) => case.evidence = Some(evidence),
+        Err(error) => case.remarks.push(format!("nothing is known of the machine's load: {error}")),
+    }
+    Ok(plan.result(settings.rounds, times.messages, figures, verdict::judge(&case)))
+}
+
+/// Does one counting pass of a scenario, for a tracer that watches this process.
+pub fn run_counted(scenario: &dyn Scenario, settings: &RunSettings) -> Result<u64, RunError> {
+    let plan = Plan::new(scenario, settings)?;
+    let (outcome, _) =
+        plan.round(scenario, plan.messages, Purpose::SystemCalls, "counting pass")?;
+    Ok(outcome.messages)
+}
+
+/// A scenario with its settings, checked.
+struct Plan<'a> {
+    scenario: &'a dyn Scenario,
+    description: &'static Description,
+    settings: &'a RunSettings,
+    messages: u64,
+    idle: Option<IdleProfile>,
+}
+
+/// What the timed rounds took. The entries of one place belong to the same round.
+#[derive(Default)]
+struct Times {
+    messages: u64,
+    calibration_ns: Vec<f64>,
+    limit_ns: Vec<f64>,
+    scenario_ns: Vec<f64>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(scenario: &'a dyn Scenario, settings: &'a RunSettings) -> Result<Self, RunError> {
+        let description = scenario.description();
+        if !(1..=MOST_ROUNDS).contains(&settings.rounds) {
+            return Err(RunError::Rounds { rounds: settings.rounds });
+        }
+        let messages = settings.messages.unwrap_or(description.default_messages);
+        if !(1..=MOST_MESSAGES).contains(&messages) {
+            return Err(RunError::Messages { messages });
+        }
+        if settings.idle.is_some() && description.idle.is_none() {
+            return Err(RunError::NoCores { scenario: description.name });
+        }
+        let idle = settings.idle.or(description.idle);
+        Ok(Plan { scenario, description, settings, messages, idle })
+    }
+
+    fn round(
+        &self,
+        scenario: &dyn Scenario,
+        messages: u64,
+        purpose: Purpose,
+        pass: &'static str,
+    ) -> Result<(Outcome, Measured), RunError> {
+        let name = scenario.description().name;
+        let section = Arc::new(Section::new(purpose));
+        let round =
+            Round { messages, cpus: &self.settings.cpus, idle: self.idle, section: &section };
+        let outcome = scenario.round(&round).map_err(|source| RunError::Round {
+            scenario: name,
+            pass,
+            source,
+        })?;
+        let measured = section.measured().map_err(|source| RunError::Section {
+            scenario: name,
+            pass,
+            source,
+        })?;
+        Ok((outcome, measured))
+    }
+
+    fn memory_pass(
+        &self,
+        figures: &mut Figures,
+        remarks: &mut Vec<String>,
+    ) -> Result<(), RunError> {
+        let (outcome, measured) =
+            match self.round(self.scenario, self.messages, Purpose::Memory, "memory pass") {
+                Err(RunError::Section { source: SectionError::Memory(trouble), .. }) => {
+                    remarks.push(format!("memory not measured: {trouble}"));
+                    return Ok(());
+                }
+                other => other?,
+            };
+        let messages = outcome.messages.max(1) as f64;
+        let Some(allocations) = measured.allocations else { return Ok(()) };
+        figures.allocations_per_message =
+            Some(to_millionths(allocations.allocations as f64 / messages));
+        if let (Some(state), Some(growth)) =
+            (self.description.actor_state_bytes, measured.resident_growth_bytes)
+        {
+            let beyond_state = |bytes: i64| to_thousandths(bytes as f64 / messages - state as f64);
+            figures.bytes_per_actor = Some(beyond_state(growth));
+            figures.heap_bytes_per_actor = Some(beyond_state(allocations.growth_bytes()));
+        }
+        Ok(())
+    }
+
+    fn system_call_pass(
+        &self,
+        surroundings: &mut Surroundings<'_>,
+        figures: &mut Figures,
+        remarks: &mut Vec<String>,
+    ) {
+        let messages = self.description.counted_messages.min(self.messages);
+        match (surroundings.count_system_calls)(messages) {
+            Ok(calls) => {
+                figures.syscalls_per_message =
+                    Some(to_millionths(calls.total() as f64 / messages as f64));
+                figures.system_calls = Some(system_call::by_name(&calls));
+                figures.system_calls_counted_over = Some(messages);
+            }
+            Err(error) => remarks.push(format!("system calls not counted: {error}")),
+        }
+    }
+
+    fn timed_rounds(&self, surroundings: &mut Surroundings<'_>) -> Result<Times, RunError> {
+        let mut times = Times::default();
+        for number in 0..self.settings.rounds {
+            (surroundings.progress)(&format!("round {} of {}", number + 1, self.settings.rounds));
+            let mut steps = [Step::Calibration, Step::Limit, Step::Scenario];
+            if number % 2 == 1 {
+                steps.reverse();
+            }
+            for step in steps {
+                self.timed_step(step, surroundings.limit, &mut times)?;
+            }
+        }
+        Ok(times)
+    }
+
+    fn timed_step(
+        &self,
+        step: Step,
+        limit: Option<&dyn Scenario>,
+        times: &mut Times,
+    ) -> Result<(), RunError> {
+        match (step, limit) {
+            (Step::Calibration, _) => {
+                times.calibration_ns.push(calibrate_on(self.settings.cpus[0])? as f64);
+            }
+            (Step::Limit, None) => {}
+            (Step::Limit, Some(limit)) => {
+                let messages = limit.description().default_messages;
+                let (outcome, measured) =
+                    self.round(limit, messages, Purpose::Time, "timed round")?;
+                times.limit_ns.push(measured.elapsed_ns as f64 / outcome.messages.max(1) as f64);
+            }
+            (Step::Scenario, _) => {
+                let (outcome, measured) =
+                    self.round(self.scenario, self.messages, Purpose::Time, "timed round")?;
+                times.messages = outcome.messages;
+                times.scenario_ns.push(measured.elapsed_ns as f64 / outcome.messages.max(1) as f64);
+            }
+        }
+        Ok(())
+    }
+
+    fn fill_times(&self, times: &Times, limit: Option<&dyn Scenario>, figures: &mut Figures) {
+        if let Some(summary) = Summary::of(&times.scenario_ns) {
+            figures.ns_per_message = Some(to_thousandths(summary.median));
+            figures.best_ns_per_message = Some(to_thousandths(summary.best));
+            figures.worst_ns_per_message = Some(to_thousandths(summary.worst));
+            figures.messages_per_second = Some((1e9 / summary.median).round());
+        }
+        figures.calibration_ns =
+            Summary::of(&times.calibration_ns).map(|summary| to_thousandths(summary.median));
+        figures.limit_name = limit.map(|limit| limit.description().name.to_owned());
+        figures.limit_ns =
+            Summary::of(&times.limit_ns).map(|summary| to_thousandths(summary.median));
+        figures.ratio_to_limit =
+            statistics::median_ratio(&times.scenario_ns, &times.limit_ns).map(to_thousandths);
+    }
+
+    fn latency_pass(&self, figures: &mut Figures) -> Result<(), RunError> {
+        let Some(sample) = self.description.latency_sample else { return Ok(()) };
+        let (outcome, _) =
+            self.round(self.scenario, self.messages, Purpose::Latency, "latency pass")?;
+        if let Some(latencies) = outcome.latencies.filter(|latencies| !latencies.is_empty()) {
+            figures.p50_ns = Some(latencies.value_at_quantile(0.5));
+            figures.p99_ns = Some(latencies.value_at_quantile(0.99));
+            figures.p999_ns = Some(latencies.value_at_quantile(0.999));
+            figures.max_ns = Some(latencies.max());
+            figures.latency_sample = Some(sample.to_owned());
+        }
+        Ok(())
+    }
+
+    fn result(
+        &self,
+        rounds: usize,
+        messages: u64,
+        figures: Figures,
+        judgement: Judgement,
+    ) -> RunResult {
+        RunResult {
+            scenario: self.description.name.to_owned(),
+            messages,
+            figures,
+            rounds,
+            cpus: self.settings.cpus.clone(),
+            idle: self.idle.map(|idle| idle.to_string()),
+            verdict: Verdict::Valid,
+            reasons: Vec::new(),
+        }
+        .judged(judgement)
+    }
+}
+
+/// What a timed round consists of.
+#[derive(Clone, Copy)]
+enum Step {
+    Calibration,
+    Limit,
+    Scenario,
+}
+
+fn calibrate_on(cpu: usize) -> Result<u64, RunError> {
+    let work = || affinity::pin_to(cpu).map(|()| calibration::calibration_ns());
+    let joined = thread::scope(|scope| scope.spawn(work).join());
+    Ok(joined.map_err(|_| RunError::CalibrationLost)??)
+}
+
+fn evidence_between(
+    before: Result<Snapshot, EvidenceError>,
+    after: Result<Snapshot, EvidenceError>,
+    cpus: usize,
+) -> Result<crate::evidence::Evidence, EvidenceError> {
+    Ok(before?.until(&after?, cpus))
+}
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

@@ -1,0 +1,184 @@
+//! The scenarios: what is measured. One file a scenario or a family of them, registered in [`all`] and nowhere else.
+//!
+//! A scenario does one round at a time and starts from nothing each time: it builds what it needs, warms it up, begins
+//! the round's [`Section`], handles its messages, ends the section, checks that the sums are right and takes
+//! everything down. So rounds of different scenarios can be interleaved, and none leaves a spinning core behind.
+//!
+//! Raw limits are scenarios too: the least that the machine itself needs for the same work, without a runtime.
+
+mod pinned_pair;
+mod raw_event_fd;
+mod raw_memory_loop;
+mod raw_system_call;
+mod raw_two_atomics;
+
+use std::fmt;
+use std::io;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use hdrhistogram::Histogram;
+
+use crate::raw::affinity::AffinityError;
+use crate::section::Section;
+
+/// Something that can be measured.
+pub trait Scenario: Sync {
+    /// What it is; the same each time.
+    fn description(&self) -> &'static Description;
+
+    /// Does one round. Returns an error when anything went wrong, also when the messages' sums are not right; the
+    /// round's figures are worth nothing then.
+    fn round(&self, round: &Round<'_>) -> Result<Outcome, ScenarioError>;
+}
+
+/// What a scenario is.
+#[derive(Debug)]
+pub struct Description {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What one message is and what is measured, in one line.
+    pub measures: &'static str,
+    /// How many CPUs it keeps busy.
+    pub cpus_needed: usize,
+    /// The raw limit that it is set beside: the name of another scenario, run in turn with this one.
+    pub limit: Option<&'static str>,
+    /// Messages a round when the command line names no number.
+    pub default_messages: u64,
+    /// Messages for the counting passes, of which tracing is slow.
+    pub counted_messages: u64,
+    /// What one latency sample is; none when a single message is too short to be timed.
+    pub latency_sample: Option<&'static str>,
+    /// Bytes of state of each actor, when the scenario's messages are idle actors whose memory is of interest.
+    pub actor_state_bytes: Option<u64>,
+    /// The idle profile when the command line names none; none where there are no cores that could be idle.
+    pub idle: Option<IdleProfile>,
+}
+
+/// What a core does when it has nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleProfile {
+    /// It never parks.
+    Busy,
+    /// It spins for a while, then parks.
+    Hybrid,
+    /// It parks at once.
+    Eco,
+}
+
+impl fmt::Display for IdleProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            IdleProfile::Busy => "busy",
+            IdleProfile::Hybrid => "hybrid",
+            IdleProfile::Eco => "eco",
+        })
+    }
+}
+
+impl FromStr for IdleProfile {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        match word {
+            "busy" => Ok(IdleProfile::Busy),
+            "hybrid" => Ok(IdleProfile::Hybrid),
+            "eco" => Ok(IdleProfile::Eco),
+            _ => Err(format!("no idle profile \"{word}\"; choose busy, hybrid or eco")),
+        }
+    }
+}
+
+/// What a scenario is told about the round it has to do.
+#[derive(Debug)]
+pub struct Round<'a> {
+    /// How many messages. A scenario may do a few more to make the number even, and says so in its outcome.
+    pub messages: u64,
+    /// The CPUs to run on, at least as many as the scenario needs.
+    pub cpus: &'a [usize],
+    /// What idle cores do, in scenarios that have them.
+    pub idle: Option<IdleProfile>,
+    /// Begin it right before the first message and end it right behind the last.
+    pub section: &'a Arc<Section>,
+}
+
+impl Round<'_> {
+    /// The CPU with this place in the list, or a typed refusal.
+    pub fn cpu(&self, place: usize) -> Result<usize, ScenarioError> {
+        self.cpus
+            .get(place)
+            .copied()
+            .ok_or(ScenarioError::TooFewCpus { given: self.cpus.len(), needed: place + 1 })
+    }
+}
+
+/// What a round did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How many messages were handled within the section.
+    pub messages: u64,
+    /// A nanosecond histogram, in rounds that are run for latency.
+    pub latencies: Option<Histogram<u64>>,
+}
+
+/// Why a round has no outcome. Everything it had started has been taken down.
+#[derive(Debug, thiserror::Error)]
+pub enum ScenarioError {
+    /// The round was given fewer CPUs than the scenario needs.
+    #[error("{given} CPUs given, this scenario needs {needed}")]
+    TooFewCpus {
+        /// How many were given.
+        given: usize,
+        /// How many it needs.
+        needed: usize,
+    },
+    /// A thread could not be pinned.
+    #[error(transparent)]
+    Affinity(#[from] AffinityError),
+    /// The kernel refused something.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was being done.
+        doing: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// What the receivers got is not what the senders sent.
+    #[error(
+        "the check failed: {what} is {found}, expected {expected}; the figures are worth nothing"
+    )]
+    Check {
+        /// What was checked.
+        what: &'static str,
+        /// What it should be.
+        expected: u64,
+        /// What it is.
+        found: u64,
+    },
+    /// A thread of the scenario ended before its work.
+    #[error("a thread of the scenario ended before its work was done")]
+    ThreadLost,
+}
+
+/// Succeeds when a checked sum is right.
+pub fn check(what: &'static str, expected: u64, found: u64) -> Result<(), ScenarioError> {
+    if expected == found { Ok(()) } else { Err(ScenarioError::Check { what, expected, found }) }
+}
+
+/// Every scenario, in the order in which they are listed.
+pub fn all() -> Vec<&'static dyn Scenario> {
+    vec![
+        &raw_two_atomics::RawTwoAtomics,
+        &raw_event_fd::RawEventFd,
+        &raw_memory_loop::RawMemoryLoop,
+        &raw_system_call::RawSystemCall,
+    ]
+}
+
+/// The scenario with this name.
+pub fn find(name: &str) -> Option<&'static dyn Scenario> {
+    all().into_iter().find(|scenario| scenario.description().name == name)
+}
+
+#[cfg(test)]
+mod tests;

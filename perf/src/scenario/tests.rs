@@ -1,0 +1,82 @@
+use super::*;
+use crate::section::Purpose;
+
+fn round_of(scenario: &dyn Scenario, messages: u64, purpose: Purpose) -> (Outcome, Arc<Section>) {
+    let cpus = crate::raw::affinity::allowed_cpus().expect("readable");
+    let section = Arc::new(Section::new(purpose));
+    let round =
+        Round { messages, cpus: &cpus, idle: scenario.description().idle, section: &section };
+    (scenario.round(&round).expect("the round's sums are right"), section)
+}
+
+/// The number of CPUs here; a scenario that needs more is skipped with a printed reason.
+fn can_run(scenario: &dyn Scenario) -> bool {
+    let description = scenario.description();
+    let allowed = crate::raw::affinity::allowed_cpus().expect("readable").len();
+    if allowed < description.cpus_needed {
+        println!(
+            "skipped {}: needs {} CPUs of {allowed}",
+            description.name, description.cpus_needed
+        );
+    }
+    allowed >= description.cpus_needed
+}
+
+#[test]
+fn names_are_unique_and_limits_exist_and_have_no_limits_themselves() {
+    let mut names: Vec<&str> = all().iter().map(|scenario| scenario.description().name).collect();
+    names.sort_unstable();
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{names:?}");
+    for scenario in all() {
+        if let Some(limit) = scenario.description().limit {
+            assert_eq!(find(limit).expect("a limit is a scenario").description().limit, None);
+        }
+    }
+}
+
+#[test]
+fn an_unknown_scenario_is_not_found() {
+    assert!(find("no-such-scenario").is_none());
+}
+
+#[test]
+fn a_short_round_of_every_scenario_handles_its_messages_within_the_section() {
+    for scenario in all() {
+        if !can_run(scenario) {
+            continue;
+        }
+        let (outcome, section) = round_of(scenario, 1_000, Purpose::Time);
+        let name = scenario.description().name;
+        assert!(outcome.messages >= 1_000, "{name}");
+        assert!(outcome.latencies.is_none(), "{name}");
+        assert!(section.measured().expect("begun and ended once").elapsed_ns > 0, "{name}");
+    }
+}
+
+#[test]
+fn every_scenario_that_times_single_messages_delivers_samples() {
+    for scenario in all() {
+        if scenario.description().latency_sample.is_some() && can_run(scenario) {
+            let (outcome, _) = round_of(scenario, 1_000, Purpose::Latency);
+            let samples = outcome.latencies.map_or(0, |latencies| latencies.len());
+            assert!(samples > 0, "{}", scenario.description().name);
+        }
+    }
+}
+
+#[test]
+fn too_few_cpus_are_a_typed_refusal() {
+    for scenario in all() {
+        let section = Arc::new(Section::new(Purpose::Time));
+        let round = Round { messages: 10, cpus: &[], idle: None, section: &section };
+        let refused = scenario.round(&round);
+        assert!(matches!(refused, Err(ScenarioError::TooFewCpus { given: 0, .. })), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_wrong_sum_is_an_error() {
+    assert!(check("a sum", 1, 1).is_ok());
+    let error = check("a sum", 1, 2).expect_err("it is wrong").to_string();
+    assert!(error.contains("a sum is 2, expected 1"), "{error}");
+}
