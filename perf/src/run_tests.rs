@@ -1,3 +1,5 @@
+//! A run does its passes in their order, and says so when something could not be counted or must not be believed.
+
 use super::*;
 use crate::latency::LapTimer;
 use std::collections::BTreeMap;

@@ -1,3 +1,5 @@
+//! The written form of a result is fixed: its keys, what is left out, and the table.
+
 use super::*;
 
 fn full() -> RunResult {

@@ -39,8 +39,8 @@ pub fn run<A: Send, B: Send>(
     })
 }
 
-/// The measured section of a thread that waits for an answer each time: timed as a whole, or each round trip singly when
-/// the round is run for latency.
+/// The measured section of a thread that waits for an answer each time: timed as a whole, or each round trip singly
+/// when the round is run for latency.
 #[inline(always)]
 pub fn ask_all(
     section: &Section,

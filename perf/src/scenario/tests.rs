@@ -1,3 +1,5 @@
+//! The registry is sound, and every scenario handles its messages, checks its sums and refuses what it cannot run.
+
 use super::*;
 use crate::section::Purpose;
 
