@@ -1,11 +1,11 @@
 //! `#[message]`: rkyv's derives and the schema.
 //!
-//! The schema is implemented here and nowhere else outside the runtime, because archives are read unchecked. So this file
-//! refuses every argument by which a type could be archived in another way than by rkyv's own derives over fields that are
-//! schemas themselves.
+//! The schema is implemented here and nowhere else outside the runtime, because archives are read unchecked. So this
+//! file refuses every argument by which a type could be archived in another way than by rkyv's own derives over
+//! fields that are schemas themselves.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Group, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{
@@ -26,9 +26,10 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     })?;
     check_shape(&input)?;
     check_attributes(&input)?;
+    name_self(&mut input)?;
     let recursive = mark_recursive_fields(&mut input);
     let schema = schema(&input, name.as_ref());
-    let debug = has_derive(&input.attrs, "Debug").then(|| quote!(derive(Debug),));
+    let debug = is_debug(&input.attrs).then(|| quote!(derive(Debug),));
     let bounds = recursive.then(recursion_bounds);
     Ok(quote! {
         #[derive(
@@ -81,7 +82,8 @@ fn check_shape(input: &DeriveInput) -> Result<()> {
             Err(Error::new_spanned(
                 &input.ident,
                 format!(
-                    "a message has at most {VARIANTS_LIMIT} variants, this one has {}: group some into an enum of their own",
+                    "a message has at most {VARIANTS_LIMIT} variants, this one has {}: \
+                 group some into an enum of their own",
                     variants.variants.len()
                 ),
             ))
@@ -133,12 +135,37 @@ fn check_rkyv(attribute: &Attribute, accepted: &[&str]) -> Result<()> {
             return Err(Error::new_spanned(
                 argument,
                 format!(
-                    "#[message] does not accept this rkyv argument, which could change the archived form; accepted here: {accepted}"
+                    "#[message] does not accept this rkyv argument, which could change the \
+                     archived form; accepted here: {accepted}"
                 ),
             ));
         }
     }
     Ok(())
+}
+
+/// Replaces `Self` in the types of fields by the type's name: in the archived form `Self` would mean that one.
+fn name_self(input: &mut DeriveInput) -> Result<()> {
+    let own = input.ident.clone();
+    for field in fields_mut(&mut input.data) {
+        field.ty = syn::parse2(replace_self(field.ty.to_token_stream(), &own))?;
+    }
+    Ok(())
+}
+
+fn replace_self(tokens: TokenStream, own: &Ident) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Ident(ident) if ident == "Self" => {
+                TokenTree::Ident(Ident::new(&own.to_string(), ident.span()))
+            }
+            TokenTree::Group(group) => {
+                TokenTree::Group(Group::new(group.delimiter(), replace_self(group.stream(), own)))
+            }
+            other => other,
+        })
+        .collect()
 }
 
 /// Marks the fields that refer back to their own type, and says whether any field is marked.
@@ -175,7 +202,7 @@ fn recursion_bounds() -> TokenStream {
     }
 }
 
-/// Whether a type names `own` or `Self` outside a reference to an actor.
+/// Whether a type names `own` outside a reference to an actor.
 fn mentions(ty: &Type, own: &Ident) -> bool {
     struct Search<'a> {
         own: &'a Ident,
@@ -184,7 +211,7 @@ fn mentions(ty: &Type, own: &Ident) -> bool {
     impl<'ast> Visit<'ast> for Search<'_> {
         fn visit_path(&mut self, path: &'ast Path) {
             let Some(last) = path.segments.last() else { return };
-            if last.ident == *self.own || path.is_ident("Self") {
+            if last.ident == *self.own {
                 self.found = true;
             }
             if !(last.ident == "ActorRef" || last.ident == "LocalRef") {
@@ -229,12 +256,9 @@ fn schema(input: &DeriveInput, name: Option<&LitStr>) -> TokenStream {
                 #(|| <#others as ::mainspring::message::Schema>::HOLDS_LOCALS)*;
         }
 
-        impl #own {
-            #[doc(hidden)]
-            const __ASSERT_SCHEMA: () = {
-                #(::mainspring::frame::schema::assert_schema::<#recursive>();)*
-            };
-        }
+        const _: () = {
+            #(::mainspring::frame::schema::assert_schema::<#recursive>();)*
+        };
     }
 }
 
@@ -297,11 +321,13 @@ fn fields_mut(data: &mut Data) -> impl Iterator<Item = &mut Field> {
     of_struct.into_iter().flatten().chain(of_enum.into_iter().flatten())
 }
 
-fn has_derive(attributes: &[Attribute], name: &str) -> bool {
-    attributes.iter().filter(|attribute| attribute.path().is_ident("derive")).any(|attribute| {
-        let derives = attribute.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
-        derives.is_ok_and(|derives| {
-            derives.iter().any(|path| path.segments.last().is_some_and(|last| last.ident == name))
-        })
-    })
+/// Whether the type derives `Debug` and leaves its archived form to us.
+fn is_debug(attributes: &[Attribute]) -> bool {
+    let derives_debug = |list: &str| {
+        attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident(list))
+            .any(|attribute| canonical(&attribute.meta).split(' ').any(|word| word == "Debug"))
+    };
+    derives_debug("derive") && !derives_debug("rkyv")
 }

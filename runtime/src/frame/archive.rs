@@ -4,12 +4,12 @@
 //! payload length alone, and nothing is written twice: the root is resolved in place, not on the stack.
 //!
 //! Invariants: equal values give equal bytes (except the handles of [`Local`](super::local::Local) payloads); padding
-//! inside the archive and behind it, up to the next multiple of [`FRAME_ALIGN`], is zero, so a frame never carries bytes
-//! of an older one; a refusal leaves nothing behind but bytes in the room it was given.
+//! inside the archive and behind it, up to the next multiple of [`FRAME_ALIGN`], is zero, so a frame never carries
+//! bytes of an older one; a refusal leaves nothing behind but bytes in the room it was given.
 //!
-//! A message whose address reaches code that is not inlined costs several nanoseconds more (the compiler must build it in
-//! memory first). [`write_at`] and [`write_local_at`] are inlined for that reason; [`write_boxed`] is cold, so a caller
-//! on a hot path hands it a bitwise copy that is never dropped.
+//! A message whose address reaches code that is not inlined costs several nanoseconds more (the compiler must build
+//! it in memory first). [`write_at`] and [`write_local_at`] are inlined for that reason; [`write_boxed`] is cold, so
+//! a caller on a hot path hands it a bitwise copy that is never dropped.
 
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
@@ -22,7 +22,7 @@ use rkyv::{Archive, Place};
 
 use super::buffer::AlignedBuffer;
 use super::local::{self, LOCAL_PREFIX_BYTES, LOCALS_PER_MESSAGE_LIMIT};
-use super::scratch::Scratch;
+use super::scratch::{Inner, Scratch};
 use super::{FLAG_LOCAL, FRAME_ALIGN};
 use crate::message::{LocalMessage, Message};
 
@@ -128,7 +128,8 @@ pub unsafe fn write_at<M: Message>(
 ) -> Result<usize, Overflow> {
     // SAFETY: the caller's promise is the one that the room needs.
     let room = unsafe { Room::new(room, room_bytes) };
-    let mut serializer = Serializer::new(WireWriter { room }, Scratch::new(), Unshare);
+    let mut inner = Inner::new();
+    let mut serializer = Serializer::new(WireWriter { room }, Scratch::new(&mut inner), Unshare);
     let resolver = value.serialize(Strategy::wrap(&mut serializer))?;
     serializer.writer.room.write_root(value, resolver)
 }
@@ -136,7 +137,8 @@ pub unsafe fn write_at<M: Message>(
 /// Writes a message for an actor of this node at `room`, and hands the `Local` payloads in it over to the frame.
 ///
 /// On success the frame owns them: whoever drops the frame unread, or has read it, must call
-/// [`drop_locals`](super::local::drop_locals) with its payload, unless its bytes were copied elsewhere to be read later.
+/// [`drop_locals`](super::local::drop_locals) with its payload, unless its bytes were copied elsewhere to be read
+/// later.
 ///
 /// # Errors
 ///
@@ -156,17 +158,17 @@ pub(crate) unsafe fn write_local_at<M: LocalMessage>(
     if M::HOLDS_LOCALS {
         room.write(&[0; LOCAL_PREFIX_BYTES])?;
     }
-    let writer = LocalWriter { room, handles: [0; LOCALS_PER_MESSAGE_LIMIT], count: 0 };
-    let mut serializer = Serializer::new(writer, Scratch::new(), Unshare);
+    let writer = LocalWriter { room, handles: Vec::new() };
+    let mut inner = Inner::new();
+    let mut serializer = Serializer::new(writer, Scratch::new(&mut inner), Unshare);
     let resolver = value.serialize(Strategy::wrap(&mut serializer))?;
     let writer = &mut serializer.writer;
-    if M::HOLDS_LOCALS && writer.count > 0 {
+    if M::HOLDS_LOCALS && !writer.handles.is_empty() {
         writer.write_handles()?;
     }
     let payload_bytes = writer.room.write_root(value, resolver)?;
-    let handles = &writer.handles[..writer.count];
-    local::hand_over(handles);
-    Ok(Written { payload_bytes, flags: if handles.is_empty() { 0 } else { FLAG_LOCAL } })
+    local::hand_over(&writer.handles);
+    Ok(Written { payload_bytes, flags: if writer.handles.is_empty() { 0 } else { FLAG_LOCAL } })
 }
 
 /// Writes a message that is too large for a ring or a chunk into memory of its own.
@@ -241,11 +243,11 @@ pub unsafe fn root<'a, M: Archive>(payload: *const u8, payload_bytes: usize) -> 
 }
 
 /// The serializer of a [`Message`].
-pub type WireSerializer<'a> = Strategy<Serializer<WireWriter<'a>, Scratch, Unshare>, Overflow>;
+pub type WireSerializer<'a> = Strategy<Serializer<WireWriter<'a>, Scratch<'a>, Unshare>, Overflow>;
 
 /// The serializer of a [`LocalMessage`].
 pub type LocalSerializer<'a> =
-    Strategy<Serializer<LocalWriter<'a>, Scratch, Unshare>, LocalRefusal>;
+    Strategy<Serializer<LocalWriter<'a>, Scratch<'a>, Unshare>, LocalRefusal>;
 
 /// Writes into a frame that may leave the node.
 #[derive(Debug)]
@@ -257,16 +259,16 @@ pub struct WireWriter<'a> {
 #[derive(Debug)]
 pub struct LocalWriter<'a> {
     room: Room<'a>,
-    handles: [u64; LOCALS_PER_MESSAGE_LIMIT],
-    count: usize,
+    handles: Vec<u64>,
 }
 
 impl LocalWriter<'_> {
     /// Notes that the frame will own `handle`.
     pub(super) fn carry(&mut self, handle: u64) -> Result<(), LocalRefusal> {
-        let place = self.handles.get_mut(self.count).ok_or(LocalRefusal::TooManyLocals)?;
-        *place = handle;
-        self.count += 1;
+        if self.handles.len() == LOCALS_PER_MESSAGE_LIMIT {
+            return Err(LocalRefusal::TooManyLocals);
+        }
+        self.handles.push(handle);
         Ok(())
     }
 
@@ -274,10 +276,10 @@ impl LocalWriter<'_> {
     fn write_handles(&mut self) -> Result<(), Overflow> {
         self.room.align(align_of::<u64>())?;
         let offset = self.room.written;
-        for handle in &self.handles[..self.count] {
+        for handle in &self.handles {
             self.room.write(&handle.to_le_bytes())?;
         }
-        self.room.overwrite_start(&local::prefix(offset, self.count));
+        self.room.overwrite_start(&local::prefix(offset, self.handles.len()));
         Ok(())
     }
 }

@@ -8,7 +8,8 @@ use super::FRAME_ALIGN;
 
 /// Owned bytes, aligned for a payload.
 ///
-/// Invariant: `start` points to `stride` initialised bytes that this value owns; `length <= stride`; `stride` is not 0.
+/// Invariant: `start` points to `stride` initialised bytes that this value owns; `length <= stride`; `stride` is not
+/// 0.
 pub struct AlignedBuffer {
     start: NonNull<u8>,
     length: usize,

@@ -1,11 +1,11 @@
 //! The table of local payloads that are on their way: values that frames name by a number.
 //!
-//! A frame cannot own a value, since its bytes are copied, dropped and overwritten by code that does not know its type.
-//! It owns a handle: index and generation. The table checks both at every use, so a stale, copied or doubled handle
-//! finds nothing, and a value is taken or freed exactly once.
+//! A frame cannot own a value, since its bytes are copied, dropped and overwritten by code that does not know its
+//! type. It owns a handle: index and generation. The table checks both at every use, so a stale, copied or doubled
+//! handle finds nothing, and a value is taken or freed exactly once.
 //!
-//! Invariants: a slot is empty, held (its [`Local`](super::local::Local) still owns the value, which can be written into
-//! a frame) or framed (a frame owns it). Its generation grows when it is emptied; a slot whose generation has no
+//! Invariants: a slot is empty, held (its [`Local`](super::local::Local) still owns the value, which can be written
+//! into a frame) or framed (a frame owns it). Its generation grows when it is emptied; a slot whose generation has no
 //! successor is never used again. No operation waits: a slot's lock is contended only while the same handle is used
 //! twice at once.
 
@@ -32,8 +32,8 @@ pub(super) struct Handles {
     segments: [OnceLock<Box<[Slot]>>; SEGMENTS],
     /// How many slots were ever used.
     made: AtomicU32,
-    /// The list of emptied slots: index of the first plus one (0: none), and above it a count of changes, so that an old
-    /// list is not taken for the present one.
+    /// The list of emptied slots: index of the first plus one (0: none), and above it a count of changes, so that an
+    /// old list is not taken for the present one.
     free: AtomicU64,
 }
 

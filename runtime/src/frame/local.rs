@@ -1,8 +1,8 @@
 //! `Local` payloads: values that only this process can hold, sent to actors of the same node.
 //!
 //! The value goes into a table of this process, and the frame carries its handle. A frame that owns handles bears
-//! [`FLAG_LOCAL`](super::FLAG_LOCAL), starts with a prefix and lists its handles, so that they can be freed by code that
-//! does not know the type of the message:
+//! [`FLAG_LOCAL`](super::FLAG_LOCAL), starts with a prefix and lists its handles, so that code which does not know the
+//! type of the message can free them:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -11,10 +11,10 @@
 //! | 8–15 | zero |
 //! | then | data out of line · the list of handles · the root, last as ever |
 //!
-//! Invariants: a value is owned by its `Local`, by one frame, or by the receiver that took it, and by one of them only.
-//! Copying a frame's bytes moves the ownership with them, since only the first `take` or `drop_locals` finds the value.
-//! Handles are meaningless outside this process: a frame with [`FLAG_LOCAL`](super::FLAG_LOCAL) from elsewhere must be
-//! refused.
+//! Invariants: a value is owned by its `Local`, by one frame, or by the receiver that took it, and by one of them
+//! only. Copying a frame's bytes moves the ownership with them, since only the first `take` or `drop_locals` finds
+//! the value. Handles are meaningless outside this process: a frame with [`FLAG_LOCAL`](super::FLAG_LOCAL) from
+//! elsewhere must be refused.
 
 use std::cell::Cell;
 use std::fmt;
@@ -37,8 +37,8 @@ pub(super) const LOCAL_PREFIX_BYTES: usize = 16;
 /// A value of a message that may go to actors of the same node only: a channel, a descriptor, an `Arc`, a closure.
 ///
 /// Sending the message hands the value over; the receiver takes it out of the archived message with
-/// [`ArchivedLocal::take`]. What the receiver does not take in that turn is dropped, and so is the value in a message that
-/// is never read. Sending the same message again carries nothing: the value left with the first send.
+/// [`ArchivedLocal::take`]. What the receiver does not take in that turn is dropped, and so is the value in a message
+/// that is never read. Sending the same message again carries nothing: the value left with the first send.
 ///
 /// A type that holds a `Local` is a [`LocalMessage`](crate::message::LocalMessage) and not a
 /// [`Message`](crate::message::Message), so only a [`LocalRef`](crate::LocalRef) accepts it.
@@ -181,8 +181,8 @@ impl<'a, T: Send + 'static> Serialize<LocalSerializer<'a>> for Local<T> {
 /// Frees what is left of the `Local` payloads that a frame owns, and says how many that were.
 ///
 /// To be called for a frame with [`FLAG_LOCAL`](super::FLAG_LOCAL) when it is dropped unread (dead letter, rolled-back
-/// turn, shutdown) and when the turn that read it ends; not when its bytes were copied to be read later. Calling it twice
-/// does no harm. A value whose own `drop` panics is counted like the others; the panic goes no further.
+/// turn, shutdown) and when the turn that read it ends; not when its bytes were copied to be read later. Calling it
+/// twice does no harm. A value whose own `drop` panics is counted like the others; the panic goes no further.
 pub(crate) fn drop_locals(payload: &[u8]) -> usize {
     let mut freed = 0;
     for handle in handles(payload) {

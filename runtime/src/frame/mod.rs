@@ -19,7 +19,11 @@ pub mod archive;
 mod archive_tests;
 mod buffer;
 mod handles;
+#[cfg(test)]
+mod handles_tests;
 pub mod local;
+#[cfg(test)]
+mod local_tests;
 mod plain;
 pub mod schema;
 mod scratch;

@@ -2,8 +2,9 @@
 //!
 //! Invariant: a type is here only if its archive can be read unchecked where it was written, because handlers do just
 //! that. This is why the trait is `unsafe` and why only `#[message]` implements it outside this file. Left out on
-//! purpose: `usize` and `isize` (an archive holds 32 bits of them and drops the rest silently), `HashMap` and `HashSet`
-//! (equal values would have unequal bytes), `Rc` and `Arc` (shared pointers in foreign bytes are a way to forge).
+//! purpose: `usize` and `isize` (an archive holds 32 bits of them and drops the rest silently), `HashMap` and
+//! `HashSet` (equal values would have unequal bytes), `Rc` and `Arc` (shared pointers in foreign bytes are a way to
+//! forge).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -58,10 +59,10 @@ macro_rules! plain {
 }
 
 plain! {
-    (), bool, char, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64,
+    bool, char, u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64,
     NonZeroU8, NonZeroU16, NonZeroU32, NonZeroU64, NonZeroU128,
     NonZeroI8, NonZeroI16, NonZeroI32, NonZeroI64, NonZeroI128,
-    String, Box<str>, Duration,
+    String, Duration,
     Ipv4Addr, Ipv6Addr, IpAddr, SocketAddrV4, SocketAddrV6, SocketAddr,
 }
 
@@ -78,6 +79,8 @@ macro_rules! composed {
 }
 
 composed! {
+    "()": [] ();
+    "Box<str>": [] Box<str>;
     "Vec": [T] Vec<T>;
     "VecDeque": [T] VecDeque<T>;
     "Box": [T] Box<T>;

@@ -1,12 +1,14 @@
 //! Scratch memory for serialising collections whose elements have data of their own.
 //!
-//! Small requests are served from bytes inside the serializer, larger ones from the heap. Messages without such
+//! Small requests are served from bytes on the writer's stack, larger ones from the heap. Messages without such
 //! collections ask for nothing and pay nothing.
 //!
-//! Invariant: requests end in the reverse order of their beginning, as the trait demands; so the inner bytes are a stack.
+//! Invariant: requests end in the reverse order of their beginning, as the trait demands; so the inner bytes are a
+//! stack.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
@@ -17,19 +19,28 @@ use super::archive::{LocalRefusal, Overflow};
 /// Bytes that a serializer has without asking the heap.
 const INNER_BYTES: usize = 256;
 
+/// The bytes on the writer's stack. They lie outside the serializer, since it is borrowed anew while they are in use.
 #[repr(align(16))]
-struct Inner(MaybeUninit<[u8; INNER_BYTES]>);
+pub(super) struct Inner(MaybeUninit<[u8; INNER_BYTES]>);
 
-/// A stack of small requests, with the heap behind it.
-pub struct Scratch {
-    used: usize,
-    inner: Inner,
-}
-
-impl Scratch {
+impl Inner {
     #[inline(always)]
     pub(super) fn new() -> Self {
-        Scratch { used: 0, inner: Inner(MaybeUninit::uninit()) }
+        Inner(MaybeUninit::uninit())
+    }
+}
+
+/// A stack of small requests, with the heap behind it.
+pub struct Scratch<'a> {
+    start: *mut u8,
+    used: usize,
+    borrowed: PhantomData<&'a mut Inner>,
+}
+
+impl<'a> Scratch<'a> {
+    #[inline(always)]
+    pub(super) fn new(inner: &'a mut Inner) -> Self {
+        Scratch { start: inner.0.as_mut_ptr().cast(), used: 0, borrowed: PhantomData }
     }
 
     /// Memory for `layout`, or `None` if the heap has none.
@@ -44,7 +55,7 @@ impl Scratch {
         let memory = if fits {
             self.used = start + layout.size();
             // SAFETY: `start + size <= INNER_BYTES`.
-            unsafe { self.inner.0.as_mut_ptr().cast::<u8>().add(start) }
+            unsafe { self.start.add(start) }
         } else {
             // SAFETY: the caller promises that the layout is not empty.
             unsafe { alloc(layout) }
@@ -58,8 +69,7 @@ impl Scratch {
     ///
     /// `memory` must be the youngest live result of [`push`](Self::push), for the same `layout`.
     unsafe fn pop(&mut self, memory: NonNull<u8>, layout: Layout) {
-        let inner_start = self.inner.0.as_ptr() as usize;
-        match (memory.as_ptr() as usize).checked_sub(inner_start) {
+        match memory.addr().get().checked_sub(self.start.addr()) {
             Some(offset) if offset < INNER_BYTES => self.used = offset,
             // SAFETY: it does not lie in the inner bytes, so `alloc` returned it for this layout.
             _ => unsafe { dealloc(memory.as_ptr(), layout) },
@@ -67,7 +77,7 @@ impl Scratch {
     }
 }
 
-impl fmt::Debug for Scratch {
+impl fmt::Debug for Scratch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scratch").field("used", &self.used).finish_non_exhaustive()
     }
@@ -76,7 +86,7 @@ impl fmt::Debug for Scratch {
 macro_rules! allocator {
     ($error:ty, $refusal:expr) => {
         // SAFETY: inner memory is handed out once until it is given back, heap memory is fresh; both fit the layout.
-        unsafe impl Allocator<$error> for Scratch {
+        unsafe impl Allocator<$error> for Scratch<'_> {
             #[inline]
             unsafe fn push_alloc(&mut self, layout: Layout) -> Result<NonNull<[u8]>, $error> {
                 // SAFETY: the caller's promise is the same.

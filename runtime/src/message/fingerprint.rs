@@ -1,8 +1,8 @@
 //! The schema fingerprint: 64 bits over everything two builds must agree on to read each other's archives.
 //!
-//! Pieces are chained: each is hashed with XXH3-64, the state so far as its seed. A piece is a whole name, a whole type
-//! text or one number, so no two sequences of pieces run into each other. The result depends on nothing but the pieces:
-//! not on the compiler, the machine or the order of compilation. It is computed by the compiler.
+//! Pieces are chained: each is hashed with XXH3-64, the state so far as its seed. A piece is a whole name, a whole
+//! type text or one number, so no two sequences of pieces run into each other. The result depends on nothing but the
+//! pieces: not on the compiler, the machine or the order of compilation. It is computed by the compiler.
 
 use xxhash_rust::const_xxh3::xxh3_64_with_seed;
 
@@ -46,8 +46,8 @@ impl Fingerprint {
         self.number(Piece::Variant as u64).text(name).text(discriminant)
     }
 
-    /// Adds a field: its name or number, its type as written, and that type's fingerprint (0 where the type refers back
-    /// to the one being described).
+    /// Adds a field: its name or number, its type as written, and that type's fingerprint (0 where the type refers
+    /// back to the one being described).
     pub const fn field(self, name: &str, type_text: &str, fingerprint: u64) -> Self {
         self.number(Piece::Field as u64).text(name).text(type_text).number(fingerprint)
     }
