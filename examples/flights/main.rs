@@ -7,8 +7,10 @@
 mod code;
 mod compare;
 mod fold;
+mod latency;
 mod minute;
 mod options;
+mod pace;
 mod party;
 mod progress;
 mod reader;
@@ -16,6 +18,7 @@ mod reader;
 mod reader_tests;
 mod record;
 mod report;
+mod route;
 mod table;
 mod totals;
 

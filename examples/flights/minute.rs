@@ -2,11 +2,13 @@
 //!
 //! Read and written as `2013-01-01T10:15Z`; refuses other forms and days that do not exist.
 
+use mainspring::prelude::*;
 use std::fmt;
 
 const MINUTES_A_DAY: i64 = 24 * 60;
 
 /// Minutes since the start of 1970, UTC.
+#[message]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minute(pub i64);
 

@@ -8,9 +8,9 @@ const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/flights/data/flights.cs
 
 /// Every flight that left New York in 2013, told to an actor for its aircraft, its airports and its carrier.
 ///
-/// Prints the carriers by mean arrival delay, the ten busiest aircraft, counts for every airport, and how fast the messages
-/// went. Every total is checked against a plain fold of the same file. Exit codes: 0 all equal, 1 a total differs,
-/// 2 the file or the command line is bad, 3 the node failed.
+/// Prints the carriers by mean arrival delay, the ten busiest aircraft, counts for every airport, and how fast the
+/// messages went. Every total is checked against a plain fold of the same file. Exit codes: 0 all equal, 1 a total
+/// differs, 2 the file or the command line is bad, 3 the node failed.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "flights", version)]
 pub struct Options {

@@ -2,32 +2,43 @@
 
 use super::code::Code;
 use super::record::Flight;
+use mainspring::prelude::*;
 use std::fmt;
+use xxhash_rust::xxh3::xxh3_64;
 
 /// What an actor stands for.
+#[message]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
 pub enum Kind {
-    Aircraft = 0,
-    Airport = 1,
-    Carrier = 2,
+    Aircraft,
+    Airport,
+    Carrier,
 }
 
 /// One aircraft, airport or carrier.
+#[message]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Party {
     pub kind: Kind,
     pub code: Code,
 }
 
+impl Party {
+    /// Which of `cores` its actor lives on: the same at every run, spread evenly. `cores` must not be 0.
+    pub fn home(self, cores: usize) -> usize {
+        let hash = xxh3_64(&self.code.to_bytes()).wrapping_add(self.kind as u64);
+        (hash % cores.max(1) as u64) as usize
+    }
+}
+
 /// What a party is to one flight. An airport counts departures and arrivals apart.
+#[message]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Role {
-    Aircraft = 0,
-    Origin = 1,
-    Destination = 2,
-    Carrier = 3,
+    Aircraft,
+    Origin,
+    Destination,
+    Carrier,
 }
 
 impl Role {
@@ -89,5 +100,18 @@ mod tests {
         assert_eq!(names, expected);
         let cancelled = flight("2013-01-01T10:15Z,UA,EWR,IAH,1400,NA,NA,NA,NA").unwrap();
         assert_eq!(parties(&cancelled).count(), 3);
+    }
+
+    #[test]
+    fn every_core_is_home_to_a_fair_share_of_the_aircraft() {
+        for cores in [1, 2, 3, 8] {
+            let mut homes = vec![0; cores];
+            for number in 0..4_000 {
+                let code = Code::parse(format!("N{number}").as_bytes()).unwrap();
+                homes[Party { kind: Kind::Aircraft, code }.home(cores)] += 1;
+            }
+            let fair = 4_000 / cores;
+            assert!(homes.iter().all(|&home| home * 5 > fair * 4), "{cores} cores: {homes:?}");
+        }
     }
 }

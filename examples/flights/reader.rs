@@ -1,7 +1,7 @@
 //! Flights from a gzip-compressed CSV file: row by row as it is decompressed, or from its text in parallel.
 //!
-//! Every error names the file, and the line where there is one. A file that is missing, cut short, damaged, too large or
-//! malformed is refused; rows read before that stay valid. Memory is bounded by [`TEXT_LIMIT_BYTES`].
+//! Every error names the file, and the line where there is one. A file that is missing, cut short, damaged, too large
+//! or malformed is refused; rows read before that stay valid. Memory is bounded by [`TEXT_LIMIT_BYTES`].
 
 use super::record::{COLUMNS, Flight, RowError};
 use flate2::read::MultiGzDecoder;

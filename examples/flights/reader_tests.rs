@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 const ROW: &str = "2013-01-01T10:15Z,UA,EWR,IAH,1400,N14228,2,11,227";
 
 /// A file that is removed with its folder.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(name: &str, bytes: &[u8]) -> Scratch {
+    pub fn new(name: &str, bytes: &[u8]) -> Scratch {
         let folder = std::env::temp_dir().join(format!("flights-{}-{name}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("flights.csv.gz"), bytes).unwrap();
         Scratch(folder)
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.0.join("flights.csv.gz")
     }
 }
@@ -33,12 +33,14 @@ impl Drop for Scratch {
     }
 }
 
-fn text(rows: usize) -> String {
+/// A text with so many flights; their distances count up from 0.
+pub fn text(rows: usize) -> String {
     let row = |i: usize| format!("2013-01-01T10:{:02}Z,UA,EWR,IAH,{i},N{i},2,11,227\n", i % 60);
     format!("{}\n{}", COLUMNS.join(","), (0..rows).map(row).collect::<String>())
 }
 
-fn gzip(text: &str) -> Vec<u8> {
+/// A text as a gzip file.
+pub fn gzip(text: &str) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(text.as_bytes()).unwrap();
     encoder.finish().unwrap()

@@ -1,10 +1,11 @@
 //! One flight, as one row of the data tells it.
 //!
-//! A flight was cancelled, or departed and never arrived at its destination, or landed: these are the three shapes a row
-//! may have. Everything else is refused with the name of the field.
+//! A flight was cancelled, or departed and never arrived at its destination, or landed: these are the three shapes that a
+//! row may have. Everything else is refused with the name of the field.
 
 use super::code::{Code, NotACode};
 use super::minute::Minute;
+use mainspring::prelude::*;
 
 /// The columns of a row, in order.
 pub const COLUMNS: [&str; 9] = [
@@ -23,6 +24,7 @@ pub const COLUMNS: [&str; 9] = [
 const NONE: &[u8] = b"NA";
 
 /// One scheduled flight.
+#[message]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Flight {
     /// Scheduled departure.
@@ -37,6 +39,7 @@ pub struct Flight {
 }
 
 /// How a flight went. Delays are in minutes against the schedule, negative when early.
+#[message]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// It never departed.

@@ -6,6 +6,7 @@ use super::code::Code;
 use super::minute::Minute;
 use super::party::Role;
 use super::record::{Flight, Outcome};
+use mainspring::prelude::*;
 
 /// Upper bounds of the delay buckets, in minutes, exclusive; the last bucket has none.
 pub const DELAY_BOUNDS_MIN: [i16; 11] = [-30, -15, 0, 15, 30, 45, 60, 90, 120, 180, 300];
@@ -14,6 +15,7 @@ pub const DELAY_BOUNDS_MIN: [i16; 11] = [-30, -15, 0, 15, 30, 45, 60, 90, 120, 1
 pub const DELAY_BUCKETS: usize = DELAY_BOUNDS_MIN.len() + 1;
 
 /// The totals of one party.
+#[message]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Scheduled flights.
@@ -39,6 +41,7 @@ pub struct Totals {
 }
 
 /// Where an aircraft was, and when. Ordered by time.
+#[message]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Sighting {
     pub at: Minute,

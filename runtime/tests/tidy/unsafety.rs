@@ -4,7 +4,7 @@ use super::finding::Finding;
 use super::source::has_word;
 
 /// A path that ends with `/` names a folder; one without names a file and its sibling tests.
-const ALLOWED: [&str; 9] = [
+const ALLOWED: [&str; 10] = [
     "runtime/src/ring/",
     "runtime/src/frame.rs",
     "runtime/src/frame/",
@@ -13,6 +13,8 @@ const ALLOWED: [&str; 9] = [
     "runtime/src/core/local_queue",
     "runtime/src/driver/",
     "tuning/src/system.rs",
+    // Writes an `unsafe impl` into the user's crate, after checking what it promises.
+    "runtime/macros/src/message.rs",
     "perf/src/raw/",
 ];
 
