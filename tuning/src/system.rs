@@ -1,0 +1,78 @@
+//! The two questions to the kernel for which there is no file: this thread's affinity mask, and resource limits.
+//!
+//! Promises: nothing is changed, and a refusal of the kernel is returned, never guessed around. The only unsafe code of
+//! the crate.
+
+use crate::cpu_set::{CPU_LIMIT, CpuSet};
+use std::io;
+
+/// A resource limit of this process. `None` means unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// What is enforced now, in bytes.
+    pub soft_bytes: Option<u64>,
+    /// How far the process may raise it, in bytes.
+    pub hard_bytes: Option<u64>,
+}
+
+/// The CPUs on which the calling thread may run.
+///
+/// A thread inherits the mask of the thread that started it: ask before pinning.
+///
+/// # Errors
+/// The kernel's refusal; sandboxes may forbid the call.
+pub fn affinity() -> io::Result<CpuSet> {
+    let mut words: [libc::c_ulong; MASK_WORDS] = [0; MASK_WORDS];
+    // SAFETY: the kernel writes at most the given size, which is the size of the array behind the pointer.
+    let result =
+        unsafe { libc::sched_getaffinity(0, size_of_val(&words), words.as_mut_ptr().cast()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((0..CPU_LIMIT)
+        .filter(|&cpu| words[(cpu / WORD_BITS) as usize] >> (cpu % WORD_BITS) & 1 == 1)
+        .collect())
+}
+
+/// How much memory this process may lock, which is also what bounds io_uring's registered buffers (and, before Linux
+/// 5.12, its rings).
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn locked_memory_limit() -> io::Result<Limit> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a valid rlimit, which the kernel fills.
+    let result = unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &mut limit) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let bytes = |limit| if limit == libc::RLIM_INFINITY { None } else { Some(limit) };
+    Ok(Limit { soft_bytes: bytes(limit.rlim_cur), hard_bytes: bytes(limit.rlim_max) })
+}
+
+const WORD_BITS: u32 = libc::c_ulong::BITS;
+const MASK_WORDS: usize = (CPU_LIMIT / WORD_BITS) as usize;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_thread_may_run_somewhere_and_the_kernel_says_the_same_in_its_file() {
+        let cpus = affinity().unwrap();
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+        assert_eq!(cpus, line.trim().parse().unwrap());
+        assert!(!cpus.is_empty());
+    }
+
+    #[test]
+    fn the_locked_memory_limit_is_what_the_kernel_says_in_its_file() {
+        let limit = locked_memory_limit().unwrap();
+        let limits = std::fs::read_to_string("/proc/self/limits").unwrap();
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max locked memory")).unwrap();
+        let mut words = line.split_whitespace().map(|word| word.parse::<u64>().ok());
+        assert_eq!(words.next(), Some(limit.soft_bytes));
+        assert_eq!(words.next(), Some(limit.hard_bytes));
+    }
+}
