@@ -1,8 +1,8 @@
 //! Sets of CPU numbers, and the kernel's text form of them, such as `0-3,8,10-11`.
 //!
 //! Promises: any set is printed in the shortest such form, and reading what was printed gives the same set. Any other
-//! text is refused with the position of the first byte that is wrong. Refuses: numbers of [`CPU_LIMIT`] and above, and the
-//! kernel's stride form (`0-31:2/4`), which it accepts but never prints.
+//! text is refused with the position of the first byte that is wrong. Refuses: numbers of [`CPU_LIMIT`] and above, and
+//! the kernel's stride form (`0-31:2/4`), which it accepts but never prints.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -1,9 +1,9 @@
 //! What a Linux machine looks like to a program that pins its threads: packages, NUMA nodes, shared caches, physical
 //! cores and their hardware threads, and which CPUs this process may use.
 //!
-//! Promises: everything is read through a [`SysRoot`], so that a directory of files stands for any machine in a test. An
-//! entry that is missing or malformed costs precision, never the run: it is replaced by a named assumption, listed in
-//! [`Topology::notes`]. The same files give the same answer.
+//! Promises: everything is read through a [`SysRoot`], so that a directory of files stands for any machine in a test.
+//! An entry that is missing or malformed costs precision, never the run: it is replaced by a named assumption, listed
+//! in [`Topology::notes`]. The same files give the same answer.
 //!
 //! Refuses: to change anything. This library only reads.
 //!

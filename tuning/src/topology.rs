@@ -49,7 +49,8 @@ pub struct Topology {
 pub enum TopologyError {
     /// Neither the list of online CPUs nor the affinity mask could be read.
     #[error(
-        "cannot tell which CPUs there are: {online_path} {online}, and the affinity mask {affinity}; mount /sys and /proc, or allow the call sched_getaffinity"
+        "cannot tell which CPUs there are: {online_path} {online}, and the affinity mask {affinity}; \
+         mount /sys and /proc, or allow the call sched_getaffinity"
     )]
     NoCpus {
         /// Where the online CPUs are listed.
@@ -60,7 +61,11 @@ pub enum TopologyError {
         affinity: String,
     },
     /// No CPU is online, in the affinity mask and in the cpuset.
-    #[error("no CPU is left for this process: online are {online}, the affinity mask allows {affinity}, the control group's cpuset {}; widen the mask (taskset) or the cpuset", .cpuset.as_ref().map_or("all".into(), CpuSet::to_string))]
+    #[error(
+        "no CPU is left for this process: online are {online}, the affinity mask allows {affinity}, \
+         the control group's cpuset {}; widen the mask (taskset) or the cpuset",
+        .cpuset.as_ref().map_or("all".into(), CpuSet::to_string)
+    )]
     NothingAllowed {
         /// The online CPUs.
         online: CpuSet,

@@ -188,7 +188,8 @@ fn without_numa_and_cache_entries_the_rest_is_still_known_and_the_gap_is_named()
             "node.online: /sys/devices/system/node/online is missing; all CPUs are taken for one NUMA node",
             "cpu.siblings: /sys/devices/system/cpu/cpu3/topology/core_cpus_list is malformed: \
              at byte 2 of the CPU list: expected a number, found 'x'; the CPU is taken for a physical core of its own",
-            "cpu.cache: /sys/devices/system/cpu/cpu5/cache is missing; the package is taken to share one last-level cache",
+            "cpu.cache: /sys/devices/system/cpu/cpu5/cache is missing; \
+             the package is taken to share one last-level cache",
         ]
     );
 }

@@ -1,3 +1,5 @@
+//! The timing wheel by scenario, and any sequence of steps against an ordered map.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
