@@ -256,3 +256,7 @@ macro_rules! typed_reference {
 
 typed_reference!(ActorRef);
 typed_reference!(LocalRef);
+
+#[cfg(test)]
+#[path = "address_tests.rs"]
+mod tests;

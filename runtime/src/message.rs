@@ -12,7 +12,10 @@
 //! same name, the same fields in the same order and the same layout.
 
 mod fingerprint;
+#[cfg(test)]
+mod tests;
 
+use rkyv::bytecheck::CheckBytes;
 use rkyv::rancor::{Source, Strategy, Trace};
 use rkyv::{Archive, Archived, Deserialize, Serialize};
 
@@ -20,6 +23,7 @@ pub use self::fingerprint::Fingerprint;
 pub use crate::frame::archive::{LocalSerializer, WireSerializer};
 pub use crate::frame::local::{ArchivedLocal, Local};
 pub use crate::frame::schema::Schema;
+pub use crate::frame::validation::WireChecker;
 
 /// A message that may stay on this node only. Every [`Message`] is one too.
 ///
@@ -41,16 +45,27 @@ impl<M> LocalMessage for M where
 
 /// A message that may go to any actor, on this node or on another.
 ///
-/// Implemented for every [`LocalMessage`] that the wire serializer can write; there is nothing to implement by hand.
+/// Implemented for every [`LocalMessage`] that the wire serializer can write and the receiving node can check; there
+/// is nothing to implement by hand.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message that may leave this node",
     label = "not a message for an `ActorRef`",
     note = "put `#[message]` on the type",
     note = "a type that holds a `Local` or a `LocalRef` goes to a `LocalRef` only"
 )]
-pub trait Message: LocalMessage + for<'a> Serialize<WireSerializer<'a>> {}
+pub trait Message:
+    LocalMessage
+    + for<'a> Serialize<WireSerializer<'a>>
+    + Archive<Archived: for<'a> CheckBytes<WireChecker<'a>>>
+{
+}
 
-impl<M> Message for M where M: LocalMessage + for<'a> Serialize<WireSerializer<'a>> {}
+impl<M> Message for M where
+    M: LocalMessage
+        + for<'a> Serialize<WireSerializer<'a>>
+        + Archive<Archived: for<'a> CheckBytes<WireChecker<'a>>>
+{
+}
 
 /// A message that can be read back into an owned value, for those who cannot stay in the frame: clients, tests, tasks.
 ///

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod message;
+mod schema;
 mod text;
 
 use proc_macro::TokenStream;

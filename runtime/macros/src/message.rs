@@ -9,10 +9,11 @@ use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Fields, Ident, Lit, LitStr, Meta,
+    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Ident, Lit, LitStr, Meta,
     MetaNameValue, Path, Result, Token, Type,
 };
 
+use crate::schema::schema;
 use crate::text::canonical;
 
 /// The tag of an archived enum is one byte.
@@ -183,7 +184,8 @@ fn mark_recursive_fields(input: &mut DeriveInput) -> bool {
     any
 }
 
-fn is_marked(field: &Field) -> bool {
+/// Whether the bounds of a field are left out. No other `#[rkyv(..)]` is accepted there.
+pub(crate) fn is_marked(field: &Field) -> bool {
     field.attrs.iter().any(|attribute| attribute.path().is_ident("rkyv"))
 }
 
@@ -224,84 +226,8 @@ fn mentions(ty: &Type, own: &Ident) -> bool {
     search.found
 }
 
-fn schema(input: &DeriveInput, name: Option<&LitStr>) -> TokenStream {
-    let own = &input.ident;
-    let name = match name {
-        Some(name) => quote!(#name),
-        None => {
-            let own = own.to_string();
-            quote!(::core::concat!(::core::module_path!(), "::", #own))
-        }
-    };
-    let pieces = pieces(&input.data);
-    let recursive: Vec<&Type> =
-        fields(&input.data).filter(|field| is_marked(field)).map(|field| &field.ty).collect();
-    let others: Vec<&Type> =
-        fields(&input.data).filter(|field| !is_marked(field)).map(|field| &field.ty).collect();
-    // A circle through another type may pass a `Local` that cannot be asked for; saying yes costs sixteen bytes.
-    let circle_may_hold_locals =
-        fields(&input.data).any(|field| is_marked(field) && !mentions(&field.ty, own));
-    quote! {
-        // SAFETY: the type is archived by rkyv's own derives over fields that are schemas themselves.
-        unsafe impl ::mainspring::message::Schema for #own {
-            const NAME: &'static str = #name;
-            const FINGERPRINT: u64 = ::mainspring::message::Fingerprint::of(Self::NAME)
-                #pieces
-                .layout(
-                    ::core::mem::size_of::<::mainspring::Archived<Self>>(),
-                    ::core::mem::align_of::<::mainspring::Archived<Self>>(),
-                )
-                .value();
-            const HOLDS_LOCALS: bool = #circle_may_hold_locals
-                #(|| <#others as ::mainspring::message::Schema>::HOLDS_LOCALS)*;
-        }
-
-        const _: () = {
-            #(::mainspring::frame::schema::assert_schema::<#recursive>();)*
-        };
-    }
-}
-
-/// The calls that add the variants and fields, in the order of their declaration.
-fn pieces(data: &Data) -> TokenStream {
-    match data {
-        Data::Struct(data) => field_pieces(&data.fields),
-        Data::Enum(data) => data
-            .variants
-            .iter()
-            .map(|variant| {
-                let name = variant.ident.to_string();
-                let discriminant = variant
-                    .discriminant
-                    .as_ref()
-                    .map_or(String::new(), |(_, value)| canonical(value));
-                let fields = field_pieces(&variant.fields);
-                quote!(.variant(#name, #discriminant) #fields)
-            })
-            .collect(),
-        Data::Union(_) => TokenStream::new(),
-    }
-}
-
-fn field_pieces(fields: &Fields) -> TokenStream {
-    fields
-        .iter()
-        .enumerate()
-        .map(|(position, field)| {
-            let name = field.ident.as_ref().map_or(position.to_string(), Ident::to_string);
-            let ty = &field.ty;
-            let text = canonical(ty);
-            let fingerprint = if is_marked(field) {
-                quote!(0)
-            } else {
-                quote!(<#ty as ::mainspring::message::Schema>::FINGERPRINT)
-            };
-            quote!(.field(#name, #text, #fingerprint))
-        })
-        .collect()
-}
-
-fn fields(data: &Data) -> impl Iterator<Item = &Field> {
+/// The fields of a struct, or of all variants of an enum.
+pub(crate) fn fields(data: &Data) -> impl Iterator<Item = &Field> {
     let (of_struct, of_enum) = match data {
         Data::Struct(data) => (Some(data.fields.iter()), None),
         Data::Enum(data) => (None, Some(data.variants.iter().flat_map(|variant| &variant.fields))),

@@ -167,6 +167,7 @@ pub(crate) unsafe fn write_local_at<M: LocalMessage>(
         writer.write_handles()?;
     }
     let payload_bytes = writer.room.write_root(value, resolver)?;
+    debug_assert!(M::HOLDS_LOCALS || writer.handles.is_empty(), "a schema that hides its locals");
     local::hand_over(&writer.handles);
     Ok(Written { payload_bytes, flags: if writer.handles.is_empty() { 0 } else { FLAG_LOCAL } })
 }
@@ -228,7 +229,7 @@ pub(crate) fn write_local_boxed<M: LocalMessage>(
 ///
 /// # Safety
 ///
-/// `payload` must be a multiple of [`FRAME_ALIGN`] and point to `payload_bytes` bytes that one of this module's functions
+/// `payload` must be a multiple of [`FRAME_ALIGN`] and point to `payload_bytes` bytes that a function of this module
 /// wrote for the same `M` (or that were checked to be such an archive), and that stay unchanged during `'a`.
 #[inline(always)]
 pub unsafe fn root<'a, M: Archive>(payload: *const u8, payload_bytes: usize) -> &'a M::Archived {

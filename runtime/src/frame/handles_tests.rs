@@ -37,7 +37,8 @@ proptest! {
     #[test]
     fn any_sequence_of_operations_equals_a_model(steps in steps()) {
         let table = Handles::new();
-        // Every handle ever given out, also the stale ones; and what the model says is in the table, and whether framed.
+        // Every handle ever given out, also the stale ones; and what the model says is in the table, and whether
+        // framed.
         let mut handles: Vec<u64> = Vec::new();
         let mut model: HashMap<u64, (u32, bool)> = HashMap::new();
         for (number, step) in (0_u32..).zip(steps) {

@@ -9,10 +9,10 @@
 //! | 8–11 | `slot` | where the receiver lives on its core |
 //! | 12–15 | `generation` | which life of that slot is meant |
 //!
-//! Invariants: a frame starts at a multiple of 16 and its payload follows at once, so an archive is read where it lies.
-//! A header's first word is never 0; 0 means "nothing here yet" in every queue. In the common frame port, kind and flags
-//! are all 0, so one compare of the upper half of the first word finds everything unusual. A header is written and read
-//! as two whole words: reading a word that was written in parts stalls the processor.
+//! Invariants: a frame starts at a multiple of 16 and its payload follows at once, so an archive is read where it
+//! lies. A header's first word is never 0; 0 means "nothing here yet" in every queue. In the common frame port, kind
+//! and flags are all 0, so one compare of the upper half of the first word finds everything unusual. A header is
+//! written and read as two whole words: reading a word that was written in parts stalls the processor.
 
 pub mod archive;
 #[cfg(test)]
@@ -27,6 +27,9 @@ mod local_tests;
 mod plain;
 pub mod schema;
 mod scratch;
+pub mod validation;
+#[cfg(test)]
+mod validation_tests;
 
 pub use self::buffer::AlignedBuffer;
 

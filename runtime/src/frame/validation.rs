@@ -1,0 +1,148 @@
+//! Checking archives that came from another node before anything reads them.
+//!
+//! The check finds every way in which bytes can be no archive of a type: pointers out of bounds or overlapping, wrong
+//! tags, text that is not UTF-8, nesting without end. It cannot find out whether a reference in them was ever given
+//! out for that type of message, since a reference is plain data; so it is not offered to safe code, and the type of
+//! the checker is private to it: a reference has `CheckBytes` for this checker and for no other.
+//!
+//! Invariant: bytes that pass are read exactly as bytes that this process wrote.
+
+use std::alloc::Layout;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+
+use rkyv::Archive;
+use rkyv::api::access_pos_with_context;
+use rkyv::bytecheck::CheckBytes;
+use rkyv::rancor::{Source, Strategy, Trace};
+use rkyv::validation::ArchiveContext;
+use rkyv::validation::archive::ArchiveValidator;
+
+use super::FRAME_ALIGN;
+use crate::address::ActorRef;
+use crate::message::Message;
+
+/// How deep boxes and collections may be nested in a message from another node.
+pub const DEPTH_LIMIT: usize = 64;
+
+/// A reason that is longer than this gets no further additions.
+const REASON_BYTES: usize = 256;
+
+/// Bytes that are no archive of the message they claim to be. Nothing was read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{payload_bytes} bytes are no archived `{message}`: {reason}")]
+pub struct Malformed {
+    /// The message that was expected.
+    pub message: &'static str,
+    /// How many bytes there were.
+    pub payload_bytes: usize,
+    /// What is wrong with them.
+    pub reason: Reason,
+}
+
+/// What is wrong with an archive.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reason(Box<str>);
+
+/// The checker of archives from other nodes.
+pub type WireChecker<'a> = Strategy<Checker<'a>, Reason>;
+
+/// Bounds and depth of one archive.
+#[derive(Debug)]
+pub struct Checker<'a>(ArchiveValidator<'a>);
+
+/// The root of the archive that is `payload`, after a check of every byte that it uses.
+///
+/// # Errors
+///
+/// [`Malformed`] if the bytes are no archive of `M`, or nested deeper than [`DEPTH_LIMIT`].
+///
+/// # Safety
+///
+/// References in the payload are believed. The bytes must come from a node that is trusted to pass on only references
+/// it was given, for the type they were given for.
+pub unsafe fn check<M: Message>(payload: &[u8]) -> Result<&M::Archived, Malformed> {
+    let malformed = |reason| Malformed { message: M::NAME, payload_bytes: payload.len(), reason };
+    let position = root_position::<M>(payload).map_err(malformed)?;
+    let depth_limit = const { NonZeroUsize::new(DEPTH_LIMIT + 1) };
+    let mut checker = Checker(ArchiveValidator::with_max_depth(payload, depth_limit));
+    access_pos_with_context::<M::Archived, Checker<'_>, Reason>(payload, position, &mut checker)
+        .map_err(malformed)
+}
+
+/// Where the root lies, if the payload's start and length allow for one.
+fn root_position<M: Archive>(payload: &[u8]) -> Result<usize, Reason> {
+    let root_bytes = size_of::<M::Archived>();
+    if !payload.as_ptr().addr().is_multiple_of(FRAME_ALIGN) {
+        return Err(Reason("it does not start at a multiple of 16".into()));
+    }
+    if root_bytes == 0 && payload != [0] {
+        return Err(Reason("a message without fields is one zero byte".into()));
+    }
+    let position = payload.len().checked_sub(root_bytes);
+    let position = position.ok_or_else(|| Reason("it is too short for the type".into()))?;
+    if !position.is_multiple_of(align_of::<M::Archived>()) {
+        return Err(Reason("its length leaves the root misaligned".into()));
+    }
+    Ok(position)
+}
+
+// SAFETY: every call goes to rkyv's own context.
+unsafe impl ArchiveContext<Reason> for Checker<'_> {
+    fn check_subtree_ptr(&mut self, ptr: *const u8, layout: &Layout) -> Result<(), Reason> {
+        self.0.check_subtree_ptr(ptr, layout)
+    }
+
+    unsafe fn push_subtree_range(
+        &mut self,
+        root: *const u8,
+        end: *const u8,
+    ) -> Result<Range<usize>, Reason> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.0.push_subtree_range(root, end) }
+    }
+
+    unsafe fn pop_subtree_range(&mut self, range: Range<usize>) -> Result<(), Reason> {
+        // SAFETY: the caller's promise is the same.
+        unsafe { self.0.pop_subtree_range(range) }
+    }
+}
+
+// SAFETY: any 16 bytes are a reference; whether it was given out is what `check` asks its caller to vouch for.
+unsafe impl<M: ?Sized> CheckBytes<WireChecker<'_>> for ActorRef<M> {
+    #[inline]
+    unsafe fn check_bytes(_: *const Self, _: &mut WireChecker<'_>) -> Result<(), Reason> {
+        Ok(())
+    }
+}
+
+impl Source for Reason {
+    fn new<T: std::error::Error + Send + Sync + 'static>(source: T) -> Self {
+        Reason(source.to_string().into())
+    }
+}
+
+impl Trace for Reason {
+    /// Adds where it was found; of many levels the innermost.
+    fn trace<R: fmt::Display>(self, place: R) -> Self {
+        if self.0.len() > REASON_BYTES {
+            return self;
+        }
+        Reason(format!("{self}; {place}").into())
+    }
+}
+
+impl std::error::Error for Reason {}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
