@@ -1,4 +1,409 @@
-//! core
+//! A core: everything that one pinned thread owns, as a state machine.
+//!
+//! A core does nothing by itself. Its driver calls [`Core::sweep`] again and again: control lanes, due timers, inbound
+//! rings, local queue, devices, flush. The host drives it from a pinned executor, the simulator from a test; the code
+//! here is the same. It knows no wall clock, no thread and no file, so the same inputs in the same order give the same
+//! outputs.
+//!
+//! Invariants: a core touches no state but its own and the rings; a sweep ends after a bounded number of turns; what a
+//! sweep sends is visible to others when it ends.
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the sweep that turns the wheel is being built"))]
+pub(crate) mod asks;
+pub(crate) mod cell;
+pub(crate) mod cold;
+pub(crate) mod control;
+pub(crate) mod dead_letters;
+pub(crate) mod dispatch;
+pub(crate) mod inbound;
+pub(crate) mod large;
+pub(crate) mod limits;
+pub(crate) mod local_queue;
+pub(crate) mod names;
+pub(crate) mod observe;
+pub(crate) mod outbound;
+pub(crate) mod ports;
+pub(crate) mod schedule;
+pub(crate) mod send;
+pub(crate) mod stash;
+pub(crate) mod supervision;
+pub(crate) mod tasks;
 pub(crate) mod timers;
+pub(crate) mod turn;
+pub(crate) mod watch;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use self::asks::Asks;
+use self::cell::Slots;
+use self::control::Control;
+use self::dead_letters::DeadLetter;
+use self::inbound::{Inbound, Injector};
+use self::large::Large;
+use self::limits::Limits;
+use self::local_queue::LocalQueue;
+use self::names::Names;
+use self::observe::Observer;
+use self::outbound::Outbound;
+use self::ports::Ports;
+use self::schedule::Due;
+use self::tasks::{Blocking, Completions, LocalTask};
+use self::timers::Timers;
+use self::turn::Effect;
+use crate::address::{ActorRef, Address};
+use crate::device::Device;
+use crate::telemetry::{Counters, Histograms};
+
+pub(crate) use self::large::FLAG_LARGE;
+
+/// A user's message.
+pub(crate) const KIND_USER: u8 = 0;
+/// A parcel from another core.
+pub(crate) const KIND_CONTROL: u8 = 1;
+
+/// Node and core of an address's first word; the rest is the port.
+pub(crate) const PLACE_MASK: u64 = (1 << 48) - 1;
+
+/// Sweeps without work between two looks at the clock.
+const IDLE_SWEEPS_PER_CLOCK: u32 = 16;
+
+/// What a core is made from.
+pub(crate) struct CoreSettings {
+    /// The node's incarnation.
+    pub node: u32,
+    /// The node's name, for logs.
+    pub node_name: Arc<str>,
+    pub index: u16,
+    pub cores: u16,
+    pub limits: Limits,
+    /// Nanoseconds since some fixed point.
+    pub clock: Box<dyn Fn() -> u64>,
+    /// Start of the core's random numbers.
+    pub seed: u64,
+    pub injector: Arc<Injector>,
+    /// Runs blocking work, if anything does.
+    pub blocking: Option<Box<dyn Blocking>>,
+    /// Whether the driver runs futures.
+    pub runs_tasks: bool,
+}
+
+/// See the module's header.
+pub(crate) struct Core {
+    // What a dispatch touches.
+    pub place: u64,
+    pub queue: LocalQueue,
+    pub slots: Slots,
+    /// Something of the running turn waits for its end.
+    pub dirty: bool,
+    /// Every frame takes the long way: the simulator looks on, or turns are timed one by one.
+    pub observed: bool,
+    pub locals_moved: bool,
+    pub now_ns: u64,
+    pub asks: Asks,
+    pub opened_asks: Vec<(u32, u32)>,
+    pub timers: Timers<Due>,
+    pub outbounds: Vec<Option<Outbound>>,
+    pub touched: Vec<u32>,
+    pub unpublished: Vec<u32>,
+    pub effects: Vec<Effect>,
+    pub control: VecDeque<Control>,
+    pub inbounds: Vec<Inbound>,
+    pub counters: Counters,
+    pub histograms: Histograms,
+    pub ports: Ports,
+    pub large: Large,
+    pub names: Names,
+    pub limits: Limits,
+    pub dead_letter_subscribers: Vec<ActorRef<DeadLetter>>,
+    pub publishing_dead_letter: bool,
+    pub injector: Arc<Injector>,
+    pub completions: Rc<Completions>,
+    pub new_tasks: Vec<LocalTask>,
+    pub tasks_under_way: usize,
+    pub jobs_under_way: usize,
+    pub blocking: Option<Box<dyn Blocking>>,
+    pub runs_tasks: bool,
+    pub devices: Vec<Box<dyn Device>>,
+    pub observer: Option<Observer>,
+    node_name: Arc<str>,
+    cores: u16,
+    clock: Box<dyn Fn() -> u64>,
+    random: u64,
+    window_start_ns: u64,
+    window_turns: u64,
+    idle_sweeps: u32,
+    slow_turn_logged_ns: u64,
+    pub timed_turns_left: u32,
+    pub finished: bool,
+}
+
+impl Core {
+    pub fn new(settings: CoreSettings) -> Core {
+        let now_ns = (settings.clock)();
+        let limits = settings.limits;
+        Core {
+            place: settings.node as u64 | (settings.index as u64) << 32,
+            queue: LocalQueue::new(limits.local_queue_bytes / local_queue::CHUNK_BYTES),
+            slots: Slots::new(limits.actors),
+            dirty: false,
+            observed: false,
+            locals_moved: false,
+            now_ns,
+            asks: Asks::new(limits.asks),
+            opened_asks: Vec::new(),
+            timers: Timers::new(now_ns, limits.timers),
+            outbounds: (0..settings.cores).map(|_| None).collect(),
+            touched: Vec::new(),
+            unpublished: Vec::new(),
+            effects: Vec::new(),
+            control: VecDeque::new(),
+            inbounds: Vec::new(),
+            counters: Counters::default(),
+            histograms: Histograms::new(),
+            ports: Ports::default(),
+            large: Large::new(limits.local_queue_bytes),
+            names: Names::default(),
+            limits,
+            dead_letter_subscribers: Vec::new(),
+            publishing_dead_letter: false,
+            injector: settings.injector,
+            completions: Rc::default(),
+            new_tasks: Vec::new(),
+            tasks_under_way: 0,
+            jobs_under_way: 0,
+            blocking: settings.blocking,
+            runs_tasks: settings.runs_tasks,
+            devices: Vec::new(),
+            observer: None,
+            node_name: settings.node_name,
+            cores: settings.cores,
+            clock: settings.clock,
+            random: settings.seed ^ 0x9E37_79B9_7F4A_7C15,
+            window_start_ns: now_ns,
+            window_turns: 0,
+            idle_sweeps: 0,
+            slow_turn_logged_ns: 0,
+            timed_turns_left: 0,
+            finished: false,
+        }
+    }
+
+    /// One sweep; whether anything was done.
+    #[inline]
+    pub fn sweep(&mut self) -> bool {
+        let limits = self.limits;
+        let mut work = self.take_injected() as u64;
+        if !self.control.is_empty() {
+            work += self.handle_control(limits.control_budget) as u64;
+        }
+        work += self.sweep_control_lanes(limits.control_budget as u64);
+        if !self.timers.is_empty() {
+            work += self.fire_timers(limits.timer_budget) as u64;
+        }
+        let from_rings = self.sweep_inbound(limits.inbound_budget);
+        let from_self = if self.queue.is_empty() {
+            0
+        } else {
+            self.drain_local(limits.local_budget).0
+        };
+        self.window_turns += (from_rings + from_self) % dispatch::WINDOW_TURNS;
+        self.counters.ring_messages += from_rings;
+        self.counters.local_messages += from_self;
+        self.counters.turns += from_rings + from_self;
+        work += from_rings + from_self;
+        if !self.completions.is_empty() {
+            work += self.take_completions(limits.control_budget) as u64;
+        }
+        if !self.devices.is_empty() {
+            work += self.poll_devices();
+        }
+        if !self.unpublished.is_empty() {
+            self.flush();
+        }
+        self.counters.sweeps += 1;
+        self.end_sweep(work > 0);
+        work > 0
+    }
+
+    /// Looks at the clock, after everything that others wait for has gone out.
+    #[inline]
+    fn end_sweep(&mut self, worked: bool) {
+        if worked {
+            self.idle_sweeps = 0;
+            self.close_window(self.window_turns);
+        } else {
+            self.idle_sweeps += 1;
+            if self.idle_sweeps >= IDLE_SWEEPS_PER_CLOCK || !self.timers.is_empty() {
+                self.idle_sweeps = 0;
+                self.read_clock();
+                self.window_start_ns = self.now_ns;
+            }
+        }
+    }
+
+    /// Brings the core's time up to date.
+    pub fn read_clock(&mut self) {
+        self.now_ns = self.now_ns.max((self.clock)());
+    }
+
+    /// Ends a window of so many turns and looks how long it took.
+    pub(crate) fn close_window(&mut self, turns: u64) {
+        self.read_clock();
+        let elapsed_ns = self.now_ns - self.window_start_ns;
+        self.window_start_ns = self.now_ns;
+        self.window_turns = 0;
+        if turns > 0 {
+            self.histograms.record_turns(elapsed_ns / turns, turns);
+            if elapsed_ns > self.limits.slow_turn_ns {
+                self.window_was_slow(elapsed_ns, turns);
+            }
+        }
+    }
+
+    /// A window took longer than one turn may: turns are timed one by one for a while.
+    #[cold]
+    fn window_was_slow(&mut self, elapsed_ns: u64, turns: u64) {
+        self.timed_turns_left = 4096;
+        self.observed = true;
+        if turns == 1 {
+            return;
+        }
+        if self.may_log_slow_turn() {
+            tracing::warn!(
+                node = &*self.node_name,
+                core = self.index(),
+                turns,
+                duration_ns = elapsed_ns,
+                "a group of turns took longer than one turn may; the next ones are timed one by one"
+            );
+        }
+    }
+
+    /// At most one line a second.
+    fn may_log_slow_turn(&mut self) -> bool {
+        let due = self.slow_turn_logged_ns == 0
+            || self.now_ns.saturating_sub(self.slow_turn_logged_ns) >= 1_000_000_000;
+        if due {
+            self.slow_turn_logged_ns = self.now_ns.max(1);
+        }
+        self.counters.slow_turns += 1;
+        due
+    }
+
+    /// One turn that was timed by itself took too long.
+    #[cold]
+    pub(crate) fn turn_was_slow(&mut self, me: u64, duration_ns: u64) {
+        if self.may_log_slow_turn() {
+            let (actor, behavior) = self.slots.describe(me);
+            let slot = me as u32;
+            tracing::warn!(
+                node = &*self.node_name,
+                core = self.index(),
+                actor,
+                behavior,
+                slot,
+                duration_ns,
+                "a turn held up its core"
+            );
+        }
+    }
+
+    fn poll_devices(&mut self) -> u64 {
+        let mut devices = std::mem::take(&mut self.devices);
+        let mut work = 0;
+        for device in &mut devices {
+            work += device.poll(self.now_ns) as u64;
+        }
+        self.devices = devices;
+        work
+    }
+
+    /// Publishes what was written to other cores and clients, and wakes those who sleep.
+    #[inline]
+    pub(crate) fn flush(&mut self) {
+        let mut again = Vec::new();
+        for index in std::mem::take(&mut self.unpublished) {
+            let Some(outbound) = &mut self.outbounds[index as usize] else { continue };
+            outbound.unpublished = false;
+            let (waiting, woken) = outbound.flush();
+            match woken {
+                Some(true) => self.counters.wakes_sent += 1,
+                Some(false) => self.counters.wakes_suppressed += 1,
+                None => {}
+            }
+            if waiting {
+                outbound.unpublished = true;
+                again.push(index);
+            } else if outbound.is_abandoned() {
+                self.outbounds[index as usize] = None;
+            }
+        }
+        self.unpublished = again;
+    }
+
+    /// Whether a sweep would find something to do: looked at once more before the driver sleeps.
+    pub fn has_work(&mut self) -> bool {
+        self.injector.is_pending()
+            || !self.control.is_empty()
+            || !self.queue.is_empty()
+            || !self.completions.is_empty()
+            || !self.new_tasks.is_empty()
+            || !self.unpublished.is_empty()
+            || self.has_inbound()
+            || self.timers.next_deadline_ns().is_some_and(|deadline_ns| {
+                self.read_clock();
+                deadline_ns <= self.now_ns
+            })
+    }
+
+    /// Time of the next timer, in nanoseconds of the core's clock.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        self.timers.next_deadline_ns()
+    }
+
+    /// Whether nothing is queued anywhere in this core.
+    pub fn is_quiet(&mut self) -> bool {
+        !self.injector.is_pending()
+            && self.control.is_empty()
+            && self.queue.is_empty()
+            && self.completions.is_empty()
+            && self.tasks_under_way == 0
+            && self.jobs_under_way == 0
+            && self.unpublished.is_empty()
+            && !self.has_inbound()
+    }
+
+    pub fn index(&self) -> u16 {
+        (self.place >> 32) as u16
+    }
+
+    pub fn cores(&self) -> u16 {
+        self.cores
+    }
+
+    pub fn node(&self) -> u32 {
+        self.place as u32
+    }
+
+    /// The address of an actor of this core, on its main port.
+    pub fn address_of(&self, me: u64) -> Address {
+        Address::from_words(self.place, me)
+    }
+
+    /// The next of the core's random numbers (splitmix64, Steele, Lea and Flood 2014).
+    pub fn random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// All actors without a parent are to stop.
+    pub fn stop_all(&mut self, reason: crate::actor::StopReason) {
+        for me in self.slots.top_level() {
+            self.control.push_back(Control::Stop { me, reason });
+        }
+    }
+}

@@ -1,0 +1,653 @@
+//! Dispatch: from a frame to a turn of the actor it is for.
+//!
+//! The common frame costs one compare of the header's upper half, one compare of the receiver's word, and one indirect
+//! call into a function that is monomorphised for actor and handler. Everything else takes the cold way,
+//! [`Core::unusual`].
+//!
+//! Invariants: turns never nest, because nothing that a turn may call dispatches; so the state of the actor whose turn
+//! it is has exactly one mutable reference. A turn's effects appear together when it returns ([`Core::commit_turn`]), or
+//! not at all ([`Core::abort_turn`]).
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr::NonNull;
+
+use rkyv::Archived;
+
+use super::asks::AskError;
+use super::cell::{Cell, CellHead, Entry, UNUSUAL};
+use super::cold::Phase;
+use super::dead_letters::Reason;
+use super::local_queue::RawFrame;
+use super::stash::{Held, StoredFrame};
+use super::{Core, KIND_USER};
+use crate::actor::{Actor, Failure, Next, Port, Signal};
+use crate::address::PORT_REPLY;
+use crate::context::Context;
+use crate::frame::archive;
+use crate::frame::Header;
+use crate::message::LocalMessage;
+
+pub(crate) const SAME: u64 = 0;
+const STASH: u64 = 1;
+const STOP: u64 = 2;
+const FAULT: u64 = 3;
+
+/// Turns between two looks at the clock.
+pub(crate) const WINDOW_TURNS: u64 = 64;
+
+/// Actors above which cells are prefetched in groups.
+const PREFETCH_ABOVE_ACTORS: usize = 4096;
+const PREFETCH_GROUP: usize = 16;
+
+#[inline(always)]
+fn encode<A: Actor>(next: Next<A>) -> u64 {
+    match next {
+        Next::Same => SAME,
+        Next::Stash => STASH,
+        Next::Stop => STOP,
+        Next::Fault => FAULT,
+        Next::Become(behavior) => behavior.info as *const _ as u64,
+    }
+}
+
+/// A value of a function item's type, which has no bytes.
+#[inline(always)]
+fn conjure<H: Copy + 'static>() -> H {
+    const { assert!(size_of::<H>() == 0, "a handler is a method, or a closure that captures nothing") };
+    // SAFETY: `H` has no bytes and is `Copy`; an entry for it exists only because a value of it was given.
+    unsafe { NonNull::<H>::dangling().read() }
+}
+
+/// The state behind a cell head.
+///
+/// # Safety
+/// `cell` is the live cell of an `A`, and no other reference to its state exists while the result does.
+#[inline(always)]
+unsafe fn state<'a, A: Actor>(cell: NonNull<CellHead>) -> &'a mut A {
+    // SAFETY: by the contract, the head is the first field of a `Cell<A>`.
+    unsafe { &mut (*cell.cast::<Cell<A>>().as_ptr()).state }
+}
+
+/// Counts the turn and gives the actor's word.
+///
+/// # Safety
+/// `cell` is a live cell.
+#[inline(always)]
+unsafe fn begin(cell: NonNull<CellHead>) -> u64 {
+    // SAFETY: by the contract; the head is not part of the state that the handler borrows.
+    unsafe {
+        (*cell.as_ptr()).turns += 1;
+        (*cell.as_ptr()).me & !UNUSUAL
+    }
+}
+
+/// Entry of a behaviour.
+///
+/// # Safety
+/// As [`Entry`]: `cell` is the live cell of an `A`; the payload holds an archived `A::Message`.
+pub(crate) unsafe fn turn<A, H>(
+    core: &mut Core,
+    cell: NonNull<CellHead>,
+    payload: *const u8,
+    bytes: usize,
+) -> u64
+where
+    A: Actor,
+    H: Fn(&mut A, &mut Context<'_, A>, &Archived<A::Message>) -> Next<A> + Copy + 'static,
+{
+    // SAFETY: the contract of this function is that of the three calls.
+    unsafe {
+        let me = begin(cell);
+        let message = archive::root::<A::Message>(payload, bytes);
+        encode(conjure::<H>()(state::<A>(cell), &mut Context::new(core, me), message))
+    }
+}
+
+/// Entry of an actor's first behaviour.
+///
+/// # Safety
+/// As [`turn`].
+pub(crate) unsafe fn receive<A: Actor>(
+    core: &mut Core,
+    cell: NonNull<CellHead>,
+    payload: *const u8,
+    bytes: usize,
+) -> u64 {
+    // SAFETY: as in `turn`.
+    unsafe {
+        let me = begin(cell);
+        let message = archive::root::<A::Message>(payload, bytes);
+        encode(state::<A>(cell).receive(&mut Context::new(core, me), message))
+    }
+}
+
+/// Entry of a port.
+///
+/// # Safety
+/// As [`turn`], with a payload that holds an archived `M`.
+pub(crate) unsafe fn port<A: Port<M>, M: LocalMessage>(
+    core: &mut Core,
+    cell: NonNull<CellHead>,
+    payload: *const u8,
+    bytes: usize,
+) -> u64 {
+    // SAFETY: as in `turn`.
+    unsafe {
+        let me = begin(cell);
+        let message = archive::root::<M>(payload, bytes);
+        encode(<A as Port<M>>::receive(state::<A>(cell), &mut Context::new(core, me), message))
+    }
+}
+
+/// Entry of an actor that has not started: it starts, then gets its message.
+///
+/// # Safety
+/// As [`turn`]; a null payload only starts the actor.
+pub(crate) unsafe fn start<A: Actor>(
+    core: &mut Core,
+    cell: NonNull<CellHead>,
+    _payload: *const u8,
+    _bytes: usize,
+) -> u64 {
+    // SAFETY: as in `turn`.
+    unsafe {
+        let me = begin(cell);
+        (*cell.as_ptr()).entry = (*cell.as_ptr()).behavior.entry;
+        encode(state::<A>(cell).started(&mut Context::new(core, me)))
+    }
+}
+
+/// Entry of a behaviour's enter function.
+///
+/// # Safety
+/// As [`turn`]; the payload is not looked at.
+pub(crate) unsafe fn enter<A, E>(
+    core: &mut Core,
+    cell: NonNull<CellHead>,
+    _payload: *const u8,
+    _bytes: usize,
+) -> u64
+where
+    A: Actor,
+    E: Fn(&mut A, &mut Context<'_, A>) + Copy + 'static,
+{
+    // SAFETY: as in `turn`.
+    unsafe {
+        let me = begin(cell);
+        conjure::<E>()(state::<A>(cell), &mut Context::new(core, me));
+    }
+    SAME
+}
+
+/// Entry of the continuation of an ask: a null payload stands for an error, whose number is in `bytes`.
+///
+/// # Safety
+/// As [`turn`], with a payload that holds an archived `R`.
+pub(crate) unsafe fn answer<A, R, F>(
+    core: &mut Core,
+    cell: NonNull<CellHead>,
+    payload: *const u8,
+    bytes: usize,
+) -> u64
+where
+    A: Actor,
+    R: LocalMessage,
+    F: Fn(&mut A, &mut Context<'_, A>, Result<&Archived<R>, AskError>) -> Next<A> + Copy + 'static,
+{
+    // SAFETY: as in `turn`.
+    unsafe {
+        let me = begin(cell);
+        let answer = if payload.is_null() {
+            Err(AskError::from_number(bytes))
+        } else {
+            Ok(archive::root::<R>(payload, bytes))
+        };
+        encode(conjure::<F>()(state::<A>(cell), &mut Context::new(core, me), answer))
+    }
+}
+
+/// # Safety
+/// `cell` is the live cell of an `A`.
+pub(crate) unsafe fn signal<A: Actor>(
+    core: &mut Core,
+    cell: NonNull<CellHead>,
+    signal: &Signal,
+) -> u64 {
+    // SAFETY: as in `turn`.
+    unsafe {
+        let me = begin(cell);
+        encode(state::<A>(cell).signal(&mut Context::new(core, me), signal))
+    }
+}
+
+/// # Safety
+/// `cell` is the live cell of an `A`.
+pub(crate) unsafe fn stopped<A: Actor>(core: &mut Core, cell: NonNull<CellHead>) {
+    // SAFETY: as in `turn`.
+    unsafe {
+        let me = begin(cell);
+        state::<A>(cell).stopped(&mut Context::new(core, me));
+    }
+}
+
+/// # Safety
+/// `cell` is the live cell of an `A` whose state was not dropped yet; it is not used again before it is rebuilt.
+pub(crate) unsafe fn drop_state<A: Actor>(cell: NonNull<CellHead>) {
+    // SAFETY: by the contract.
+    unsafe { std::ptr::drop_in_place(&mut (*cell.cast::<Cell<A>>().as_ptr()).state) }
+}
+
+/// What is called with the answer of an ask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Continuation(Entry);
+
+impl Continuation {
+    /// The handler `F` of the actor `A` for an answer `R`.
+    #[inline]
+    pub fn of<A, R, F>() -> Self
+    where
+        A: Actor,
+        R: LocalMessage,
+        F: Fn(&mut A, &mut Context<'_, A>, Result<&Archived<R>, AskError>) -> Next<A>
+            + Copy
+            + 'static,
+    {
+        Continuation(answer::<A, R, F>)
+    }
+}
+
+/// Calls `cold` with a copy of the message's bytes, so that the message's own address never leaves the hot path.
+#[inline(always)]
+pub(crate) fn shielded<M, T>(message: &M, cold: impl FnOnce(&M) -> T) -> T {
+    // SAFETY: the copy is read only while the original is borrowed, and is never dropped.
+    let copy = std::mem::ManuallyDrop::new(unsafe { std::ptr::read(message) });
+    cold(&copy)
+}
+
+/// How many turns a drain ran.
+pub(crate) struct Drained(pub u64);
+
+impl Core {
+    /// Runs up to `budget` turns from the local queue.
+    pub(crate) fn drain_local(&mut self, budget: u64) -> Drained {
+        let mut turns = 0;
+        let group = self.slots.live() > PREFETCH_ABOVE_ACTORS;
+        while turns < budget {
+            if group && turns % PREFETCH_GROUP as u64 == 0 {
+                self.prefetch();
+            }
+            let Some(frame) = self.queue.next() else { break };
+            self.dispatch(frame);
+            turns += 1;
+            if turns % WINDOW_TURNS == 0 {
+                self.close_window(WINDOW_TURNS);
+            }
+        }
+        Drained(turns)
+    }
+
+    /// Runs the turn that a frame asks for.
+    #[inline(always)]
+    pub(crate) fn dispatch(&mut self, frame: RawFrame) {
+        let me = frame.header.word1;
+        let cell = self.slots.cell(me as u32);
+        // SAFETY: table entries and the tombstone are valid heads.
+        let (found, entry) = unsafe { ((*cell.as_ptr()).me, (*cell.as_ptr()).entry) };
+        if frame.header.word0 >> 32 == 0 && found == me && !self.observed {
+            let bytes = frame.header.len() as usize;
+            let run = AssertUnwindSafe(|| {
+                // SAFETY: the word matched, so the cell is live; senders write the receiver's message type.
+                unsafe { entry(self, cell, frame.payload, bytes) }
+            });
+            match catch_unwind(run) {
+                Ok(SAME) => self.commit_turn(),
+                Ok(outcome) => self.end_turn(me, outcome, Some(frame)),
+                Err(panic) => self.turn_panicked(me, panic),
+            }
+        } else {
+            self.unusual(frame);
+        }
+    }
+
+    /// Loads what the next frames will need, so that their cache misses overlap.
+    #[inline]
+    fn prefetch(&self) {
+        let mut slots = [0u32; PREFETCH_GROUP];
+        let found = self.queue.peek_slots(&mut slots);
+        for slot in &slots[..found] {
+            let cell = self.slots.cell(*slot).as_ptr();
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: a prefetch reads nothing that the program can see; the address is a valid head.
+            unsafe {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                _mm_prefetch::<_MM_HINT_T0>(cell.cast());
+                _mm_prefetch::<_MM_HINT_T0>(cell.cast::<i8>().add(64));
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            let _ = cell;
+        }
+    }
+
+    /// Everything that is not a user's message to an idle, healthy actor on its main port.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unusual(&mut self, frame: RawFrame) {
+        let header = frame.header;
+        if header.kind() != KIND_USER {
+            return self.count_dead_letter(Reason::UnknownKind, header, frame.payload_len());
+        }
+        if header.flags() & super::FLAG_LARGE != 0 {
+            return self.unbox(frame);
+        }
+        if header.port() == PORT_REPLY {
+            return self.reply(frame);
+        }
+        let me = header.word1;
+        let Some(cell) = self.slots.find(me) else {
+            return self.undeliverable(Reason::NoActor, frame);
+        };
+        // SAFETY: `find` gave a live head.
+        let unusual = unsafe { (*cell.as_ptr()).me } & UNUSUAL != 0;
+        if unusual {
+            let now_ns = self.now_ns;
+            let Some(cold) = self.slots.cold_if_any(me) else { return };
+            match cold.phase {
+                Phase::Stopping => return self.undeliverable(Reason::Stopping, frame),
+                Phase::Suspended | Phase::Restarting => return self.hold(me, frame),
+                Phase::Running => cold.last_message_ns = now_ns,
+            }
+        }
+        let entry = if header.port() == 0 {
+            // SAFETY: `find` gave a live head.
+            unsafe { (*cell.as_ptr()).entry }
+        } else {
+            // SAFETY: as above.
+            let type_id = unsafe { (*cell.as_ptr()).actor.type_id };
+            match self.ports.entry(header.port(), type_id) {
+                Some(entry) => entry,
+                None => return self.undeliverable(Reason::UnknownPort, frame),
+            }
+        };
+        self.run(me, cell, entry, frame);
+    }
+
+    /// One turn with a frame, outside the fast path.
+    fn run(&mut self, me: u64, cell: NonNull<CellHead>, entry: Entry, frame: RawFrame) {
+        // An actor that has not started does so in a turn of its own, then gets its message.
+        // SAFETY: the cell is live.
+        let (start, info_start) = unsafe { ((*cell.as_ptr()).entry, (*cell.as_ptr()).actor.start) };
+        if std::ptr::fn_addr_eq(start, info_start) {
+            self.start_actor(me);
+            return self.unusual(frame);
+        }
+        self.observe_turn(me, frame.header);
+        let began_ns = self.begin_timed_turn();
+        let bytes = frame.header.len() as usize;
+        let injected = self.injected_panic(me);
+        let run = AssertUnwindSafe(|| {
+            if injected {
+                std::panic::panic_any("panic injected by the simulation");
+            }
+            // SAFETY: the cell is live; the entry belongs to its actor type, and the payload to the entry's message.
+            unsafe { entry(self, cell, frame.payload, bytes) }
+        });
+        let result = catch_unwind(run);
+        self.end_timed_turn(me, began_ns);
+        match result {
+            Ok(SAME) => self.commit_turn(),
+            Ok(outcome) => self.end_turn(me, outcome, Some(frame)),
+            Err(panic) => self.turn_panicked(me, panic),
+        }
+    }
+
+    /// One turn of an asker with the answer it waited for.
+    #[inline]
+    pub(crate) fn run_answer(&mut self, me: u64, continuation: Continuation, frame: RawFrame) {
+        let Some(cell) = self.slots.find(me) else { return };
+        self.observe_turn(me, frame.header);
+        let bytes = frame.header.len() as usize;
+        let run = AssertUnwindSafe(|| {
+            // SAFETY: the cell is live; the continuation was made for this actor and for the reply's type.
+            unsafe { (continuation.0)(self, cell, frame.payload, bytes) }
+        });
+        match catch_unwind(run) {
+            Ok(SAME) => self.commit_turn(),
+            Ok(outcome) => self.end_turn(me, outcome, None),
+            Err(panic) => self.turn_panicked(me, panic),
+        }
+    }
+
+    /// One turn of an asker that gets no answer.
+    pub(crate) fn run_failed_answer(&mut self, me: u64, continuation: Continuation, number: usize) {
+        self.run_bare(me, continuation.0, number);
+    }
+
+    /// One turn without a frame: `entry` gets a null payload and `number`.
+    fn run_bare(&mut self, me: u64, entry: Entry, number: usize) {
+        let Some(cell) = self.slots.find(me) else { return };
+        let run = AssertUnwindSafe(|| {
+            // SAFETY: the cell is live, and callers pass an entry of its actor type that accepts a null payload.
+            unsafe { entry(self, cell, std::ptr::null(), number) }
+        });
+        match catch_unwind(run) {
+            Ok(SAME) => self.commit_turn(),
+            Ok(outcome) => self.end_turn(me, outcome, None),
+            Err(panic) => self.turn_panicked(me, panic),
+        }
+    }
+
+    /// Runs the actor's first turn, once.
+    pub(crate) fn start_actor(&mut self, me: u64) {
+        let Some(cell) = self.slots.find(me) else { return };
+        // SAFETY: the cell is live.
+        let (entry, start) = unsafe { ((*cell.as_ptr()).entry, (*cell.as_ptr()).actor.start) };
+        if std::ptr::fn_addr_eq(entry, start) {
+            self.observe_note(me, "started");
+            self.run_bare(me, start, 0);
+        }
+    }
+
+    /// A turn with a signal, unless the actor is busy otherwise: then it is held.
+    pub(crate) fn deliver_signal(&mut self, me: u64, signal: Signal) {
+        let Some(cell) = self.slots.find(me) else { return };
+        if let Some(cold) = self.slots.cold_if_any(me) {
+            match cold.phase {
+                Phase::Stopping => return,
+                Phase::Suspended | Phase::Restarting => {
+                    return cold.stash.hold_back(Held::Signal(signal));
+                }
+                Phase::Running => {}
+            }
+        }
+        self.start_actor(me);
+        self.observe_signal(me, &signal);
+        let run = AssertUnwindSafe(|| {
+            // SAFETY: the cell is live and `signal` is its actor type's own entry.
+            unsafe { ((*cell.as_ptr()).actor.signal)(self, cell, &signal) }
+        });
+        match catch_unwind(run) {
+            Ok(SAME) => self.commit_turn(),
+            Ok(outcome) => self.end_turn(me, outcome, None),
+            Err(panic) => self.turn_panicked(me, panic),
+        }
+    }
+
+    /// The last turn of an actor. Its failure is logged and changes nothing.
+    pub(crate) fn run_stopped(&mut self, me: u64) {
+        let Some(cell) = self.slots.find(me) else { return };
+        let run = AssertUnwindSafe(|| {
+            // SAFETY: the cell is live and `stopped` is its actor type's own entry.
+            unsafe { ((*cell.as_ptr()).actor.stopped)(self, cell) }
+        });
+        match catch_unwind(run) {
+            Ok(()) => self.commit_turn(),
+            Err(panic) => {
+                self.abort_turn();
+                self.log_failure(me, &failure_of(panic));
+            }
+        }
+    }
+
+    /// Runs `turn` on the actor's state if it is alive and an `A`: results of asynchronous and blocking work.
+    pub(crate) fn turn_with<A: Actor>(
+        &mut self,
+        me: u64,
+        turn: impl FnOnce(&mut A, &mut Context<'_, A>) -> Next<A>,
+    ) {
+        let Some(cell) = self.slots.find(me) else { return };
+        // SAFETY: the cell is live.
+        if unsafe { (*cell.as_ptr()).actor.type_id } != std::any::TypeId::of::<A>() {
+            return;
+        }
+        let run = AssertUnwindSafe(|| {
+            // SAFETY: the cell is live and its type was compared just now.
+            unsafe {
+                begin(cell);
+                encode(turn(state::<A>(cell), &mut Context::new(self, me)))
+            }
+        });
+        match catch_unwind(run) {
+            Ok(SAME) => self.commit_turn(),
+            Ok(outcome) => self.end_turn(me, outcome, None),
+            Err(panic) => self.turn_panicked(me, panic),
+        }
+    }
+
+    /// Puts a new state into a vacant cell, as the first life of the actor had it.
+    pub(crate) fn rebuild<A: Actor>(&mut self, me: u64, state: A) {
+        let Some(cell) = self.slots.find(me) else { return };
+        let vacant = self.slots.cold(me).is_some_and(|cold| cold.vacant);
+        // SAFETY: the cell is live.
+        let same = unsafe { (*cell.as_ptr()).actor.type_id } == std::any::TypeId::of::<A>();
+        if !vacant || !same {
+            return;
+        }
+        // SAFETY: the cell belongs to an `A` and its state was dropped: writing does not drop anything.
+        unsafe {
+            (&raw mut (*cell.cast::<Cell<A>>().as_ptr()).state).write(state);
+            let head = cell.as_ptr();
+            (*head).behavior = (*head).actor.initial;
+            (*head).entry = (*head).actor.start;
+        }
+        if let Some(cold) = self.slots.cold_if_any(me) {
+            cold.vacant = false;
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn end_turn(&mut self, me: u64, outcome: u64, frame: Option<RawFrame>) {
+        match outcome {
+            FAULT => {
+                self.abort_turn();
+                self.turn_failed(me, Failure::Fault);
+            }
+            STOP => {
+                self.commit_turn();
+                self.stop_actor(me, crate::actor::StopReason::Stopped);
+            }
+            STASH => {
+                self.commit_turn();
+                match frame {
+                    Some(frame) => self.stash(me, frame),
+                    // Only messages can be kept; an answer or a signal has been seen.
+                    None => self.counters.stash_refused += 1,
+                }
+            }
+            behavior => {
+                self.commit_turn();
+                // SAFETY: `encode` made this number from a `&'static BehaviorInfo` of the actor's type.
+                let info = unsafe { &*(behavior as *const super::cell::BehaviorInfo) };
+                self.switch_behavior(me, info);
+            }
+        }
+    }
+
+    fn switch_behavior(&mut self, me: u64, info: &'static super::cell::BehaviorInfo) {
+        let Some(cell) = self.slots.find(me) else { return };
+        // SAFETY: the cell is live, and `info` belongs to its actor's type.
+        unsafe {
+            (*cell.as_ptr()).behavior = info;
+            (*cell.as_ptr()).entry = info.entry;
+        }
+        self.observe_note(me, (info.name)());
+        self.cancel_state_timer(me);
+        if let Some(enter) = info.enter {
+            self.run_bare(me, enter, 0);
+        }
+        self.unstash(me);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn turn_panicked(&mut self, me: u64, panic: Box<dyn std::any::Any + Send>) {
+        self.abort_turn();
+        self.turn_failed(me, failure_of(panic));
+    }
+
+    /// Copies a frame to where a suspended actor's messages wait.
+    pub(crate) fn hold(&mut self, me: u64, frame: RawFrame) {
+        let stored = self.store(frame);
+        self.hold_frame(me, stored);
+    }
+
+    fn stash(&mut self, me: u64, frame: RawFrame) {
+        let stored = self.store(frame);
+        self.stash_frame(me, stored);
+    }
+
+    fn store(&mut self, frame: RawFrame) -> StoredFrame {
+        StoredFrame::new(frame.header, frame.bytes())
+    }
+
+    /// Dispatches a frame that was stored: from a stash, a timer, or a large message.
+    pub(crate) fn dispatch_stored(&mut self, stored: &StoredFrame) {
+        let frame = RawFrame { header: stored.header, payload: stored.bytes().as_ptr() };
+        self.dispatch(frame);
+    }
+
+    /// Dispatches a frame whose payload lies in a ring.
+    #[inline(always)]
+    pub(crate) fn dispatch_from_ring(&mut self, header: Header, payload: &[u8]) {
+        self.dispatch(RawFrame { header, payload: payload.as_ptr() });
+    }
+
+    /// Counts a frame that is not delivered.
+    fn undeliverable(&mut self, reason: Reason, frame: RawFrame) {
+        self.count_dead_letter(reason, frame.header, frame.payload_len());
+    }
+
+    /// Counts a frame that came too late.
+    pub(crate) fn discard(&mut self, reason: Reason, frame: RawFrame) {
+        self.undeliverable(reason, frame);
+    }
+
+    fn unbox(&mut self, frame: RawFrame) {
+        if let Some(stored) = self.take_large(frame.header, frame.bytes()) {
+            self.dispatch_owned(stored);
+        }
+    }
+}
+
+impl RawFrame {
+    pub fn payload_len(&self) -> usize {
+        self.header.len() as usize
+    }
+
+    /// The payload. Only inside a dispatch, while the frame's memory is in place.
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: a raw frame is made from memory that stays in place until its dispatch is over.
+        unsafe { std::slice::from_raw_parts(self.payload, self.payload_len()) }
+    }
+}
+
+fn failure_of(panic: Box<dyn std::any::Any + Send>) -> Failure {
+    let text = match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => match panic.downcast::<&'static str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(_) => "(a panic without text)".to_owned(),
+        },
+    };
+    Failure::Panic(text)
+}

@@ -1,0 +1,191 @@
+//! Names: actors found by a name, the same on every core of the node.
+//!
+//! Core 0 decides who has a name; every core keeps a copy of the table and learns of changes by its control lane, so a
+//! lookup is a look at the core's own memory. Until the news has come a lookup may miss a new name or give an actor that
+//! is gone, which then is a dead letter, never another actor.
+//!
+//! Invariants: a name has at most one holder in core 0's table; whoever lost the race for a name is told so.
+
+use std::collections::BTreeMap;
+
+use super::Core;
+use super::control::Control;
+use super::turn::NameChange;
+use crate::actor::Signal;
+use crate::address::{ActorRef, Address};
+use crate::message::LocalMessage;
+
+/// Most names of one node, and most subscriptions of one core.
+pub(crate) const NAMES_LIMIT: usize = 1 << 20;
+
+/// The core that decides who has a name.
+const ARBITER: u16 = 0;
+
+/// Why a name gave no actor. Nothing changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LookupError {
+    /// No actor has this name, as far as this core knows.
+    #[error("no actor has the name {name:?}; subscribe to it to learn when one does")]
+    Unknown {
+        /// The name that was looked up.
+        name: String,
+    },
+    /// The actor with this name takes messages of another type.
+    #[error("the actor {name:?} does not take messages of type {wanted}")]
+    WrongType {
+        /// The name that was looked up.
+        name: String,
+        /// The type that was asked for.
+        wanted: &'static str,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Holder {
+    actor: Address,
+    fingerprint: u64,
+}
+
+/// News about a name between cores.
+#[derive(Debug, Clone)]
+pub(crate) enum NameNews {
+    /// To the arbiter: this actor wants the name.
+    Wanted { name: String, actor: Address, fingerprint: u64 },
+    /// To the arbiter: this actor gives the name up.
+    Released { name: String, actor: Address },
+    /// To every core: the name has this holder.
+    Held { name: String, actor: Address, fingerprint: u64 },
+    /// To every core: the name has no holder.
+    Free { name: String },
+    /// To the core of an actor that did not get a name.
+    Taken { name: String, me: u64, holder: Address },
+}
+
+/// One core's copy of the table of names.
+#[derive(Default)]
+pub(crate) struct Names {
+    table: BTreeMap<String, Holder>,
+    subscribers: BTreeMap<String, Vec<u64>>,
+}
+
+impl Core {
+    /// The actor with this name.
+    pub(crate) fn lookup<M: LocalMessage>(&self, name: &str) -> Result<ActorRef<M>, LookupError> {
+        let Some(holder) = self.names.table.get(name) else {
+            return Err(LookupError::Unknown { name: name.to_owned() });
+        };
+        if holder.fingerprint != M::FINGERPRINT {
+            return Err(LookupError::WrongType { name: name.to_owned(), wanted: M::NAME });
+        }
+        let (to, me) = holder.actor.words();
+        Ok(ActorRef::from_words(to, me))
+    }
+
+    pub(crate) fn change_name(&mut self, me: u64, change: NameChange) {
+        let actor = self.address_of(me);
+        match change {
+            NameChange::Register { name, fingerprint } => {
+                if let Some(cold) = self.slots.cold_mut(me) {
+                    cold.names.push(name.clone());
+                }
+                self.tell_arbiter(NameNews::Wanted { name, actor, fingerprint });
+            }
+            NameChange::Unregister { name } => {
+                if let Some(cold) = self.slots.cold_mut(me) {
+                    cold.names.retain(|other| *other != name);
+                }
+                self.tell_arbiter(NameNews::Released { name, actor });
+            }
+            NameChange::Subscribe { name } => {
+                if self.names.subscribers.len() >= NAMES_LIMIT {
+                    self.counters.names_refused += 1;
+                    return;
+                }
+                let known = self.names.table.get(&name).map(|holder| holder.actor);
+                let subscribers = self.names.subscribers.entry(name.clone()).or_default();
+                if !subscribers.contains(&me) {
+                    subscribers.push(me);
+                }
+                if let Some(actor) = known {
+                    let signal = Signal::Registered { name, actor };
+                    self.control.push_back(Control::Signal { me, signal });
+                }
+            }
+        }
+    }
+
+    /// An actor is gone: its names are free, its subscriptions end.
+    pub(crate) fn forget_names(&mut self, me: u64, names: Vec<String>) {
+        let actor = self.address_of(me);
+        for name in names {
+            self.tell_arbiter(NameNews::Released { name, actor });
+        }
+        self.names.subscribers.retain(|_, subscribers| {
+            subscribers.retain(|subscriber| *subscriber != me);
+            !subscribers.is_empty()
+        });
+    }
+
+    fn tell_arbiter(&mut self, news: NameNews) {
+        if self.index() == ARBITER {
+            self.name_news(news);
+        } else {
+            self.send_parcel(ARBITER, Box::new(Control::Name(news)));
+        }
+    }
+
+    fn tell_every_core(&mut self, news: NameNews) {
+        for core in 0..self.cores() {
+            if core != self.index() {
+                self.send_parcel(core, Box::new(Control::Name(news.clone())));
+            }
+        }
+        self.name_news(news);
+    }
+
+    pub(crate) fn name_news(&mut self, news: NameNews) {
+        match news {
+            NameNews::Wanted { name, actor, fingerprint } => self.decide(name, actor, fingerprint),
+            NameNews::Released { name, actor } => {
+                if self.names.table.get(&name).is_some_and(|holder| holder.actor == actor) {
+                    self.tell_every_core(NameNews::Free { name });
+                }
+            }
+            NameNews::Held { name, actor, fingerprint } => {
+                self.names.table.insert(name.clone(), Holder { actor, fingerprint });
+                self.tell_subscribers(&name, Signal::Registered { name: name.clone(), actor });
+            }
+            NameNews::Free { name } => {
+                self.names.table.remove(&name);
+                self.tell_subscribers(&name, Signal::Unregistered { name: name.clone() });
+            }
+            NameNews::Taken { name, me, holder } => {
+                if let Some(cold) = self.slots.cold_mut(me) {
+                    cold.names.retain(|other| *other != name);
+                }
+                self.deliver_signal(me, Signal::NameTaken { name, holder });
+            }
+        }
+    }
+
+    fn decide(&mut self, name: String, actor: Address, fingerprint: u64) {
+        let holder = match self.names.table.get(&name) {
+            Some(holder) if holder.actor != actor => holder.actor,
+            None if self.names.table.len() >= NAMES_LIMIT => {
+                self.counters.names_refused += 1;
+                actor
+            }
+            _ => return self.tell_every_core(NameNews::Held { name, actor, fingerprint }),
+        };
+        let news = Control::Name(NameNews::Taken { name, me: actor.words().1, holder });
+        self.send_control(actor, news);
+    }
+
+    fn tell_subscribers(&mut self, name: &str, signal: Signal) {
+        let Some(subscribers) = self.names.subscribers.get(name) else { return };
+        for me in subscribers.clone() {
+            self.control.push_back(Control::Signal { me, signal: signal.clone() });
+        }
+    }
+}

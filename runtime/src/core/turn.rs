@@ -1,0 +1,120 @@
+//! A turn is a transaction.
+//!
+//! What a turn sends lies behind the published tail of its queue or ring, and everything else that it asks for is noted
+//! here; both happen together when the turn returns. When it panics or faults, the tails go back and the notes are dropped:
+//! no message is sent, no actor is made, no timer is set, no question is asked.
+
+use std::any::Any;
+
+use super::Core;
+use super::asks::AskError;
+use super::control::Control;
+use super::dispatch::Continuation;
+use super::schedule::TimerChange;
+use super::tasks::{Job, Task};
+use crate::address::Address;
+
+/// Something that a turn asked for and that happens when the turn returns.
+pub(crate) enum Effect {
+    /// An actor was made in this turn.
+    Spawned { me: u64 },
+    Timer { me: u64, change: TimerChange },
+    Suspend { me: u64, slot: u32, generation: u32 },
+    /// For the core on which `to` lives.
+    Control { to: Address, control: Control },
+    /// For a core as a whole.
+    Parcel { core: u16, parcel: Box<dyn Any + Send> },
+    Watch { me: u64, actor: Address },
+    Unwatch { me: u64, actor: Address },
+    Task(Task),
+    Job(Job),
+    Name { me: u64, change: NameChange },
+    /// A question could not be sent; its asker is told in a turn of its own.
+    AskRefused { me: u64, continuation: Continuation, error: AskError },
+}
+
+/// A change of the node's names.
+pub(crate) enum NameChange {
+    Register { name: String, fingerprint: u64 },
+    Unregister { name: String },
+    Subscribe { name: String },
+}
+
+impl Core {
+    /// Notes an effect of the running turn.
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+        self.dirty = true;
+    }
+
+    /// The turn returned: what it did happens.
+    #[inline(always)]
+    pub(crate) fn commit_turn(&mut self) {
+        self.queue.publish();
+        if self.dirty {
+            self.commit_effects();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn commit_effects(&mut self) {
+        self.dirty = false;
+        self.opened_asks.clear();
+        for touched in self.touched.drain(..) {
+            if let Some(outbound) = &mut self.outbounds[touched as usize] {
+                outbound.keep();
+            }
+        }
+        self.large.keep();
+        if self.effects.is_empty() {
+            return;
+        }
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            self.apply(effect);
+        }
+        // Applying an effect notes none, so the allocation can be kept.
+        self.effects = effects;
+    }
+
+    fn apply(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawned { me } => self.control.push_back(Control::Start { me }),
+            Effect::Timer { me, change } => self.apply_timer_change(me, change),
+            Effect::Suspend { me, slot, generation } => self.suspend_for(me, slot, generation),
+            Effect::Control { to, control } => self.send_control(to, control),
+            Effect::Parcel { core, parcel } => self.send_parcel(core, parcel),
+            Effect::Watch { me, actor } => self.watch(me, actor),
+            Effect::Unwatch { me, actor } => self.unwatch(me, actor),
+            Effect::Task(task) => self.begin_task(task),
+            Effect::Job(job) => self.begin_job(job),
+            Effect::Name { me, change } => self.change_name(me, change),
+            Effect::AskRefused { me, continuation, error } => {
+                self.control.push_back(Control::AskRefused { me, continuation, error });
+            }
+        }
+    }
+
+    /// The turn failed: nothing it did happens.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn abort_turn(&mut self) {
+        self.dirty = false;
+        self.queue.rollback();
+        self.large.drop_unkept();
+        for touched in self.touched.drain(..) {
+            if let Some(outbound) = &mut self.outbounds[touched as usize] {
+                outbound.rollback();
+            }
+        }
+        for (slot, generation) in std::mem::take(&mut self.opened_asks) {
+            self.close_ask(slot, generation);
+        }
+        for effect in std::mem::take(&mut self.effects).into_iter().rev() {
+            if let Effect::Spawned { me } = effect {
+                self.discard_actor(me);
+            }
+        }
+    }
+}
