@@ -7,7 +7,7 @@
 use std::any::TypeId;
 use std::marker::PhantomData;
 
-use rkyv::{Archive, Archived};
+use rkyv::Archived;
 
 use crate::address::Address;
 use crate::context::Context;

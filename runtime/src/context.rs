@@ -60,9 +60,7 @@ impl<'a, A: Actor> Context<'a, A> {
         let number =
             self.core.ports.number(TypeId::of::<A>(), TypeId::of::<M>(), dispatch::port::<A, M>);
         match number {
-            Some(number) => {
-                ActorRef::from_words(self.core.place | (number as u64) << 48, self.me)
-            }
+            Some(number) => ActorRef::from_words(self.core.place | (number as u64) << 48, self.me),
             None => ActorRef::from_words(self.core.place, u64::MAX),
         }
     }

@@ -15,7 +15,12 @@
 //! }
 //! ```
 
+pub use crate::actor::{Actor, Behavior, Decision, Failure, Next, Port, Signal, StopReason};
 pub use crate::address::{ActorRef, Address, LocalRef};
+pub use crate::context::{Context, SpawnError};
 pub use crate::message::{ArchivedLocal, Local, LocalMessage, Message};
+pub use crate::{
+    AskError, DeadLetter, Group, Limits, LookupError, OnFailure, Reason, Restart, TellError,
+};
 pub use mainspring_macros::message;
 pub use rkyv::Archived;

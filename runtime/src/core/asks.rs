@@ -24,7 +24,9 @@ pub enum AskError {
     #[error("the request was not sent: the queue to the receiver is full; ask again later")]
     Full,
     /// The request was not sent: as many asks as the core's limit allows wait for answers.
-    #[error("the request was not sent: too many asks wait for answers on this core; raise limits.asks")]
+    #[error(
+        "the request was not sent: too many asks wait for answers on this core; raise limits.asks"
+    )]
     TooMany,
 }
 
@@ -72,7 +74,12 @@ impl Asks {
 
     /// Takes a slot: its number and generation.
     #[inline]
-    fn insert(&mut self, asker: u64, continuation: Continuation, timer: TimerId) -> Option<(u32, u32)> {
+    fn insert(
+        &mut self,
+        asker: u64,
+        continuation: Continuation,
+        timer: TimerId,
+    ) -> Option<(u32, u32)> {
         if let Some(slot) = self.free.pop() {
             let ask = &mut self.table[slot as usize];
             ask.asker = asker;

@@ -164,7 +164,12 @@ impl Slots {
     /// Places an actor. Its `me` is returned; it is the last child of `parent`.
     #[inline]
     pub fn insert<A: Actor>(&mut self, state: A, parent: u32) -> Result<u64, ActorsFull> {
-        const { assert!(align_of::<A>() <= 16, "an actor's state is aligned to at most 16 bytes: box the rest") };
+        const {
+            assert!(
+                align_of::<A>() <= 16,
+                "an actor's state is aligned to at most 16 bytes: box the rest"
+            )
+        };
         let (slot, generation) = match self.free.pop() {
             Some(place) => place,
             None if self.table.len() < self.limit => {

@@ -19,20 +19,47 @@ use crate::core::dead_letters::DeadLetter;
 #[derive(Debug)]
 pub(crate) enum Control {
     /// The first turn of a new actor.
-    Start { me: u64 },
+    Start {
+        me: u64,
+    },
     /// A signal for an actor of this core.
-    Signal { me: u64, signal: Signal },
+    Signal {
+        me: u64,
+        signal: Signal,
+    },
     /// An actor is to stop.
-    Stop { me: u64, reason: StopReason },
+    Stop {
+        me: u64,
+        reason: StopReason,
+    },
     /// An actor whose children are gone leaves.
-    Finish { me: u64 },
+    Finish {
+        me: u64,
+    },
     /// The pause before a restart is over.
-    Restart { me: u64, life: u32 },
-    Watch { me: u64, watcher: Address },
-    Unwatch { me: u64, watcher: Address },
-    Terminated { me: u64, actor: Address, reason: StopReason },
+    Restart {
+        me: u64,
+        life: u32,
+    },
+    Watch {
+        me: u64,
+        watcher: Address,
+    },
+    Unwatch {
+        me: u64,
+        watcher: Address,
+    },
+    Terminated {
+        me: u64,
+        actor: Address,
+        reason: StopReason,
+    },
     /// A question could not be sent.
-    AskRefused { me: u64, continuation: Continuation, error: AskError },
+    AskRefused {
+        me: u64,
+        continuation: Continuation,
+        error: AskError,
+    },
     /// News of the node's names.
     Name(NameNews),
     /// An actor wants this core's dead letters.
@@ -67,8 +94,9 @@ impl Core {
         if core == self.index() {
             return self.open_parcel(parcel);
         }
+        let cores = self.cores();
         match self.outbounds.get_mut(core as usize).and_then(Option::as_mut) {
-            Some(outbound) if core < self.cores() => {
+            Some(outbound) if core < cores => {
                 outbound.send_parcel(parcel);
                 self.mark_unpublished(core as usize);
             }

@@ -23,8 +23,8 @@ use super::{Core, KIND_USER};
 use crate::actor::{Actor, Failure, Next, Port, Signal};
 use crate::address::PORT_REPLY;
 use crate::context::Context;
-use crate::frame::archive;
 use crate::frame::Header;
+use crate::frame::archive;
 use crate::message::LocalMessage;
 
 pub(crate) const SAME: u64 = 0;

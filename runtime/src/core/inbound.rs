@@ -138,9 +138,9 @@ impl Core {
 
     /// Whether a frame waits in any ring.
     pub(crate) fn has_inbound(&mut self) -> bool {
-        self.inbounds
-            .iter_mut()
-            .any(|inbound| !inbound.held && !(inbound.user.is_empty() && inbound.control.is_empty()))
+        self.inbounds.iter_mut().any(|inbound| {
+            !inbound.held && !(inbound.user.is_empty() && inbound.control.is_empty())
+        })
     }
 
     /// Forgets the rings of a client that is gone.

@@ -4,10 +4,10 @@
 
 use super::Core;
 use super::stash::StoredFrame;
-use crate::frame::{FLAG_BOXED, Header};
+use crate::frame::Header;
 
 /// Flag of a queue frame whose payload is the number of an entry of this table.
-pub(crate) const FLAG_LARGE: u8 = FLAG_BOXED;
+pub(crate) const FLAG_LARGE: u8 = 0x20;
 
 /// Frames of the local queue that are kept outside of it.
 pub(crate) struct Large {

@@ -9,19 +9,23 @@
 //! sweep sends is visible to others when it ends.
 
 pub(crate) mod asks;
+#[allow(unsafe_code)]
 pub(crate) mod cell;
 pub(crate) mod cold;
 pub(crate) mod control;
 pub(crate) mod dead_letters;
+#[allow(unsafe_code)]
 pub(crate) mod dispatch;
 pub(crate) mod inbound;
 pub(crate) mod large;
 pub(crate) mod limits;
+#[allow(unsafe_code)]
 pub(crate) mod local_queue;
 pub(crate) mod names;
 pub(crate) mod observe;
 pub(crate) mod outbound;
 pub(crate) mod ports;
+pub(crate) mod random;
 pub(crate) mod schedule;
 pub(crate) mod send;
 pub(crate) mod stash;
@@ -47,6 +51,7 @@ use self::names::Names;
 use self::observe::Observer;
 use self::outbound::Outbound;
 use self::ports::Ports;
+use self::random::Random;
 use self::schedule::Due;
 use self::tasks::{Blocking, Completions, LocalTask};
 use self::timers::Timers;
@@ -129,7 +134,7 @@ pub(crate) struct Core {
     node_name: Arc<str>,
     cores: u16,
     clock: Box<dyn Fn() -> u64>,
-    random: u64,
+    random: Random,
     window_start_ns: u64,
     window_turns: u64,
     idle_sweeps: u32,
@@ -179,7 +184,7 @@ impl Core {
             node_name: settings.node_name,
             cores: settings.cores,
             clock: settings.clock,
-            random: settings.seed ^ 0x9E37_79B9_7F4A_7C15,
+            random: Random::seeded(settings.seed),
             window_start_ns: now_ns,
             window_turns: 0,
             idle_sweeps: 0,
@@ -202,11 +207,8 @@ impl Core {
             work += self.fire_timers(limits.timer_budget) as u64;
         }
         let from_rings = self.sweep_inbound(limits.inbound_budget);
-        let from_self = if self.queue.is_empty() {
-            0
-        } else {
-            self.drain_local(limits.local_budget).0
-        };
+        let from_self =
+            if self.queue.is_empty() { 0 } else { self.drain_local(limits.local_budget).0 };
         self.window_turns += (from_rings + from_self) % dispatch::WINDOW_TURNS;
         self.counters.ring_messages += from_rings;
         self.counters.local_messages += from_self;
@@ -391,13 +393,9 @@ impl Core {
         Address::from_words(self.place, me)
     }
 
-    /// The next of the core's random numbers (splitmix64, Steele, Lea and Flood 2014).
+    /// The next of the core's random numbers.
     pub fn random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
+        self.random.next()
     }
 
     /// All actors without a parent are to stop.

@@ -13,13 +13,33 @@ use crate::frame::Header;
 #[derive(Debug)]
 pub(crate) enum Observation<'a> {
     /// A turn with a message begins.
-    Turn { me: u64, actor: &'a str, behavior: &'a str, header: Header },
+    Turn {
+        me: u64,
+        actor: &'a str,
+        behavior: &'a str,
+        header: Header,
+    },
     /// A turn with a signal begins.
-    Signal { me: u64, actor: &'a str, signal: &'a Signal },
+    Signal {
+        me: u64,
+        actor: &'a str,
+        signal: &'a Signal,
+    },
     /// Something else about an actor.
-    Note { me: u64, actor: &'a str, note: &'a str },
-    Failed { me: u64, actor: &'a str, failure: &'a Failure },
-    DeadLetter { reason: Reason, to: Address },
+    Note {
+        me: u64,
+        actor: &'a str,
+        note: &'a str,
+    },
+    Failed {
+        me: u64,
+        actor: &'a str,
+        failure: &'a Failure,
+    },
+    DeadLetter {
+        reason: Reason,
+        to: Address,
+    },
 }
 
 /// Who looks on.

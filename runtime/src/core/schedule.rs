@@ -72,12 +72,10 @@ impl Core {
         frame: StoredFrame,
     ) {
         self.cancel_timer(me, key);
-        let full = self.slots.cold_mut(me).is_none_or(|cold| cold.timers.len() >= KEYED_TIMERS_LIMIT);
-        let id = if full {
-            None
-        } else {
-            self.timers.insert(deadline_ns, Due::Keyed { me, key }).ok()
-        };
+        let full =
+            self.slots.cold_mut(me).is_none_or(|cold| cold.timers.len() >= KEYED_TIMERS_LIMIT);
+        let id =
+            if full { None } else { self.timers.insert(deadline_ns, Due::Keyed { me, key }).ok() };
         match (id, self.slots.cold_mut(me)) {
             (Some(id), Some(cold)) => {
                 cold.timers.insert(key, KeyedTimer { id, frame, period_ns, deadline_ns });

@@ -23,7 +23,9 @@ pub enum TellError {
     #[error("the queue to the receiver is full; send again later")]
     Full,
     /// The message is larger than any queue takes.
-    #[error("the message is larger than {limit_bytes} bytes, the limit of a message; send it in parts")]
+    #[error(
+        "the message is larger than {limit_bytes} bytes, the limit of a message; send it in parts"
+    )]
     Oversized {
         /// The largest message, in bytes.
         limit_bytes: usize,
@@ -53,12 +55,17 @@ impl TellError {
 impl Core {
     /// Sends a message as part of the running turn.
     #[inline(always)]
-    pub(crate) fn send<M: Message>(&mut self, to: ActorRef<M>, message: &M) -> Result<(), TellError> {
+    pub(crate) fn send<M: Message>(
+        &mut self,
+        to: ActorRef<M>,
+        message: &M,
+    ) -> Result<(), TellError> {
         let (place, me) = to.words();
         if place & PLACE_MASK == self.place {
             let room_bytes = const { archive::room_bytes::<M>() };
-            let pushed =
-                self.queue.push_with(place >> 48 << 32, me, room_bytes, |room| archive::write(message, room));
+            let pushed = self
+                .queue
+                .push_with(place >> 48 << 32, me, room_bytes, |room| archive::write(message, room));
             match pushed {
                 Ok(()) => Ok(()),
                 Err(error) => shielded(message, |copy| self.send_large(place, me, copy, error)),
@@ -87,7 +94,10 @@ impl Core {
         let upper = place >> 48 << 32;
         let length = bytes.as_slice().len();
         if length <= LARGEST_PAYLOAD_BYTES {
-            return self.queue.push_with(upper, me, length, |room| copy_into(room, bytes.as_slice())).map_err(|_| TellError::Full);
+            return self
+                .queue
+                .push_with(upper, me, length, |room| copy_into(room, bytes.as_slice()))
+                .map_err(|_| TellError::Full);
         }
         let header = Header { word0: upper | length as u64, word1: me };
         self.push_large(StoredFrame::from_buffer(header, bytes))
@@ -107,7 +117,12 @@ impl Core {
 
     /// A message for another core, a client, or another node.
     #[inline(never)]
-    fn send_elsewhere<M: Message>(&mut self, place: u64, me: u64, message: &M) -> Result<(), TellError> {
+    fn send_elsewhere<M: Message>(
+        &mut self,
+        place: u64,
+        me: u64,
+        message: &M,
+    ) -> Result<(), TellError> {
         let (index, port) = self.way_to(place)?;
         let limit_bytes = self.limits.message_bytes;
         let Some(outbound) = &mut self.outbounds[index] else { return Err(TellError::Gone) };
@@ -117,8 +132,9 @@ impl Core {
         let lane = if port == PORT_REPLY { outbound.reply_lane() } else { &mut outbound.user };
         let upper = (port as u64) << 32;
         let room_bytes = const { archive::room_bytes::<M>() };
+        let ordinary = room_bytes <= lane.largest_payload_bytes();
         let written = match lane.claim(room_bytes) {
-            Err(_) if room_bytes <= lane.largest_payload_bytes() => return Err(TellError::Full),
+            Err(_) if ordinary => return Err(TellError::Full),
             Err(_) => false,
             Ok(mut claim) => match archive::write(message, claim.payload()) {
                 Ok(length) => {
@@ -138,7 +154,8 @@ impl Core {
         if bytes.len() <= lane.largest_payload_bytes() {
             return lane.push(header, bytes).map_err(|_| TellError::Full);
         }
-        let mut boxed = BoxedPayload::zeroed(bytes.len());
+        let oversized = TellError::Oversized { limit_bytes };
+        let mut boxed = BoxedPayload::zeroed(bytes.len()).map_err(|_| oversized)?;
         boxed.as_mut_slice().copy_from_slice(bytes);
         lane.push_boxed(header, boxed).map_err(|_| TellError::Full)
     }
@@ -202,7 +219,8 @@ impl Core {
             return Err(TellError::Gone);
         }
         // A parcel owns the frame, and with it the local payloads, until it is opened.
-        let parcel: super::control::Parcel = Box::new(move |core: &mut Core| core.dispatch_owned(frame));
+        let parcel: super::control::Parcel =
+            Box::new(move |core: &mut Core| core.dispatch_owned(frame));
         self.effect(super::turn::Effect::Parcel { core, parcel: Box::new(parcel) });
         Ok(())
     }
@@ -223,10 +241,11 @@ pub(crate) fn stored_local<M: LocalMessage>(
     message: &M,
     limit_bytes: usize,
 ) -> Result<StoredFrame, TellError> {
-    let (buffer, flags) = archive::write_local_boxed(message, limit_bytes).map_err(|refusal| match refusal {
-        archive::LocalRefusal::TooLarge { limit_bytes } => TellError::Oversized { limit_bytes },
-        _ => TellError::LocalPayload,
-    })?;
+    let (buffer, flags) =
+        archive::write_local_boxed(message, limit_bytes).map_err(|refusal| match refusal {
+            archive::LocalRefusal::TooLarge { limit_bytes } => TellError::Oversized { limit_bytes },
+            _ => TellError::LocalPayload,
+        })?;
     let flags = flags & FLAG_LOCAL;
     let header = Header::new(
         buffer.as_slice().len() as u32,

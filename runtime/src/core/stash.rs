@@ -10,7 +10,7 @@ use super::Core;
 use super::cold::Phase;
 use super::dead_letters::Reason;
 use crate::actor::Signal;
-use crate::frame::buffer::AlignedBuffer;
+use crate::frame::AlignedBuffer;
 use crate::frame::{FLAG_LOCAL, HEADER_BYTES, Header};
 
 /// A frame outside any queue, with its bytes.
@@ -28,7 +28,8 @@ impl StoredFrame {
 
     /// A frame from a buffer; the header's length is set to the buffer's.
     pub fn from_buffer(header: Header, bytes: AlignedBuffer) -> Self {
-        let header = Header { word0: header.word0 >> 32 << 32 | bytes.as_slice().len() as u64, ..header };
+        let header =
+            Header { word0: header.word0 >> 32 << 32 | bytes.as_slice().len() as u64, ..header };
         StoredFrame { header, bytes }
     }
 

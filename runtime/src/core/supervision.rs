@@ -153,18 +153,19 @@ impl Core {
     fn fail(&mut self, me: u64, failure: Failure) {
         let now_ns = self.now_ns;
         let random = self.random();
-        let decision = match self.slots.cold_if_any(me).map(|cold| (cold.phase, &mut cold.supervised)) {
-            // It is on its way out already.
-            Some((Phase::Stopping, _)) => return,
-            Some((_, Some(supervised))) => match supervised.policy {
-                OnFailure::Stop => Decision::Stop,
-                OnFailure::Escalate => Decision::Escalate,
-                OnFailure::Restart(restart) => supervised
-                    .next_restart(restart, now_ns, random)
-                    .map_or(Decision::Stop, |after_ns| Decision::Restart { after_ns }),
-            },
-            _ => Decision::Stop,
-        };
+        let decision =
+            match self.slots.cold_if_any(me).map(|cold| (cold.phase, &mut cold.supervised)) {
+                // It is on its way out already.
+                Some((Phase::Stopping, _)) => return,
+                Some((_, Some(supervised))) => match supervised.policy {
+                    OnFailure::Stop => Decision::Stop,
+                    OnFailure::Escalate => Decision::Escalate,
+                    OnFailure::Restart(restart) => supervised
+                        .next_restart(restart, now_ns, random)
+                        .map_or(Decision::Stop, |after_ns| Decision::Restart { after_ns }),
+                },
+                _ => Decision::Stop,
+            };
         let parent = self.slots.parent(me);
         let actor = self.address_of(me);
         match decision {
@@ -201,8 +202,7 @@ impl Core {
         // Oldest first, so that those who were there first are there first again.
         members.sort_by_key(|member| *member != me);
         for member in members {
-            let restartable =
-                self.slots.cold(member).is_some_and(|cold| cold.supervised.is_some());
+            let restartable = self.slots.cold(member).is_some_and(|cold| cold.supervised.is_some());
             match restartable {
                 true => self.suspend_for_restart(member, after_ns),
                 // Nothing is known of how to make it anew.
@@ -256,8 +256,7 @@ impl Core {
             self.control.push_back(Control::Restart { me, life });
             return;
         }
-        let Some(mut supervised) =
-            self.slots.cold_mut(me).and_then(|cold| cold.supervised.take())
+        let Some(mut supervised) = self.slots.cold_mut(me).and_then(|cold| cold.supervised.take())
         else {
             return;
         };

@@ -17,20 +17,48 @@ use crate::address::Address;
 /// Something that a turn asked for and that happens when the turn returns.
 pub(crate) enum Effect {
     /// An actor was made in this turn.
-    Spawned { me: u64 },
-    Timer { me: u64, change: TimerChange },
-    Suspend { me: u64, slot: u32, generation: u32 },
+    Spawned {
+        me: u64,
+    },
+    Timer {
+        me: u64,
+        change: TimerChange,
+    },
+    Suspend {
+        me: u64,
+        slot: u32,
+        generation: u32,
+    },
     /// For the core on which `to` lives.
-    Control { to: Address, control: Control },
+    Control {
+        to: Address,
+        control: Control,
+    },
     /// For a core as a whole.
-    Parcel { core: u16, parcel: Box<dyn Any + Send> },
-    Watch { me: u64, actor: Address },
-    Unwatch { me: u64, actor: Address },
+    Parcel {
+        core: u16,
+        parcel: Box<dyn Any + Send>,
+    },
+    Watch {
+        me: u64,
+        actor: Address,
+    },
+    Unwatch {
+        me: u64,
+        actor: Address,
+    },
     Task(Task),
     Job(Job),
-    Name { me: u64, change: NameChange },
+    Name {
+        me: u64,
+        change: NameChange,
+    },
     /// A question could not be sent; its asker is told in a turn of its own.
-    AskRefused { me: u64, continuation: Continuation, error: AskError },
+    AskRefused {
+        me: u64,
+        continuation: Continuation,
+        error: AskError,
+    },
 }
 
 /// A change of the node's names.

@@ -67,7 +67,8 @@ impl Core {
     pub(crate) fn terminated(&mut self, me: u64, actor: Address, reason: StopReason) {
         let Some(cold) = self.slots.cold_if_any(me) else { return };
         let before = cold.watching.len();
-        cold.watching.retain(|watched| watched.words().1 != actor.words().1 || !same_place(*watched, actor));
+        cold.watching
+            .retain(|watched| watched.words().1 != actor.words().1 || !same_place(*watched, actor));
         if cold.watching.len() < before {
             self.deliver_signal(me, Signal::Terminated { actor, reason });
         }

@@ -225,6 +225,27 @@ pub(crate) fn write_local_boxed<M: LocalMessage>(
     }
 }
 
+/// An archive of an `M` in memory of its own.
+pub(crate) struct OwnedArchive<M> {
+    bytes: AlignedBuffer,
+    message: PhantomData<fn() -> M>,
+}
+
+impl<M: Message> OwnedArchive<M> {
+    /// Writes the value.
+    pub fn of(value: &M) -> Result<Self, TooLarge> {
+        let bytes = write_boxed(value, usize::MAX >> 1)?;
+        Ok(OwnedArchive { bytes, message: PhantomData })
+    }
+
+    /// The archived value.
+    pub fn get(&self) -> &M::Archived {
+        let bytes = self.bytes.as_slice();
+        // SAFETY: `of` wrote an `M`, the buffer is aligned, and nothing changes it.
+        unsafe { root::<M>(bytes.as_ptr(), bytes.len()) }
+    }
+}
+
 /// The root of the archive that is a payload.
 ///
 /// # Safety

@@ -6,4 +6,4 @@ mod prometheus;
 
 pub use counters::Counters;
 pub(crate) use histograms::Histograms;
-pub use histograms::{Distribution, NodeMetrics, CoreMetrics};
+pub use histograms::{CoreMetrics, Distribution, NodeMetrics};
