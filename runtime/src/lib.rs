@@ -75,6 +75,8 @@ pub mod core;
 pub mod driver;
 #[allow(unsafe_code)]
 pub mod frame;
+#[cfg(not(loom))]
+pub mod node;
 #[allow(unsafe_code)]
 pub mod ring;
 pub mod telemetry;
