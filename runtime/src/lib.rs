@@ -6,6 +6,8 @@ extern crate self as mainspring;
 
 #[allow(unsafe_code)]
 pub mod frame;
+#[cfg(not(loom))]
+pub mod node;
 #[allow(unsafe_code)]
 pub mod ring;
 

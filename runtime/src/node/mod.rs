@@ -1,0 +1,3 @@
+//! The node: its cores, its configuration, its clients and its shutdown.
+
+pub mod cores;
