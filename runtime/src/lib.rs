@@ -35,5 +35,7 @@ pub use actor::{Actor, Behavior, Next, Port, Signal};
 pub use address::{ActorRef, Address, LocalRef};
 pub use context::Context;
 pub use mainspring_macros::message;
+#[cfg(all(feature = "host", not(loom)))]
+pub use node::{Client, Error, Node};
 pub use rkyv;
 pub use rkyv::Archived;

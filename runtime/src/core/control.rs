@@ -109,7 +109,7 @@ impl Core {
         match parcel.downcast::<Control>() {
             Ok(control) => self.control.push_back(*control),
             Err(parcel) => match parcel.downcast::<Parcel>() {
-                Ok(work) => (*work)(self),
+                Ok(work) => self.do_work(*work),
                 Err(_) => self.counters.dead_letters.add(Reason::UnknownKind, 1),
             },
         }

@@ -17,7 +17,8 @@ pub(crate) struct Inbound {
     /// The core or client number of the sender.
     pub source: u16,
     pub user: Consumer,
-    pub control: Consumer,
+    /// Clients have none.
+    pub control: Option<Consumer>,
     /// The simulator lets frames of this ring come later.
     pub held: bool,
 }
@@ -74,9 +75,19 @@ impl Core {
         let work = self.injector.take();
         let count = work.len();
         for piece in work {
-            piece(self);
+            self.do_work(piece);
         }
         count
+    }
+
+    /// Does a piece of work that may call a user's code. A panic takes back what the piece did, and is logged.
+    pub(crate) fn do_work(&mut self, piece: Parcel) {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| piece(self)));
+        if done.is_err() {
+            self.abort_turn();
+            self.counters.work_failed += 1;
+            tracing::error!(core = self.index(), "work for a core panicked; it was taken back");
+        }
     }
 
     /// Handles answers and control messages of other cores and clients.
@@ -86,8 +97,9 @@ impl Core {
         let mut inbounds = std::mem::take(&mut self.inbounds);
         for inbound in inbounds.iter_mut().filter(|inbound| !inbound.held) {
             let before = handled;
+            let Some(control) = &mut inbound.control else { continue };
             while handled - before < budget {
-                let Some(frame) = inbound.control.next_frame() else { break };
+                let Some(frame) = control.next_frame() else { break };
                 handled += 1;
                 if frame.header().kind() == KIND_CONTROL {
                     if let Some(parcel) = frame.take_parcel() {
@@ -99,7 +111,7 @@ impl Core {
                 }
             }
             if handled > before {
-                inbound.control.release();
+                control.release();
             }
         }
         self.put_back(inbounds);
@@ -138,8 +150,9 @@ impl Core {
 
     /// Whether a frame waits in any ring.
     pub(crate) fn has_inbound(&mut self) -> bool {
-        self.inbounds.iter_mut().any(|inbound| {
-            !inbound.held && !(inbound.user.is_empty() && inbound.control.is_empty())
+        self.inbounds.iter().any(|inbound| {
+            let control = inbound.control.as_ref().is_some_and(|control| !control.is_empty());
+            !inbound.held && (control || !inbound.user.is_empty())
         })
     }
 

@@ -244,6 +244,12 @@ impl Core {
         }
     }
 
+    /// The core has slept: time passed that no turn took.
+    pub fn after_park(&mut self) {
+        self.read_clock();
+        self.window_start_ns = self.now_ns;
+    }
+
     /// Brings the core's time up to date.
     pub fn read_clock(&mut self) {
         self.now_ns = self.now_ns.max((self.clock)());
@@ -374,6 +380,11 @@ impl Core {
             && self.jobs_under_way == 0
             && self.unpublished.is_empty()
             && !self.has_inbound()
+    }
+
+    /// Messages and control messages handled so far.
+    pub fn handled(&self) -> u64 {
+        self.counters.turns + self.counters.control_messages + self.counters.timers_fired
     }
 
     pub fn index(&self) -> u16 {

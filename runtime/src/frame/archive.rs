@@ -24,7 +24,8 @@ use super::buffer::AlignedBuffer;
 use super::local::{self, LOCAL_PREFIX_BYTES, LOCALS_PER_MESSAGE_LIMIT};
 use super::scratch::{Inner, Scratch};
 use super::{FLAG_LOCAL, FRAME_ALIGN};
-use crate::message::{LocalMessage, Message};
+use crate::address::ActorRef;
+use crate::message::{LocalMessage, Message, ReadError, Reply, owned};
 
 /// Where [`write_boxed`] begins to grow, in bytes.
 const BOXED_START_BYTES: usize = 16 * 1024;
@@ -244,6 +245,17 @@ impl<M: Message> OwnedArchive<M> {
         // SAFETY: `of` wrote an `M`, the buffer is aligned, and nothing changes it.
         unsafe { root::<M>(bytes.as_ptr(), bytes.len()) }
     }
+}
+
+/// Reads a payload back that was delivered to `address`. The reference stands for the type: safe code cannot make one
+/// of another type for the same receiver, and whoever keeps payloads keeps them with the address they came for.
+pub(crate) fn read_delivered<M: Reply>(
+    payload: &AlignedBuffer,
+    _address: ActorRef<M>,
+) -> Result<M, ReadError> {
+    let bytes = payload.as_slice();
+    // SAFETY: senders write an `M` for an `ActorRef<M>`, and the buffer is aligned.
+    owned::<M>(unsafe { root::<M>(bytes.as_ptr(), bytes.len()) })
 }
 
 /// The root of the archive that is a payload.

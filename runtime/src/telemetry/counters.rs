@@ -56,6 +56,8 @@ pub struct Counters {
     pub names_refused: u64,
     /// Futures and blocking calls that brought no result.
     pub tasks_failed: u64,
+    /// Pieces of work from other threads that panicked.
+    pub work_failed: u64,
     /// Turns longer than the limit.
     pub slow_turns: u64,
 }

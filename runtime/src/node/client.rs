@@ -1,0 +1,171 @@
+//! The way in for threads that are no core: any thread of the process, those of other runtimes too.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::ask::Ask;
+use super::error::ClientError;
+use super::inbox::Inbox;
+use super::mailbox::{ASKS_LIMIT, Mailbox};
+use super::running::Shared;
+use crate::address::{ActorRef, CLIENT_CORE_BASE, PORT_REPLY};
+use crate::core::send::TellError;
+use crate::frame::{Header, archive};
+use crate::message::{Message, Reply};
+use crate::ring::{BoxedPayload, Producer};
+
+/// A thread's lanes to the cores of a node, and back. It may move to another thread; two threads use two clients.
+///
+/// Dropping it frees the lanes; questions under way get no answer.
+pub struct Client {
+    shared: Arc<Shared>,
+    mailbox: Arc<Mailbox>,
+    lanes: RefCell<Vec<Producer>>,
+    /// Number among the node's clients; `None` if the node had no room for one more.
+    number: Option<u16>,
+}
+
+impl Client {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        mailbox: Arc<Mailbox>,
+        lanes: Vec<Producer>,
+        number: Option<u16>,
+    ) -> Self {
+        Client { shared, mailbox, lanes: RefCell::new(lanes), number }
+    }
+
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// [`TellError`]; nothing was sent.
+    pub fn tell<M: Message>(&self, to: ActorRef<M>, message: &M) -> Result<(), TellError> {
+        self.write(to, message)?;
+        self.publish(to.core());
+        Ok(())
+    }
+
+    /// Sends several messages to one actor, published together. How many were sent: all, or as many as the lane had room
+    /// for.
+    pub fn tell_all<'m, M: Message>(
+        &self,
+        to: ActorRef<M>,
+        messages: impl IntoIterator<Item = &'m M>,
+    ) -> usize {
+        let sent = messages.into_iter().take_while(|message| self.write(to, message).is_ok());
+        let sent = sent.count();
+        if sent > 0 {
+            self.publish(to.core());
+        }
+        sent
+    }
+
+    fn write<M: Message>(&self, to: ActorRef<M>, message: &M) -> Result<(), TellError> {
+        if self.number.is_none() || !self.shared.is_accepting() {
+            return Err(TellError::Gone);
+        }
+        if to.node() != self.shared.incarnation {
+            return Err(TellError::NoRoute);
+        }
+        let mut lanes = self.lanes.borrow_mut();
+        let lane = lanes.get_mut(to.core() as usize).ok_or(TellError::Gone)?;
+        let (place, me) = to.words();
+        let upper = place >> 48 << 32;
+        let room_bytes = const { archive::room_bytes::<M>() };
+        if let Ok(mut claim) = lane.claim(room_bytes) {
+            if let Ok(length) = archive::write(message, claim.payload()) {
+                let header = Header { word0: upper | length as u64, word1: me };
+                return claim.commit(header).map_err(|_| TellError::Full);
+            }
+        } else if room_bytes <= lane.largest_payload_bytes() {
+            return Err(TellError::Full);
+        }
+        write_large(lane, upper, me, message, self.shared.limits.message_bytes)
+    }
+
+    fn publish(&self, core: u16) {
+        if let Some(lane) = self.lanes.borrow_mut().get_mut(core as usize)
+            && lane.publish()
+        {
+            self.shared.wake(core);
+        }
+    }
+
+    /// Asks a question: `request` gets the address for the answer. The result is a future; [`Ask::wait`] blocks instead.
+    /// The message is sent at once, whether the future is awaited or not.
+    pub fn ask<M: Message, R: Reply>(
+        &self,
+        to: ActorRef<M>,
+        request: impl FnOnce(ActorRef<R>) -> M,
+        deadline: Duration,
+    ) -> Ask<R> {
+        let Some((slot, generation)) = self.mailbox.open_ask() else {
+            return Ask::refused(ClientError::TooMany { limit: ASKS_LIMIT });
+        };
+        let reply_to = self.address::<R>(PORT_REPLY, slot, generation);
+        if let Err(error) = self.tell(to, &request(reply_to)) {
+            self.mailbox.close_ask(slot);
+            return Ask::refused(error.into());
+        }
+        Ask::waiting(
+            Arc::clone(&self.mailbox),
+            Arc::clone(&self.shared.deadlines),
+            slot,
+            Instant::now() + deadline,
+            reply_to,
+        )
+    }
+
+    /// A new address of this client: what actors tell it can be read from the inbox, on any thread.
+    ///
+    /// # Errors
+    /// [`ClientError::TooMany`] at the limit of inboxes.
+    pub fn inbox<M: Reply>(&self) -> Result<Inbox<M>, ClientError> {
+        let Some((number, generation)) = self.mailbox.open_inbox() else {
+            return Err(ClientError::TooMany { limit: super::mailbox::INBOXES_LIMIT });
+        };
+        let actor = self.address(0, number, generation);
+        Ok(Inbox::new(Arc::clone(&self.mailbox), number, actor))
+    }
+
+    /// Frames that came for nobody: answers after their deadline, messages for inboxes that were dropped.
+    pub fn strays(&self) -> u64 {
+        self.mailbox.strays()
+    }
+
+    fn address<M>(&self, port: u16, slot: u32, generation: u32) -> ActorRef<M> {
+        let core = CLIENT_CORE_BASE + self.number.unwrap_or(u16::MAX - CLIENT_CORE_BASE);
+        let to = u64::from(self.shared.incarnation) | u64::from(core) << 32 | u64::from(port) << 48;
+        ActorRef::from_words(to, u64::from(slot) | u64::from(generation) << 32)
+    }
+}
+
+/// A message that did not fit an ordinary frame.
+fn write_large<M: Message>(
+    lane: &mut Producer,
+    upper: u64,
+    me: u64,
+    message: &M,
+    limit_bytes: usize,
+) -> Result<(), TellError> {
+    let bytes = archive::write_boxed(message, limit_bytes)
+        .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
+    let bytes = bytes.as_slice();
+    let header = Header { word0: upper | bytes.len() as u64, word1: me };
+    if bytes.len() <= lane.largest_payload_bytes() {
+        return lane.push(header, bytes).map_err(|_| TellError::Full);
+    }
+    let mut boxed =
+        BoxedPayload::zeroed(bytes.len()).map_err(|_| TellError::Oversized { limit_bytes })?;
+    boxed.as_mut_slice().copy_from_slice(bytes);
+    lane.push_boxed(header, boxed).map_err(|_| TellError::Full)
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            self.shared.detach_client(number);
+        }
+    }
+}
