@@ -1,7 +1,8 @@
 //! An owned eventfd: the bell that wakes a sleeping core.
 //!
-//! Promises: no call blocks (the descriptor is non-blocking) and the descriptor is closed on drop and in child processes.
-//! A signal given before the sleeper looks is never lost: it stays in the counter until [`EventFd::drain`].
+//! Promises: no call blocks (the descriptor is non-blocking) and the descriptor is closed on drop and in child
+//! processes. A signal given before the sleeper looks is never lost: it stays in the counter until
+//! [`EventFd::drain`].
 //!
 //! Refuses: to count. Any number of signals may be drained as one.
 

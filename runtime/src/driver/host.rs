@@ -3,8 +3,8 @@
 //! Promises:
 //! - [`spawn_core`] returns when the core runs on the CPU it was given (the mask is read back) or with an error that
 //!   names the cause and the remedy; in that case nothing is left running.
-//! - While no asynchronous work is under way, the core's thread does nothing but sweep: no executor, no timer and no system
-//!   call comes between two sweeps that have work.
+//! - While no asynchronous work is under way, the core's thread does nothing but sweep: no executor, no timer and
+//!   no system call comes between two sweeps that have work.
 //! - Work published before [`CoreWaker::wake_after_publish`] is swept, in every idle profile.
 //!
 //! Refuses: to run a core on a CPU it could not be pinned to, and to let a future that panics end the core.
@@ -49,8 +49,8 @@ pub trait CoreLoop: 'static {
     /// One sweep. `true` when anything was done.
     fn sweep(&mut self) -> bool;
 
-    /// Whether a sweep would find something to do. Called with the sleeping flag up, so it must look at every ring, timer
-    /// and other input afresh.
+    /// Whether a sweep would find something to do. Called with the sleeping flag up, so it must look at every ring,
+    /// timer and other input afresh.
     fn has_work(&mut self) -> bool;
 
     /// When the next timer is due, by [`Clock`].
@@ -148,7 +148,8 @@ impl HostFigures {
 pub enum HostError {
     /// The system gave no thread.
     #[error(
-        "core {name}: the system gave no thread: {source}. Check the limits on threads (ulimit -u, pids.max) and memory"
+        "core {name}: the system gave no thread: {source}. Check the limits on threads (ulimit -u, pids.max) and on \
+         memory"
     )]
     Thread {
         /// The core's name.
@@ -245,8 +246,8 @@ impl CoreThread {
         self.thread.is_finished()
     }
 
-    /// Waits for the thread to end, which it does when its core is [finished](CoreLoop::finished). Not to be called on a
-    /// core's thread.
+    /// Waits for the thread to end, which it does when its core is [finished](CoreLoop::finished). Not to be called
+    /// on a core's thread.
     ///
     /// # Errors
     ///

@@ -1,17 +1,18 @@
 //! The loop of a core's thread: sweep, look for completions, poll futures, and when there is nothing, sleep.
 //!
-//! While no future is under way the pump never gives the thread to the executor, so the hot path is a plain loop that sleeps
-//! in the core's own ring. With futures under way the pump polls those that were woken between two sweeps: while there are
-//! messages, sweeps get nine parts of the time and futures one. It then sleeps in the executor, whose timers and files the
-//! futures may be waiting for; a core that does not sleep lets the executor look at them now and then.
+//! While no future is under way the pump never gives the thread to the executor, so the hot path is a plain loop
+//! that sleeps in the core's own ring. With futures under way the pump polls those that were woken between two
+//! sweeps: while there are messages, sweeps get nine parts of the time and futures one. It then sleeps in the
+//! executor, whose timers and files the futures may be waiting for; a core that does not sleep lets the executor
+//! look at them now and then.
 //!
-//! Going to sleep: raise the flag, look at everything once more, sleep, take the flag down. A sender that publishes before
-//! the last look is found by it; one that publishes after it finds the flag.
+//! Going to sleep: raise the flag, look at everything once more, sleep, take the flag down. A sender that publishes
+//! before the last look is found by it; one that publishes after it finds the flag.
 //!
-//! The pump is the executor's only task, and the executor's preemption timer is set to never. Both are for safety: this
-//! release of the executor goes to sleep although a task is runnable if it finds itself preempted between its look at the
-//! kernel and its look at its tasks. With one task and no timer only a blocking call handed to the executor can
-//! do that; a sleep in the executor therefore ends after [`LONGEST_EXECUTOR_SLEEP`] whatever happens.
+//! The pump is the executor's only task, and the executor's preemption timer is set to never. Both are for safety:
+//! this release of the executor goes to sleep although a task is runnable if it finds itself preempted between its
+//! look at the kernel and its look at its tasks. With one task and no timer only a blocking call handed to the
+//! executor can do that; a sleep in the executor therefore ends after [`LONGEST_EXECUTOR_SLEEP`] whatever happens.
 //!
 //! Invariant: the flag is down whenever the pump sweeps.
 
@@ -295,3 +296,7 @@ impl AsRawFd for Bell {
 fn add_one(figure: &AtomicU64) {
     figure.store(figure.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
 }
+
+#[cfg(test)]
+#[path = "pump_tests.rs"]
+mod tests;

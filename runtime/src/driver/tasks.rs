@@ -1,13 +1,14 @@
 //! The asynchronous work of one core: futures that the pump polls between sweeps.
 //!
-//! Promises: a future is polled on the core's own thread, after any thread has woken it, in the order of wake-ups. Waking one is
-//! lock-free, costs a system call only if the core sleeps, and is harmless when the future or the core has gone. A future that
-//! panics ends alone and is counted. [`TaskSet::drop_all`] drops every future where it stands.
+//! Promises: a future is polled on the core's own thread, after any thread has woken it, in the order of wake-ups.
+//! Waking one is lock-free, costs a system call only if the core sleeps, and is harmless when the future or the
+//! core has gone. A future that panics ends alone and is counted. [`TaskSet::drop_all`] drops every future where it
+//! stands.
 //!
 //! Refuses: to bound the number of futures. Whoever starts them does.
 //!
-//! Invariants: a [`TaskWaker`] stands in the ready list at most once, so the list is never longer than there are wakers.
-//! A task's place is the index its waker names as long as the place holds that very waker.
+//! Invariants: a [`TaskWaker`] stands in the ready list at most once, so the list is never longer than there are
+//! wakers. A task's place is the index its waker names as long as the place holds that very waker.
 
 use std::collections::VecDeque;
 use std::future::Future;

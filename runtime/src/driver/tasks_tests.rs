@@ -1,3 +1,5 @@
+//! The futures of one core, polled by hand and woken from many threads.
+
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::rc::Rc;

@@ -4,16 +4,16 @@
 //! - [`Uring::park`] is one `io_uring_enter`: it submits what is queued, sleeps until the core's bell rings, something
 //!   completes or the time is up, and collects what has completed. The bell is watched by a poll that stays armed, so
 //!   a wake costs the sender one `write` and the sleeper nothing beyond the enter it sleeps in.
-//! - [`Uring::turn`] does the same without sleeping, and without a system call when there is nothing to submit or collect:
-//!   then it is two plain loads.
-//! - Features are tried at start and given up one step at a time, never guessed from the kernel's version; [`Uring::features`]
-//!   says what is on.
+//! - [`Uring::turn`] does the same without sleeping, and without a system call when there is nothing to submit or
+//!   collect: then it is two plain loads.
+//! - Features are tried at start and given up one step at a time, never guessed from the kernel's version;
+//!   [`Uring::features`] says what is on.
 //!
 //! Refuses: to block anywhere but in `park`, to hand the ring to another thread (it is neither `Send` nor meant to be),
 //! and tags that it uses itself.
 //!
-//! Invariants: the bell's poll is armed whenever the thread sleeps in `park`. No completion is dropped: those that are not
-//! the ring's own are handed to the caller in the order of arrival.
+//! Invariants: the bell's poll is armed whenever the thread sleeps in `park`. No completion is dropped: those that
+//! are not the ring's own are handed to the caller in the order of arrival.
 
 use std::fmt;
 use std::io;
@@ -192,8 +192,8 @@ pub enum PushError {
 }
 
 impl Uring {
-    /// Sets up the ring of the core that owns `waker`, on the calling thread, with room for `entries` submissions (a power
-    /// of two; others are rounded up by the kernel).
+    /// Sets up the ring of the core that owns `waker`, on the calling thread, with room for `entries` submissions
+    /// (a power of two; others are rounded up by the kernel).
     ///
     /// # Errors
     ///
@@ -230,7 +230,8 @@ impl Uring {
         unsafe { self.push_tagged(entry.user_data(tag)) }.map_err(PushError::Full)
     }
 
-    /// Whether a completion waits to be collected, or is known to the kernel and waits to be worked off. Two plain loads.
+    /// Whether a completion waits to be collected, or is known to the kernel and waits to be worked off. Two plain
+    /// loads.
     #[inline]
     pub fn has_completions(&mut self) -> bool {
         let (_, submission, completion) = self.ring.split();
@@ -272,7 +273,8 @@ impl Uring {
     /// Whether there is one already: then the bell may stay silent and the core must not sleep.
     pub(super) fn ring_executor_bell(&mut self) -> bool {
         self.ring.completion().enable_eventfd();
-        // The kernel announces a completion and then reads the switch; we flip the switch and then look for completions.
+        // The kernel announces a completion and then reads the switch; we flip the switch and then look for
+        // completions.
         fence(Ordering::SeqCst);
         self.has_completions()
     }
@@ -336,7 +338,8 @@ impl Uring {
             .build();
         // SAFETY: the entry points to no memory, and the ring holds the waker, which holds the descriptor.
         let pushed = unsafe { self.push_tagged(poll.user_data(BELL_TAG)) };
-        // A full queue leaves the bell unarmed; the enter that follows submits the queue and does not sleep (see there).
+        // A full queue leaves the bell unarmed; the enter that follows submits the queue and does not sleep (see
+        // there).
         self.bell_armed = pushed.is_ok();
     }
 
@@ -470,7 +473,7 @@ fn diagnose(entries: u32, source: io::Error) -> UringSetupError {
     match source.raw_os_error() {
         Some(libc::ENOSYS) => UringSetupError::Forbidden {
             cause: "the kernel has no io_uring, or a filter hides it".to_owned(),
-            remedy: "Boot a kernel with CONFIG_IO_URING, or allow the io_uring system calls in the container's seccomp profile",
+            remedy: "Boot a kernel with CONFIG_IO_URING, or allow io_uring's calls in the container's seccomp profile",
             source,
         },
         Some(libc::EPERM | libc::EACCES) => {

@@ -4,8 +4,9 @@
 //! way. Each way has a bell of its own, so a look at one bell can never use up the signal meant for the other. The
 //! core's [`WakeFlag`] says which of them to ring, and to whom it falls to ring it.
 //!
-//! Promises: whoever publishes for a core and then calls [`CoreWaker::wake_after_publish`] is noticed, whatever the core
-//! is doing and wherever either thread is preempted. Of all who publish during one sleep, one pays a system call.
+//! Promises: whoever publishes for a core and then calls [`CoreWaker::wake_after_publish`] is noticed, whatever the
+//! core is doing and wherever either thread is preempted. Of all who publish during one sleep, one pays a system
+//! call.
 //!
 //! Refuses: to say that the core has handled anything. A core may also wake for work it has already done.
 

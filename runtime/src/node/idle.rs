@@ -1,7 +1,7 @@
 //! What a core does when it finds no work: the choice between latency and electricity.
 //!
-//! An [`IdleProfile`] is a setting and nothing more; it is read and written as the text `busy`, `hybrid`, `hybrid:20us` or
-//! `eco`.
+//! An [`IdleProfile`] is a setting and nothing more; it is read and written as the text `busy`, `hybrid`,
+//! `hybrid:20us` or `eco`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -19,9 +19,9 @@ use std::time::Duration;
 
 /// How long a hybrid core looks for work before it sleeps, unless told otherwise.
 ///
-/// Sleeping and being woken costs a core some 5 to 10 µs, so looking for 50 µs at most makes an idle period that ends soon
-/// as cheap as possible without burning much in one that does not. On bare metal with cores set aside, 200 µs is common
-/// practice; a core that must always answer at once is `busy`.
+/// Sleeping and being woken costs a core some 5 to 10 µs, so looking for 50 µs at most makes an idle period that
+/// ends soon as cheap as possible without burning much in one that does not. On bare metal with cores set aside,
+/// 200 µs is common practice; a core that must always answer at once is `busy`.
 pub const DEFAULT_SPIN: Duration = Duration::from_micros(50);
 
 /// The longest time a hybrid core may look for work before it sleeps. Beyond it, say `busy`.
