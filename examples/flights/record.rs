@@ -1,7 +1,7 @@
 //! One flight, as one row of the data tells it.
 //!
-//! A flight was cancelled, or departed and never arrived at its destination, or landed: these are the three shapes that a
-//! row may have. Everything else is refused with the name of the field.
+//! A flight was cancelled, or departed and never arrived at its destination, or landed: a row has one of these three
+//! shapes. Everything else is refused with the name of the field.
 
 use super::code::{Code, NotACode};
 use super::minute::Minute;

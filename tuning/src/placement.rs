@@ -3,7 +3,8 @@
 //! Promises: only allowed CPUs, each at most once, and a longer placement begins with the shorter one.
 
 use crate::topology::{Cpu, Topology};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The CPUs for a number of pinned threads, best first.
 ///
@@ -50,49 +51,46 @@ const SPARING_CPUS_MIN: usize = 4;
 pub(crate) fn suggest(topology: &Topology, cores: usize) -> Placement {
     let mut order = ranked(topology);
     order.truncate(cores);
-    let mut nodes = BTreeMap::new();
-    let mut threads_of_core = BTreeMap::new();
+    let nodes: BTreeSet<u32> = order.iter().map(|cpu| cpu.node).collect();
+    let mut threads_of_core = BTreeMap::<u32, usize>::new();
     for cpu in &order {
-        *nodes.entry(cpu.node).or_insert(0) += 1;
-        *threads_of_core.entry(cpu.core).or_insert(0) += 1;
+        *threads_of_core.entry(cpu.core).or_default() += 1;
     }
     Placement {
         cpus: order.iter().map(|cpu| cpu.number).collect(),
         requested: cores,
         nodes: nodes.len(),
-        shared_cores: threads_of_core.values().filter(|&&threads: &&u32| threads > 1).count(),
+        shared_cores: threads_of_core.values().filter(|threads| **threads > 1).count(),
     }
 }
 
 pub(crate) fn suggested_cores(topology: &Topology) -> usize {
-    let order = ranked(topology);
     let spared = spared_core(topology);
-    let mut cores: Vec<u32> =
-        order.iter().map(|cpu| cpu.core).filter(|core| Some(*core) != spared).collect();
-    cores.sort_unstable();
-    cores.dedup();
-    cores.len().max(1)
+    let cores: BTreeSet<u32> = ranked(topology).iter().map(|cpu| cpu.core).collect();
+    cores.iter().filter(|core| Some(**core) != spared).count().max(1)
 }
 
 /// All allowed CPUs, best first.
 fn ranked(topology: &Topology) -> Vec<Cpu> {
     let allowed = |cpu: &&Cpu| topology.allowed_cpus().contains(cpu.number);
-    let mut cpus: Vec<Cpu> = topology.cpus().iter().filter(allowed).copied().collect();
+    let cpus: Vec<Cpu> = topology.cpus().iter().filter(allowed).copied().collect();
     let mut cpus_of_node = BTreeMap::<u32, usize>::new();
     for cpu in &cpus {
         *cpus_of_node.entry(cpu.node).or_default() += 1;
     }
     let spared = spared_core(topology);
     let mut threads_of_core = BTreeMap::<u32, usize>::new();
-    cpus.sort_by_cached_key(|cpu| {
-        // The sort asks once for each CPU, in ascending order, so this counts the CPU's place in its core.
+    let mut ranked = Vec::with_capacity(cpus.len());
+    for cpu in cpus {
+        // The CPU's place among the allowed hardware threads of its core.
         let thread = threads_of_core.entry(cpu.core).or_default();
         *thread += 1;
-        let node_cpus = cpus_of_node.get(&cpu.node).copied().unwrap_or(0);
         let is_spared = Some(cpu.core) == spared;
-        (*thread, is_spared, std::cmp::Reverse(node_cpus), cpu.node, cpu.cache, cpu.number)
-    });
-    cpus
+        let node_cpus = Reverse(cpus_of_node.get(&cpu.node).copied());
+        ranked.push(((*thread, is_spared, node_cpus, cpu.node, cpu.cache, cpu.number), cpu));
+    }
+    ranked.sort_unstable_by_key(|(rank, _)| *rank);
+    ranked.into_iter().map(|(_, cpu)| cpu).collect()
 }
 
 /// The physical core that holds CPU 0, when there are enough CPUs to spare it.

@@ -204,6 +204,30 @@ fn the_name_of_the_siblings_file_on_older_kernels_is_known() {
 }
 
 #[test]
+fn a_cpu_that_is_not_in_its_own_list_is_a_core_of_its_own() {
+    let machine = Damaged::copy("two-socket-smt", "not-in-its-list");
+    machine.write("sys/devices/system/cpu/cpu9/topology/core_cpus_list", "2,10\n");
+    let topology = machine.read().unwrap();
+    assert_eq!(topology.cpu(9).unwrap().core, 9);
+    let note = topology.notes()[0].to_string();
+    assert!(note.contains("contradicts itself: CPU 9 is not in its own list `2,10`"), "{note}");
+}
+
+#[test]
+fn a_machine_of_one_physical_core_carries_one_thread_even_if_it_is_cpu_0s() {
+    let machine = Damaged::copy("firecracker-2vcpu", "one-core");
+    machine.write("sys/devices/system/cpu/online", "0-3\n");
+    machine.write("proc/self/status", "Cpus_allowed_list:\t0-3\n");
+    machine.write("sys/fs/cgroup/cpuset/cpuset.effective_cpus", "0-3\n");
+    for cpu in 0..4 {
+        let topology = format!("sys/devices/system/cpu/cpu{cpu}/topology");
+        fs::create_dir_all(machine.directory.join(&topology)).unwrap();
+        machine.write(&format!("{topology}/core_cpus_list"), "0-3\n");
+    }
+    assert_eq!(machine.read().unwrap().suggested_cores(), 1);
+}
+
+#[test]
 fn notes_are_bounded_and_the_rest_is_counted() {
     let machine = Damaged::copy("two-socket-smt", "many-notes");
     for cpu in 0..16 {

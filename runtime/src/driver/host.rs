@@ -180,8 +180,8 @@ pub enum HostError {
     },
     /// The thread could not be pinned.
     #[error(
-        "core {name}: its thread could not be pinned to CPU {cpu}: {cause}; it may run on {allowed:?}. Choose a CPU that is \
-         online and in the process's cpuset"
+        "core {name}: its thread could not be pinned to CPU {cpu}: {cause}; it may run on {allowed:?}. Choose a CPU \
+         that is online and in the process's cpuset"
     )]
     Pinning {
         /// The core's name.
