@@ -81,7 +81,9 @@ pub enum NodeError {
     #[error(transparent)]
     Spawn(#[from] SpawnError),
     /// The core did not answer in time; whether the request is done later is not known.
-    #[error("core {core} did not answer within {waited_ms} ms: a turn holds it up; whether the request is done later is not known")]
+    #[error(
+        "core {core} did not answer within {waited_ms} ms: a turn holds it up; whether the request is done later is not known"
+    )]
     Silent {
         /// Which core.
         core: u16,

@@ -48,13 +48,12 @@ impl<M: Reply> Inbox<M> {
     /// # Errors
     /// [`ReadError`] when the message cannot be read back into a value.
     pub async fn next(&self) -> Result<M, ReadError> {
-        let message = poll_fn(|cx| {
-            match self.mailbox.next_message(self.number, Some(cx.waker())) {
+        let message =
+            poll_fn(|cx| match self.mailbox.next_message(self.number, Some(cx.waker())) {
                 Some(message) => Poll::Ready(message),
                 None => Poll::Pending,
-            }
-        })
-        .await;
+            })
+            .await;
         self.read(&message)
     }
 

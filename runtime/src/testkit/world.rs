@@ -131,7 +131,8 @@ impl World {
             ring::ring(limits.control_ring_bytes).expect("a power of two");
         let outbound = Outbound::new(user_out, Some(control_out), Arc::new(Awake));
         self.cores[first + from as usize].core.outbounds[to as usize] = Some(outbound);
-        let inbound = Inbound { source: from, user: user_in, control: Some(control_in), held: false };
+        let inbound =
+            Inbound { source: from, user: user_in, control: Some(control_in), held: false };
         self.cores[first + to as usize].core.inbounds.push(inbound);
     }
 
