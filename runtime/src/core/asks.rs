@@ -10,7 +10,7 @@ use super::dead_letters::Reason;
 use super::dispatch::Continuation;
 use super::local_queue::RawFrame;
 use super::schedule::Due;
-use super::stash::{Held, StoredFrame};
+use super::stash::Held;
 use super::timers::TimerId;
 
 /// Why an ask got no answer.
@@ -248,10 +248,5 @@ impl Core {
             .cold(me)
             .is_some_and(|cold| cold.phase != Phase::Running || cold.receive_timeout.is_some());
         self.slots.set_unusual(me, unusual);
-    }
-
-    /// Keeps a stored request until the actor takes messages again.
-    pub(crate) fn hold_stored(&mut self, me: u64, frame: StoredFrame) {
-        self.hold_frame(me, frame);
     }
 }

@@ -143,12 +143,6 @@ impl DeadLetters {
     pub(crate) fn add(&mut self, reason: Reason, count: u64) {
         self.0[reason.number()] += count;
     }
-
-    pub(crate) fn merge(&mut self, other: &DeadLetters) {
-        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
-            *mine += theirs;
-        }
-    }
 }
 
 impl Core {

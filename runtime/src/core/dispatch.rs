@@ -19,7 +19,7 @@ use super::cold::Phase;
 use super::dead_letters::Reason;
 use super::local_queue::RawFrame;
 use super::stash::{Held, StoredFrame};
-use super::{Core, KIND_USER};
+use super::{Core, KIND_SAMPLE, KIND_USER};
 use crate::actor::{Actor, Failure, Next, Port, Signal};
 use crate::address::PORT_REPLY;
 use crate::context::Context;
@@ -333,6 +333,9 @@ impl Core {
     #[inline(never)]
     pub(crate) fn unusual(&mut self, frame: RawFrame) {
         let header = frame.header;
+        if header.kind() == KIND_SAMPLE {
+            return self.take_sample(frame.bytes());
+        }
         if header.kind() != KIND_USER {
             return self.count_dead_letter(Reason::UnknownKind, header, frame.payload_len());
         }

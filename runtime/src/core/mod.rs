@@ -58,6 +58,7 @@ use self::timers::Timers;
 use self::turn::Effect;
 use crate::address::{ActorRef, Address};
 use crate::device::Device;
+use crate::frame::{Header, archive};
 use crate::telemetry::{Counters, Histograms};
 
 pub(crate) use self::large::FLAG_LARGE;
@@ -66,6 +67,12 @@ pub(crate) use self::large::FLAG_LARGE;
 pub(crate) const KIND_USER: u8 = 0;
 /// A parcel from another core.
 pub(crate) const KIND_CONTROL: u8 = 1;
+
+/// A time stamp of the sender, to learn how long frames wait.
+pub(crate) const KIND_SAMPLE: u8 = 2;
+
+/// Sweeps with messages between two such samples.
+const SWEEPS_PER_SAMPLE: u64 = 64;
 
 /// Node and core of an address's first word; the rest is the port.
 pub(crate) const PLACE_MASK: u64 = (1 << 48) - 1;
@@ -220,6 +227,9 @@ impl Core {
         if !self.devices.is_empty() {
             work += self.poll_devices();
         }
+        if self.counters.sweeps % SWEEPS_PER_SAMPLE == 0 && from_rings + from_self > 0 {
+            self.sample_waits();
+        }
         if !self.unpublished.is_empty() {
             self.flush();
         }
@@ -325,6 +335,37 @@ impl Core {
         }
         self.devices = devices;
         work
+    }
+
+    /// Sends a time stamp behind what waits for this core and for those to which this sweep has written.
+    #[cold]
+    fn sample_waits(&mut self) {
+        self.read_clock();
+        let stamp = self.now_ns.to_le_bytes();
+        let header = Header::new(stamp.len() as u32, 0, KIND_SAMPLE, 0, 0, 0);
+        let cores = self.cores as u32;
+        for index in self.unpublished.iter().filter(|index| **index < cores) {
+            if let Some(Some(outbound)) = self.outbounds.get_mut(*index as usize) {
+                // A full ring is sampled another time.
+                let _ = outbound.user.push(header, &stamp);
+            }
+        }
+        if !self.queue.is_empty() {
+            let _ = self.queue.push_with(u64::from(KIND_SAMPLE) << 48, 0, stamp.len(), |room| {
+                room[..stamp.len()].copy_from_slice(&stamp);
+                Ok::<_, archive::Overflow>(stamp.len())
+            });
+            self.queue.publish();
+        }
+    }
+
+    /// A time stamp has come to its turn.
+    pub(crate) fn take_sample(&mut self, payload: &[u8]) {
+        if let Ok(stamp) = payload.try_into() {
+            self.read_clock();
+            self.counters.samples += 1;
+            self.histograms.record_wait(self.now_ns.saturating_sub(u64::from_le_bytes(stamp)));
+        }
     }
 
     /// Publishes what was written to other cores and clients, and wakes those who sleep.

@@ -115,10 +115,6 @@ impl Outbound {
         (!self.backlog.is_empty(), woken)
     }
 
-    pub fn waiting_parcels(&self) -> usize {
-        self.backlog.len()
-    }
-
     /// Whether the reader is gone.
     pub fn is_abandoned(&self) -> bool {
         self.user.is_abandoned()
