@@ -20,9 +20,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_lite::FutureExt;
-use glommio::{GlommioError, LocalExecutor, LocalExecutorBuilder, Placement};
+use glommio::{LocalExecutor, LocalExecutorBuilder, Placement};
 
 use super::clock::Clock;
+use super::cpu::{PinError, PreflightError, pin_current_thread, preflight};
 use super::pump::Pump;
 use super::tasks::CoreTask;
 use super::uring::{Completion, Uring, UringFeatures, UringSetupError};
@@ -146,6 +147,14 @@ impl HostFigures {
 /// A core's thread could not be started. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
+    /// No core can start on this machine with the rights and limits of this process.
+    #[error("core {name} cannot start: {source}")]
+    Preflight {
+        /// The core's name.
+        name: String,
+        /// What is in the way, and the remedy.
+        source: PreflightError,
+    },
     /// The system gave no thread.
     #[error(
         "core {name}: the system gave no thread: {source}. Check the limits on threads (ulimit -u, pids.max) and on \
@@ -157,6 +166,14 @@ pub enum HostError {
         /// What the system said.
         source: io::Error,
     },
+    /// The thread could not be pinned.
+    #[error("core {name}: {source}")]
+    Pinning {
+        /// The core's name.
+        name: String,
+        /// What went wrong, and the remedy.
+        source: PinError,
+    },
     /// The core's own ring could not be set up.
     #[error("core {name}: {source}")]
     Ring {
@@ -165,36 +182,11 @@ pub enum HostError {
         /// What is in the way, and the remedy.
         source: UringSetupError,
     },
-    /// The executor needs to lock more memory than the process may.
+    /// The executor could not be started.
     #[error(
-        "core {name}: this process may lock {limit_bytes} bytes of memory, and a core needs {needed_bytes}. Raise \
-         RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK= of a systemd unit)"
+        "core {name}: its executor could not be started: {cause}. It needs three rings of {EXECUTOR_RING_ENTRIES} \
+         entries, {EXECUTOR_IO_MEMORY_BYTES} bytes of locked memory and a thread: raise the limits (ulimit -l, -n, -u)"
     )]
-    LockedMemory {
-        /// The core's name.
-        name: String,
-        /// What the process may lock.
-        limit_bytes: u64,
-        /// What a core needs.
-        needed_bytes: u64,
-    },
-    /// The thread could not be pinned.
-    #[error(
-        "core {name}: its thread could not be pinned to CPU {cpu}: {cause}; it may run on {allowed:?}. Choose a CPU \
-         that is online and in the process's cpuset"
-    )]
-    Pinning {
-        /// The core's name.
-        name: String,
-        /// The CPU asked for.
-        cpu: u32,
-        /// What went wrong.
-        cause: String,
-        /// The CPUs the thread may run on.
-        allowed: Vec<usize>,
-    },
-    /// The executor could not be started for another reason.
-    #[error("core {name}: its executor could not be started: {cause}")]
     Executor {
         /// The core's name.
         name: String,
@@ -338,66 +330,26 @@ fn run_core<L: CoreLoop>(
         .map_err(|payload| panic_message(&*payload))
 }
 
-/// An executor and a ring for the calling thread, which is pinned first.
+/// An executor and a ring for the calling thread, which is pinned.
 fn equip(settings: &HostSettings) -> Result<(LocalExecutor, Uring), HostError> {
-    let name = settings.name.clone();
-    let placement = settings.cpu.map_or(Placement::Unbound, |cpu| Placement::Fixed(cpu as usize));
-    // The executor would say less clearly what forbids io_uring.
-    let first = Uring::new(settings.ring_entries, settings.waker.clone());
-    drop(first.map_err(|source| HostError::Ring { name: name.clone(), source })?);
-    let executor = LocalExecutorBuilder::new(placement)
+    let name = || settings.name.clone();
+    preflight().map_err(|source| HostError::Preflight { name: name(), source })?;
+    // Before the thread is pinned: the executor's own thread for blocking calls inherits where it may run, and must not
+    // run here.
+    let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(EXECUTOR_IO_MEMORY_BYTES)
         .ring_depth(EXECUTOR_RING_ENTRIES)
         .preempt_timer(EXECUTOR_PREEMPTION)
         .make()
-        .map_err(|error| executor_error(settings, error))?;
+        .map_err(|error| HostError::Executor { name: name(), cause: error.to_string() })?;
     if let Some(cpu) = settings.cpu {
-        let allowed = allowed_cpus();
-        if allowed != [cpu as usize] {
-            return Err(HostError::Pinning {
-                name,
-                cpu,
-                cause: "the mask read back is another".to_owned(),
-                allowed,
-            });
-        }
+        pin_current_thread(cpu).map_err(|source| HostError::Pinning { name: name(), source })?;
     }
     sharpen_timers();
-    // Made after the thread is where it will stay, so that the kernel allocates the ring there.
+    // After the thread is where it will stay, so that the kernel allocates the ring there.
     let ring = Uring::new(settings.ring_entries, settings.waker.clone());
-    let ring = ring.map_err(|source| HostError::Ring { name, source })?;
+    let ring = ring.map_err(|source| HostError::Ring { name: name(), source })?;
     Ok((executor, ring))
-}
-
-fn executor_error(settings: &HostSettings, error: GlommioError<()>) -> HostError {
-    use glommio::{BuilderErrorKind, ReactorErrorKind};
-    let name = settings.name.clone();
-    match (error, settings.cpu) {
-        (
-            GlommioError::ReactorError(ReactorErrorKind::MemLockLimit(limit_bytes, needed_bytes)),
-            _,
-        ) => HostError::LockedMemory { name, limit_bytes, needed_bytes },
-        (GlommioError::BuilderError(BuilderErrorKind::NonExistentCpus { .. }), Some(cpu)) => {
-            HostError::Pinning {
-                name,
-                cpu,
-                cause: "it is not online".to_owned(),
-                allowed: allowed_cpus(),
-            }
-        }
-        // The kernel's answer to a mask without a CPU of the process's cpuset, and to a sandbox that forbids the call.
-        (GlommioError::IoError(source), Some(cpu))
-            if matches!(source.raw_os_error(), Some(libc::EINVAL | libc::EPERM))
-                && allowed_cpus() != [cpu as usize] =>
-        {
-            HostError::Pinning { name, cpu, cause: source.to_string(), allowed: allowed_cpus() }
-        }
-        (error, _) => HostError::Executor { name, cause: error.to_string() },
-    }
-}
-
-fn allowed_cpus() -> Vec<usize> {
-    core_affinity::get_core_ids().unwrap_or_default().into_iter().map(|core| core.id).collect()
 }
 
 /// Timed sleeps of this thread end when asked, not when convenient. A kernel that refuses leaves them 50 µs late.

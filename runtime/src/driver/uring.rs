@@ -117,30 +117,10 @@ impl fmt::Display for UringFeatures {
     }
 }
 
-/// Why a ring could not be set up. Nothing was changed.
+/// Why a ring could not be set up. Nothing was changed. What keeps a process from io_uring altogether is found out by
+/// [`preflight`](super::cpu::preflight).
 #[derive(Debug, thiserror::Error)]
 pub enum UringSetupError {
-    /// The system does not let this process use io_uring.
-    #[error("io_uring is forbidden here: {cause}. {remedy}")]
-    Forbidden {
-        /// What forbids it, as far as it can be told.
-        cause: String,
-        /// What to do about it.
-        remedy: &'static str,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The ring's memory would exceed what the process may lock.
-    #[error(
-        "an io_uring of {entries} entries exceeds the memory this process may lock. Raise RLIMIT_MEMLOCK (ulimit -l, \
-         LimitMEMLOCK= of a systemd unit) or use fewer entries"
-    )]
-    LockedMemory {
-        /// Entries asked for.
-        entries: u32,
-        /// What the kernel said.
-        source: io::Error,
-    },
     /// The kernel is too old.
     #[error(
         "the kernel's io_uring has no {missing}, which needs Linux {since}. Boot a newer kernel"
@@ -151,9 +131,12 @@ pub enum UringSetupError {
         /// The release that has it.
         since: &'static str,
     },
-    /// Anything else.
-    #[error("an io_uring of {entries} entries could not be set up: {source}")]
-    Other {
+    /// The kernel refused.
+    #[error(
+        "the kernel refused an io_uring of {entries} entries: {source}. Ask for fewer, or raise the limits on memory \
+         and descriptors (ulimit -l, ulimit -n)"
+    )]
+    Refused {
         /// Entries asked for.
         entries: u32,
         /// What the kernel said.
@@ -302,14 +285,14 @@ impl Uring {
         if !ring.params().is_feature_ext_arg() {
             return Err(UringSetupError::TooOld { missing: "wait with a timeout", since: "5.11" });
         }
-        let other = |source| UringSetupError::Other { entries, source };
-        ring.submitter().register_eventfd(waker.executor_bell().as_raw_fd()).map_err(other)?;
+        let refused = |source| UringSetupError::Refused { entries, source };
+        ring.submitter().register_eventfd(waker.executor_bell().as_raw_fd()).map_err(refused)?;
         ring.completion().disable_eventfd();
         let sleep_counts_as_idle = ring.params().is_feature_no_iowait();
         let features = UringFeatures { setup, lasting_poll: true, sleep_counts_as_idle };
         let mut uring =
             Uring { ring, waker, features, bell_armed: false, enters: 0, one_thread: PhantomData };
-        uring.probe_bell().map_err(other)?;
+        uring.probe_bell().map_err(refused)?;
         Ok(uring)
     }
 
@@ -463,41 +446,10 @@ fn build(entries: u32, setups: &[Setup]) -> Result<(IoUring, Setup), UringSetupE
         match setup.build(entries) {
             Ok(ring) => return Ok((ring, *setup)),
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => refused = error,
-            Err(error) => return Err(diagnose(entries, error)),
+            Err(error) => return Err(UringSetupError::Refused { entries, source: error }),
         }
     }
-    Err(diagnose(entries, refused))
-}
-
-fn diagnose(entries: u32, source: io::Error) -> UringSetupError {
-    match source.raw_os_error() {
-        Some(libc::ENOSYS) => UringSetupError::Forbidden {
-            cause: "the kernel has no io_uring, or a filter hides it".to_owned(),
-            remedy: "Boot a kernel with CONFIG_IO_URING, or allow io_uring's calls in the container's seccomp profile",
-            source,
-        },
-        Some(libc::EPERM | libc::EACCES) => {
-            let (cause, remedy) = who_forbids();
-            UringSetupError::Forbidden { cause, remedy, source }
-        }
-        Some(libc::ENOMEM) => UringSetupError::LockedMemory { entries, source },
-        _ => UringSetupError::Other { entries, source },
-    }
-}
-
-fn who_forbids() -> (String, &'static str) {
-    let switch = std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").unwrap_or_default();
-    match switch.trim() {
-        "" | "0" => (
-            "a security policy (usually a container's seccomp profile) refuses io_uring_setup"
-                .to_owned(),
-            "Allow io_uring_setup, io_uring_enter and io_uring_register in the profile",
-        ),
-        value => (
-            format!("kernel.io_uring_disabled is {value}"),
-            "Set it to 0 with sysctl, or to 1 and add the process's group to kernel.io_uring_group",
-        ),
-    }
+    Err(UringSetupError::Refused { entries, source: refused })
 }
 
 #[cfg(test)]
