@@ -20,9 +20,9 @@ use rkyv::rancor::{Source, Strategy, Trace};
 use rkyv::{Archive, Archived, Deserialize, Serialize};
 
 pub use self::fingerprint::Fingerprint;
-pub use crate::frame::archive::{LocalSerializer, WireSerializer};
 pub use crate::frame::local::{ArchivedLocal, Local};
 pub use crate::frame::schema::Schema;
+pub use crate::frame::serializer::{LocalSerializer, WireSerializer};
 pub use crate::frame::validation::WireChecker;
 
 /// A message that may stay on this node only. Every [`Message`] is one too.

@@ -12,17 +12,15 @@
 //! a caller on a hot path hands it a bitwise copy that is never dropped.
 
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-use rkyv::rancor::{Source, Strategy, Trace};
-use rkyv::ser::sharing::Unshare;
-use rkyv::ser::{Positional, Serializer, Writer};
-use rkyv::{Archive, Place};
+use rkyv::Archive;
+use rkyv::rancor::{Source, Trace};
 
 use super::buffer::AlignedBuffer;
 use super::local::{self, LOCAL_PREFIX_BYTES, LOCALS_PER_MESSAGE_LIMIT};
 use super::scratch::{Inner, Scratch};
+use super::serializer::{LocalSerializer, Room, WireSerializer};
 use super::{FLAG_LOCAL, FRAME_ALIGN};
 use crate::address::ActorRef;
 use crate::message::{LocalMessage, Message, ReadError, Reply, owned};
@@ -130,9 +128,9 @@ pub unsafe fn write_at<M: Message>(
     // SAFETY: the caller's promise is the one that the room needs.
     let room = unsafe { Room::new(room, room_bytes) };
     let mut inner = Inner::new();
-    let mut serializer = Serializer::new(WireWriter { room }, Scratch::new(&mut inner), Unshare);
-    let resolver = value.serialize(Strategy::wrap(&mut serializer))?;
-    serializer.writer.room.write_root(value, resolver)
+    let mut serializer = WireSerializer::new(room, Scratch::new(&mut inner));
+    let resolver = value.serialize(&mut serializer)?;
+    serializer.room.write_root(value, resolver)
 }
 
 /// Writes a message for an actor of this node at `room`, and hands the `Local` payloads in it over to the frame.
@@ -159,18 +157,17 @@ pub(crate) unsafe fn write_local_at<M: LocalMessage>(
     if M::HOLDS_LOCALS {
         room.write(&[0; LOCAL_PREFIX_BYTES])?;
     }
-    let writer = LocalWriter { room, handles: Vec::new() };
     let mut inner = Inner::new();
-    let mut serializer = Serializer::new(writer, Scratch::new(&mut inner), Unshare);
-    let resolver = value.serialize(Strategy::wrap(&mut serializer))?;
-    let writer = &mut serializer.writer;
-    if M::HOLDS_LOCALS && !writer.handles.is_empty() {
-        writer.write_handles()?;
+    let mut serializer = LocalSerializer::new(room, Scratch::new(&mut inner));
+    let resolver = value.serialize(&mut serializer)?;
+    if M::HOLDS_LOCALS {
+        serializer.write_handles()?;
     }
-    let payload_bytes = writer.room.write_root(value, resolver)?;
-    debug_assert!(M::HOLDS_LOCALS || writer.handles.is_empty(), "a schema that hides its locals");
-    local::hand_over(&writer.handles);
-    Ok(Written { payload_bytes, flags: if writer.handles.is_empty() { 0 } else { FLAG_LOCAL } })
+    let payload_bytes = serializer.room.write_root(value, resolver)?;
+    let handles = serializer.handles();
+    debug_assert!(M::HOLDS_LOCALS || handles.is_empty(), "a schema that hides its locals");
+    local::hand_over(handles);
+    Ok(Written { payload_bytes, flags: if handles.is_empty() { 0 } else { FLAG_LOCAL } })
 }
 
 /// Writes a message that is too large for a ring or a chunk into memory of its own.
@@ -276,178 +273,11 @@ pub unsafe fn root<'a, M: Archive>(payload: *const u8, payload_bytes: usize) -> 
     unsafe { &*payload.add(payload_bytes - root_bytes).cast::<M::Archived>() }
 }
 
-/// The serializer of a [`Message`].
-pub type WireSerializer<'a> = Strategy<Serializer<WireWriter<'a>, Scratch<'a>, Unshare>, Overflow>;
-
-/// The serializer of a [`LocalMessage`].
-pub type LocalSerializer<'a> =
-    Strategy<Serializer<LocalWriter<'a>, Scratch<'a>, Unshare>, LocalRefusal>;
-
-/// Writes into a frame that may leave the node.
-#[derive(Debug)]
-pub struct WireWriter<'a> {
-    room: Room<'a>,
-}
-
-/// Writes into a frame that stays on the node, and collects the handles of `Local` payloads.
-#[derive(Debug)]
-pub struct LocalWriter<'a> {
-    room: Room<'a>,
-    handles: Vec<u64>,
-}
-
-impl LocalWriter<'_> {
-    /// Notes that the frame will own `handle`.
-    pub(super) fn carry(&mut self, handle: u64) -> Result<(), LocalRefusal> {
-        if self.handles.len() == LOCALS_PER_MESSAGE_LIMIT {
-            return Err(LocalRefusal::TooManyLocals);
-        }
-        self.handles.push(handle);
-        Ok(())
-    }
-
-    /// Writes the handles behind the data out of line, and where they are into the prefix.
-    fn write_handles(&mut self) -> Result<(), Overflow> {
-        self.room.align(align_of::<u64>())?;
-        let offset = self.room.written;
-        for handle in &self.handles {
-            self.room.write(&handle.to_le_bytes())?;
-        }
-        self.room.overwrite_start(&local::prefix(offset, self.handles.len()));
-        Ok(())
-    }
-}
-
 /// Alignment of every payload.
 #[repr(align(16))]
 struct Aligned;
 
 const _: () = assert!(align_of::<Aligned>() == FRAME_ALIGN);
-
-/// The place a payload is written to: a start, a length, and how much is written.
-///
-/// Invariant: `start` is a multiple of [`FRAME_ALIGN`], `room_bytes` bytes behind it are ours for `'a`, and
-/// `written <= room_bytes`.
-#[derive(Debug)]
-struct Room<'a> {
-    start: *mut u8,
-    room_bytes: usize,
-    written: usize,
-    borrowed: PhantomData<&'a mut [MaybeUninit<u8>]>,
-}
-
-impl Room<'_> {
-    /// # Safety
-    ///
-    /// As for [`write_at`].
-    #[inline(always)]
-    unsafe fn new(start: *mut u8, room_bytes: usize) -> Self {
-        Room { start, room_bytes, written: 0, borrowed: PhantomData }
-    }
-
-    #[inline(always)]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
-        if bytes.len() > self.room_bytes - self.written {
-            return Err(Overflow);
-        }
-        // SAFETY: `written + bytes.len() <= room_bytes`, so the target is ours; a borrowed slice cannot lie in it.
-        unsafe {
-            let target = self.start.add(self.written);
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), target, bytes.len());
-        }
-        self.written += bytes.len();
-        Ok(())
-    }
-
-    /// Writes zeros up to a multiple of `align`.
-    #[inline(always)]
-    fn align(&mut self, align: usize) -> Result<(), Overflow> {
-        let aligned = self.written.next_multiple_of(align);
-        if aligned > self.room_bytes {
-            return Err(Overflow);
-        }
-        self.zero(self.written, aligned);
-        self.written = aligned;
-        Ok(())
-    }
-
-    /// Sets the bytes from `from` to `to`, cut to the room, to zero.
-    #[inline(always)]
-    fn zero(&mut self, from: usize, to: usize) {
-        let to = to.min(self.room_bytes);
-        if from < to {
-            // SAFETY: `from < to <= room_bytes`.
-            unsafe { self.start.add(from).write_bytes(0, to - from) };
-        }
-    }
-
-    /// Replaces the first bytes of what is written already.
-    fn overwrite_start(&mut self, bytes: &[u8]) {
-        debug_assert!(bytes.len() <= self.written);
-        let length = bytes.len().min(self.written);
-        // SAFETY: `length <= written <= room_bytes`, and a borrowed slice cannot lie in the room.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.start, length) };
-    }
-
-    /// Resolves the root in place behind what is written, and returns the payload length.
-    #[inline(always)]
-    fn write_root<M: Archive>(
-        &mut self,
-        value: &M,
-        resolver: M::Resolver,
-    ) -> Result<usize, Overflow> {
-        const { assert!(align_of::<M::Archived>() <= FRAME_ALIGN) };
-        let root_bytes = size_of::<M::Archived>();
-        if root_bytes == 0 && self.written == 0 {
-            // The payload of an empty archive is one zero byte: a frame's length is never 0.
-            self.write(&[0])?;
-        }
-        self.align(align_of::<M::Archived>())?;
-        if root_bytes > self.room_bytes - self.written {
-            return Err(Overflow);
-        }
-        let position = self.written;
-        let payload_bytes = position + root_bytes;
-        self.zero(payload_bytes, payload_bytes.next_multiple_of(FRAME_ALIGN));
-        // SAFETY: the root's bytes lie in the room; the start is aligned for it, and so is the position.
-        let out = unsafe {
-            let root = self.start.add(position).cast::<M::Archived>();
-            root.write_bytes(0, 1);
-            Place::new_unchecked(position, root)
-        };
-        value.resolve(resolver, out);
-        self.written = payload_bytes;
-        Ok(payload_bytes)
-    }
-}
-
-impl Positional for WireWriter<'_> {
-    #[inline(always)]
-    fn pos(&self) -> usize {
-        self.room.written
-    }
-}
-
-impl Writer<Overflow> for WireWriter<'_> {
-    #[inline(always)]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Overflow> {
-        self.room.write(bytes)
-    }
-}
-
-impl Positional for LocalWriter<'_> {
-    #[inline(always)]
-    fn pos(&self) -> usize {
-        self.room.written
-    }
-}
-
-impl Writer<LocalRefusal> for LocalWriter<'_> {
-    #[inline(always)]
-    fn write(&mut self, bytes: &[u8]) -> Result<(), LocalRefusal> {
-        Ok(self.room.write(bytes)?)
-    }
-}
 
 impl From<Overflow> for LocalRefusal {
     fn from(_: Overflow) -> Self {

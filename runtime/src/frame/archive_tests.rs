@@ -155,6 +155,16 @@ fn a_refused_write_leaves_the_bytes_behind_the_room_alone() {
 }
 
 #[test]
+fn padding_ends_where_the_room_ends() {
+    for room_bytes in 8..=16 {
+        let mut buffer = rubbish(32);
+        assert_eq!(write(&7_u64, &mut buffer.as_mut_slice()[..room_bytes]), Ok(8));
+        assert!(buffer.as_slice()[8..room_bytes].iter().all(|byte| *byte == 0));
+        assert!(buffer.as_slice()[room_bytes..].iter().all(|byte| *byte == 0xEE));
+    }
+}
+
+#[test]
 fn a_room_off_the_alignment_is_refused() {
     let mut buffer = AlignedBuffer::zeroed(64);
     assert_eq!(write(&7_u64, &mut buffer.as_mut_slice()[8..]), Err(Overflow));

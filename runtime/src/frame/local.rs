@@ -21,12 +21,12 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rkyv::rancor::Fallible;
 use rkyv::rend::u64_le;
 use rkyv::{Archive, Place, Portable, Serialize};
 
-use super::archive::{LocalRefusal, LocalSerializer};
+use super::archive::LocalRefusal;
 use super::handles::{HANDLES, HANDLES_LIMIT, Value};
+use super::serializer::LocalSerializer;
 
 /// How many `Local` payloads one message may hold.
 pub const LOCALS_PER_MESSAGE_LIMIT: usize = 32;
@@ -169,10 +169,10 @@ impl<'a, T: Send + 'static> Serialize<LocalSerializer<'a>> for Local<T> {
     fn serialize(
         &self,
         serializer: &mut LocalSerializer<'a>,
-    ) -> Result<LocalResolver, <LocalSerializer<'a> as Fallible>::Error> {
+    ) -> Result<LocalResolver, LocalRefusal> {
         let handle = self.handle()?;
         if handle != 0 {
-            serializer.writer.carry(handle)?;
+            serializer.carry(handle)?;
         }
         Ok(LocalResolver { handle })
     }

@@ -27,6 +27,7 @@ mod local_tests;
 mod plain;
 pub mod schema;
 mod scratch;
+pub mod serializer;
 pub mod validation;
 #[cfg(test)]
 mod validation_tests;

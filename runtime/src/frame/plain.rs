@@ -6,8 +6,9 @@ use rkyv::rancor::Fallible;
 use rkyv::traits::{CopyOptimization, NoUndef};
 use rkyv::{Archive, Deserialize, Place, Serialize};
 
-use super::archive::LocalSerializer;
+use super::archive::LocalRefusal;
 use super::local::ArchivedLocal;
+use super::serializer::LocalSerializer;
 use crate::address::{ActorRef, LocalRef};
 
 macro_rules! archives_as_itself {
@@ -49,10 +50,7 @@ impl<M: ?Sized, S: Fallible + ?Sized> Serialize<S> for ActorRef<M> {
 /// By the local serializer only: on another node the reference would name something else.
 impl<'a, M: ?Sized> Serialize<LocalSerializer<'a>> for LocalRef<M> {
     #[inline(always)]
-    fn serialize(
-        &self,
-        _: &mut LocalSerializer<'a>,
-    ) -> Result<(), <LocalSerializer<'a> as Fallible>::Error> {
+    fn serialize(&self, _: &mut LocalSerializer<'a>) -> Result<(), LocalRefusal> {
         Ok(())
     }
 }

@@ -7,14 +7,9 @@
 //! stack.
 
 use std::alloc::{Layout, alloc, dealloc};
-use std::fmt;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-
-use rkyv::ser::Allocator;
-
-use super::archive::{LocalRefusal, Overflow};
 
 /// Bytes that a serializer has without asking the heap.
 const INNER_BYTES: usize = 256;
@@ -31,7 +26,7 @@ impl Inner {
 }
 
 /// A stack of small requests, with the heap behind it.
-pub struct Scratch<'a> {
+pub(super) struct Scratch<'a> {
     start: *mut u8,
     used: usize,
     borrowed: PhantomData<&'a mut Inner>,
@@ -48,7 +43,8 @@ impl<'a> Scratch<'a> {
     /// # Safety
     ///
     /// `layout` must not be empty.
-    unsafe fn push(&mut self, layout: Layout) -> Option<NonNull<[u8]>> {
+    #[inline]
+    pub(super) unsafe fn push(&mut self, layout: Layout) -> Option<NonNull<[u8]>> {
         let start = self.used.next_multiple_of(layout.align());
         let fits = layout.align() <= align_of::<Inner>()
             && start.checked_add(layout.size()).is_some_and(|end| end <= INNER_BYTES);
@@ -68,7 +64,8 @@ impl<'a> Scratch<'a> {
     /// # Safety
     ///
     /// `memory` must be the youngest live result of [`push`](Self::push), for the same `layout`.
-    unsafe fn pop(&mut self, memory: NonNull<u8>, layout: Layout) {
+    #[inline]
+    pub(super) unsafe fn pop(&mut self, memory: NonNull<u8>, layout: Layout) {
         match memory.addr().get().checked_sub(self.start.addr()) {
             Some(offset) if offset < INNER_BYTES => self.used = offset,
             // SAFETY: it does not lie in the inner bytes, so `alloc` returned it for this layout.
@@ -76,36 +73,3 @@ impl<'a> Scratch<'a> {
         }
     }
 }
-
-impl fmt::Debug for Scratch<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scratch").field("used", &self.used).finish_non_exhaustive()
-    }
-}
-
-macro_rules! allocator {
-    ($error:ty, $refusal:expr) => {
-        // SAFETY: inner memory is handed out once until it is given back, heap memory is fresh; both fit the layout.
-        unsafe impl Allocator<$error> for Scratch<'_> {
-            #[inline]
-            unsafe fn push_alloc(&mut self, layout: Layout) -> Result<NonNull<[u8]>, $error> {
-                // SAFETY: the caller's promise is the same.
-                unsafe { self.push(layout) }.ok_or($refusal)
-            }
-
-            #[inline]
-            unsafe fn pop_alloc(
-                &mut self,
-                memory: NonNull<u8>,
-                layout: Layout,
-            ) -> Result<(), $error> {
-                // SAFETY: the caller's promise is the same.
-                unsafe { self.pop(memory, layout) };
-                Ok(())
-            }
-        }
-    };
-}
-
-allocator!(Overflow, Overflow);
-allocator!(LocalRefusal, LocalRefusal::Overflow);

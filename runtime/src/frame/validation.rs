@@ -13,14 +13,14 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 
 use rkyv::Archive;
-use rkyv::api::access_pos_with_context;
 use rkyv::bytecheck::CheckBytes;
-use rkyv::rancor::{Source, Strategy, Trace};
-use rkyv::validation::ArchiveContext;
+use rkyv::rancor::{Fallible, Source, Trace};
 use rkyv::validation::archive::ArchiveValidator;
+use rkyv::validation::{ArchiveContext, archive::ArchiveContextExt as _};
 
 use super::FRAME_ALIGN;
-use crate::address::ActorRef;
+use super::local::ArchivedLocal;
+use crate::address::{ActorRef, LocalRef};
 use crate::message::Message;
 
 /// How deep boxes and collections may be nested in a message from another node.
@@ -45,12 +45,9 @@ pub struct Malformed {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reason(Box<str>);
 
-/// The checker of archives from other nodes.
-pub type WireChecker<'a> = Strategy<Checker<'a>, Reason>;
-
-/// Bounds and depth of one archive.
+/// Checks an archive from another node: its bounds and its depth.
 #[derive(Debug)]
-pub struct Checker<'a>(ArchiveValidator<'a>);
+pub struct WireChecker<'a>(ArchiveValidator<'a>);
 
 /// The root of the archive that is `payload`, after a check of every byte that it uses.
 ///
@@ -66,9 +63,14 @@ pub unsafe fn check<M: Message>(payload: &[u8]) -> Result<&M::Archived, Malforme
     let malformed = |reason| Malformed { message: M::NAME, payload_bytes: payload.len(), reason };
     let position = root_position::<M>(payload).map_err(malformed)?;
     let depth_limit = const { NonZeroUsize::new(DEPTH_LIMIT + 1) };
-    let mut checker = Checker(ArchiveValidator::with_max_depth(payload, depth_limit));
-    access_pos_with_context::<M::Archived, Checker<'_>, Reason>(payload, position, &mut checker)
-        .map_err(malformed)
+    let mut checker = WireChecker(ArchiveValidator::with_max_depth(payload, depth_limit));
+    let root = payload.as_ptr().wrapping_add(position).cast::<M::Archived>();
+    checker
+        // SAFETY: `in_subtree` calls it only if the root's bytes lie in the payload and are aligned.
+        .in_subtree(root, |checker| unsafe { M::Archived::check_bytes(root, checker) })
+        .map_err(malformed)?;
+    // SAFETY: the bytes are an archive of `M` and borrowed for as long as the result.
+    Ok(unsafe { &*root })
 }
 
 /// Where the root lies, if the payload's start and length allow for one.
@@ -77,8 +79,9 @@ fn root_position<M: Archive>(payload: &[u8]) -> Result<usize, Reason> {
     if !payload.as_ptr().addr().is_multiple_of(FRAME_ALIGN) {
         return Err(Reason("it does not start at a multiple of 16".into()));
     }
-    if root_bytes == 0 && payload != [0] {
-        return Err(Reason("a message without fields is one zero byte".into()));
+    if root_bytes == 0 {
+        let reason = || Reason("a message without fields is one zero byte".into());
+        return if payload == [0] { Ok(0) } else { Err(reason()) };
     }
     let position = payload.len().checked_sub(root_bytes);
     let position = position.ok_or_else(|| Reason("it is too short for the type".into()))?;
@@ -88,8 +91,12 @@ fn root_position<M: Archive>(payload: &[u8]) -> Result<usize, Reason> {
     Ok(position)
 }
 
+impl Fallible for WireChecker<'_> {
+    type Error = Reason;
+}
+
 // SAFETY: every call goes to rkyv's own context.
-unsafe impl ArchiveContext<Reason> for Checker<'_> {
+unsafe impl ArchiveContext<Reason> for WireChecker<'_> {
     fn check_subtree_ptr(&mut self, ptr: *const u8, layout: &Layout) -> Result<(), Reason> {
         self.0.check_subtree_ptr(ptr, layout)
     }
@@ -116,6 +123,21 @@ unsafe impl<M: ?Sized> CheckBytes<WireChecker<'_>> for ActorRef<M> {
         Ok(())
     }
 }
+
+/// What only its own node can use is refused when it comes from another.
+macro_rules! never_from_another_node {
+    ($archived:ident<$parameter:ident $(: ?$relaxed:ident)?>) => {
+        // SAFETY: nothing passes.
+        unsafe impl<$parameter $(: ?$relaxed)?> CheckBytes<WireChecker<'_>> for $archived<$parameter> {
+            unsafe fn check_bytes(_: *const Self, _: &mut WireChecker<'_>) -> Result<(), Reason> {
+                Err(Reason(concat!(stringify!($archived), " from another node").into()))
+            }
+        }
+    };
+}
+
+never_from_another_node!(LocalRef<M: ?Sized>);
+never_from_another_node!(ArchivedLocal<T>);
 
 impl Source for Reason {
     fn new<T: std::error::Error + Send + Sync + 'static>(source: T) -> Self {

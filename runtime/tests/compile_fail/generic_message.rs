@@ -1,0 +1,8 @@
+use mainspring::prelude::*;
+
+#[message]
+struct Envelope<T> {
+    content: T,
+}
+
+fn main() {}

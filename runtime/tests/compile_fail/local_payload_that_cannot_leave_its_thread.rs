@@ -1,0 +1,7 @@
+use std::rc::Rc;
+
+use mainspring::prelude::*;
+
+fn main() {
+    Local::new(Rc::new(1_u64));
+}
