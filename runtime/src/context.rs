@@ -184,7 +184,7 @@ impl<'a, A: Actor> Context<'a, A> {
     /// As [`Context::stop`], for an address without a type.
     pub fn stop_address(&mut self, actor: Address) {
         let control = Control::Stop { me: actor.words().1, reason: StopReason::Stopped };
-        self.core.effect(Effect::Control { to: actor, control });
+        self.core.effect(Effect::Control { to: actor, control: Box::new(control) });
     }
 
     /// Asks for [`Signal::Terminated`](crate::actor::Signal::Terminated) when the actor is gone: once, also if it is gone
@@ -237,7 +237,7 @@ impl<'a, A: Actor> Context<'a, A> {
         H: FnOnce(&mut A, &mut Context<'_, A>, T) -> Next<A> + 'static,
     {
         let task = Task::new::<A, T, F, H>(self.core, self.me, future, then);
-        self.core.effect(Effect::Task(task));
+        self.core.effect(Effect::Task(Box::new(task)));
     }
 
     /// Runs a blocking call on a thread of its own pool; `then` is called with its result, as for [`Context::pipe`].
@@ -248,7 +248,7 @@ impl<'a, A: Actor> Context<'a, A> {
         H: FnOnce(&mut A, &mut Context<'_, A>, T) -> Next<A> + Send + 'static,
     {
         let job = Job::new::<A, T, W, H>(self.core, self.me, work, then);
-        self.core.effect(Effect::Job(job));
+        self.core.effect(Effect::Job(Box::new(job)));
     }
 
     /// Asks for a name on this node. If it is taken, the actor gets
@@ -256,19 +256,19 @@ impl<'a, A: Actor> Context<'a, A> {
     pub fn register(&mut self, name: impl Into<String>) {
         let fingerprint = <A::Message as crate::message::Schema>::FINGERPRINT;
         let change = NameChange::Register { name: name.into(), fingerprint };
-        self.core.effect(Effect::Name { me: self.me, change });
+        self.core.effect(Effect::Name { me: self.me, change: Box::new(change) });
     }
 
     /// Gives a name up.
     pub fn unregister(&mut self, name: impl Into<String>) {
         let change = NameChange::Unregister { name: name.into() };
-        self.core.effect(Effect::Name { me: self.me, change });
+        self.core.effect(Effect::Name { me: self.me, change: Box::new(change) });
     }
 
     /// Asks to be told of the holder of a name, now and whenever it changes.
     pub fn subscribe_name(&mut self, name: impl Into<String>) {
         let change = NameChange::Subscribe { name: name.into() };
-        self.core.effect(Effect::Name { me: self.me, change });
+        self.core.effect(Effect::Name { me: self.me, change: Box::new(change) });
     }
 
     /// The actor with this name on this node, as far as this core knows.
@@ -291,7 +291,7 @@ impl<'a, A: Actor> Context<'a, A> {
                 0,
             );
             let control = Control::SubscribeDeadLetters(subscriber);
-            self.core.effect(Effect::Control { to, control });
+            self.core.effect(Effect::Control { to, control: Box::new(control) });
         }
     }
 
@@ -469,7 +469,7 @@ impl<'a, B: Actor, F: FnMut() -> B + 'static> Spawn<'a, B, F> {
         if let Some(name) = self.name {
             let fingerprint = <B::Message as crate::message::Schema>::FINGERPRINT;
             let change = NameChange::Register { name, fingerprint };
-            self.core.effect(Effect::Name { me, change });
+            self.core.effect(Effect::Name { me, change: Box::new(change) });
         }
         Ok(made)
     }

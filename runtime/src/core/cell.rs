@@ -183,7 +183,8 @@ impl Slots {
         let info = crate::actor::info::<A>();
         let cell = self.arena.take(info.cell_bytes).cast::<Cell<A>>();
         let head = CellHead {
-            me,
+            // Until it has started, its frames take the long way.
+            me: me | UNUSUAL,
             entry: info.start,
             behavior: info.initial,
             actor: info,

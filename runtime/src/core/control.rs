@@ -25,7 +25,7 @@ pub(crate) enum Control {
     /// A signal for an actor of this core.
     Signal {
         me: u64,
-        signal: Signal,
+        signal: Box<Signal>,
     },
     /// An actor is to stop.
     Stop {
@@ -61,10 +61,13 @@ pub(crate) enum Control {
         error: AskError,
     },
     /// News of the node's names.
-    Name(NameNews),
+    Name(Box<NameNews>),
     /// An actor wants this core's dead letters.
     SubscribeDeadLetters(ActorRef<DeadLetter>),
 }
+
+// One is queued for each spawn.
+const _: () = assert!(size_of::<Control>() <= 40);
 
 /// Work that a core does for another thread of the process.
 pub(crate) type Parcel = Box<dyn FnOnce(&mut Core) + Send>;
@@ -125,7 +128,7 @@ impl Core {
             handled += 1;
             match control {
                 Control::Start { me } => self.start_actor(me),
-                Control::Signal { me, signal } => self.deliver_signal(me, signal),
+                Control::Signal { me, signal } => self.deliver_signal(me, *signal),
                 Control::Stop { me, reason } => self.stop_actor(me, reason),
                 Control::Finish { me } => self.finish_actor(me),
                 Control::Restart { me, life } => self.restart_now(me, life),
@@ -135,7 +138,7 @@ impl Core {
                 Control::AskRefused { me, continuation, error } => {
                     self.run_failed_answer(me, continuation, error.number());
                 }
-                Control::Name(news) => self.name_news(news),
+                Control::Name(news) => self.name_news(*news),
                 Control::SubscribeDeadLetters(to) => self.subscribe_dead_letters(to),
             }
         }

@@ -139,10 +139,11 @@ pub(crate) unsafe fn port<A: Port<M>, M: LocalMessage>(
     }
 }
 
-/// Entry of an actor that has not started: it starts, then gets its message.
+/// Entry of an actor that has not started. Messages do not get here: they take the long way, which starts the actor
+/// first.
 ///
 /// # Safety
-/// As [`turn`]; a null payload only starts the actor.
+/// As [`turn`]; the payload is not looked at.
 pub(crate) unsafe fn start<A: Actor>(
     core: &mut Core,
     cell: NonNull<CellHead>,
@@ -353,11 +354,12 @@ impl Core {
         let unusual = unsafe { (*cell.as_ptr()).me } & UNUSUAL != 0;
         if unusual {
             let now_ns = self.now_ns;
-            let Some(cold) = self.slots.cold_if_any(me) else { return };
-            match cold.phase {
-                Phase::Stopping => return self.undeliverable(Reason::Stopping, frame),
-                Phase::Suspended | Phase::Restarting => return self.hold(me, frame),
-                Phase::Running => cold.last_message_ns = now_ns,
+            if let Some(cold) = self.slots.cold_if_any(me) {
+                match cold.phase {
+                    Phase::Stopping => return self.undeliverable(Reason::Stopping, frame),
+                    Phase::Suspended | Phase::Restarting => return self.hold(me, frame),
+                    Phase::Running => cold.last_message_ns = now_ns,
+                }
             }
         }
         let entry = if header.port() == 0 {
@@ -447,6 +449,7 @@ impl Core {
         if std::ptr::fn_addr_eq(entry, start) {
             self.observe_note(me, "started");
             self.run_bare(me, start, 0);
+            self.refresh_unusual(me);
         }
     }
 

@@ -109,7 +109,7 @@ impl Core {
                 }
                 if let Some(actor) = known {
                     let signal = Signal::Registered { name, actor };
-                    self.control.push_back(Control::Signal { me, signal });
+                    self.control.push_back(Control::Signal { me, signal: Box::new(signal) });
                 }
             }
         }
@@ -131,14 +131,14 @@ impl Core {
         if self.index() == ARBITER {
             self.name_news(news);
         } else {
-            self.send_parcel(ARBITER, Box::new(Control::Name(news)));
+            self.send_parcel(ARBITER, Box::new(Control::Name(Box::new(news))));
         }
     }
 
     fn tell_every_core(&mut self, news: NameNews) {
         for core in 0..self.cores() {
             if core != self.index() {
-                self.send_parcel(core, Box::new(Control::Name(news.clone())));
+                self.send_parcel(core, Box::new(Control::Name(Box::new(news.clone()))));
             }
         }
         self.name_news(news);
@@ -178,14 +178,14 @@ impl Core {
             }
             _ => return self.tell_every_core(NameNews::Held { name, actor, fingerprint }),
         };
-        let news = Control::Name(NameNews::Taken { name, me: actor.words().1, holder });
+        let news = Control::Name(Box::new(NameNews::Taken { name, me: actor.words().1, holder }));
         self.send_control(actor, news);
     }
 
     fn tell_subscribers(&mut self, name: &str, signal: Signal) {
         let Some(subscribers) = self.names.subscribers.get(name) else { return };
         for me in subscribers.clone() {
-            self.control.push_back(Control::Signal { me, signal: signal.clone() });
+            self.control.push_back(Control::Signal { me, signal: Box::new(signal.clone()) });
         }
     }
 }

@@ -235,6 +235,6 @@ impl Core {
 
     /// Notes a change of timers for the end of the turn.
     pub(crate) fn change_timer(&mut self, me: u64, change: TimerChange) {
-        self.effect(Effect::Timer { me, change });
+        self.effect(Effect::Timer { me, change: Box::new(change) });
     }
 }

@@ -180,7 +180,7 @@ impl Core {
         }
         if let Some(parent) = parent {
             let signal = Signal::ChildFailed { actor, failure, decision };
-            self.control.push_back(Control::Signal { me: parent, signal });
+            self.control.push_back(Control::Signal { me: parent, signal: Box::new(signal) });
         }
     }
 

@@ -185,7 +185,7 @@ impl Core {
         self.counters.tasks_failed += 1;
         self.control.push_back(super::control::Control::Signal {
             me,
-            signal: Signal::TaskFailed { task, reason },
+            signal: Box::new(Signal::TaskFailed { task, reason }),
         });
     }
 

@@ -22,7 +22,7 @@ pub(crate) enum Effect {
     },
     Timer {
         me: u64,
-        change: TimerChange,
+        change: Box<TimerChange>,
     },
     Suspend {
         me: u64,
@@ -32,7 +32,7 @@ pub(crate) enum Effect {
     /// For the core on which `to` lives.
     Control {
         to: Address,
-        control: Control,
+        control: Box<Control>,
     },
     /// For a core as a whole.
     Parcel {
@@ -47,11 +47,11 @@ pub(crate) enum Effect {
         me: u64,
         actor: Address,
     },
-    Task(Task),
-    Job(Job),
+    Task(Box<Task>),
+    Job(Box<Job>),
     Name {
         me: u64,
-        change: NameChange,
+        change: Box<NameChange>,
     },
     /// A question could not be sent; its asker is told in a turn of its own.
     AskRefused {
@@ -60,6 +60,9 @@ pub(crate) enum Effect {
         error: AskError,
     },
 }
+
+// One is noted for each spawn, so a note is small.
+const _: () = assert!(size_of::<Effect>() <= 40);
 
 /// A change of the node's names.
 pub(crate) enum NameChange {
@@ -109,15 +112,15 @@ impl Core {
     fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Spawned { me } => self.control.push_back(Control::Start { me }),
-            Effect::Timer { me, change } => self.apply_timer_change(me, change),
+            Effect::Timer { me, change } => self.apply_timer_change(me, *change),
             Effect::Suspend { me, slot, generation } => self.suspend_for(me, slot, generation),
-            Effect::Control { to, control } => self.send_control(to, control),
+            Effect::Control { to, control } => self.send_control(to, *control),
             Effect::Parcel { core, parcel } => self.send_parcel(core, parcel),
             Effect::Watch { me, actor } => self.watch(me, actor),
             Effect::Unwatch { me, actor } => self.unwatch(me, actor),
-            Effect::Task(task) => self.begin_task(task),
-            Effect::Job(job) => self.begin_job(job),
-            Effect::Name { me, change } => self.change_name(me, change),
+            Effect::Task(task) => self.begin_task(*task),
+            Effect::Job(job) => self.begin_job(*job),
+            Effect::Name { me, change } => self.change_name(me, *change),
             Effect::AskRefused { me, continuation, error } => {
                 self.control.push_back(Control::AskRefused { me, continuation, error });
             }
