@@ -138,7 +138,8 @@ fn a_message_fits_no_room_smaller_than_its_length() {
     let line = Line { text: "longer than an inline string".to_owned(), marks: vec![(1, true); 3] };
     let document = Document::List { title: "title".to_owned(), lines: vec![line; 9], limit: None };
     let needed = written(&document, 4096).expect("room").as_slice().len();
-    for room_bytes in 0..needed {
+    let step = if cfg!(miri) { 37 } else { 1 };
+    for room_bytes in (0..needed).step_by(step) {
         assert_eq!(written(&document, room_bytes).err(), Some(Overflow), "{room_bytes} bytes");
     }
     assert!(written(&document, needed).is_ok());

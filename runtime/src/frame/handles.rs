@@ -9,6 +9,8 @@
 //! successor is never used again. No operation waits: a slot's lock is contended only while the same handle is used
 //! twice at once.
 
+#![forbid(unsafe_code)]
+
 use std::any::Any;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};

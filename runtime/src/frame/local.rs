@@ -16,6 +16,8 @@
 //! the value. Handles are meaningless outside this process: a frame with [`FLAG_LOCAL`](super::FLAG_LOCAL) from
 //! elsewhere must be refused.
 
+#![forbid(unsafe_code)]
+
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomData;

@@ -1,13 +1,16 @@
 use mainspring::prelude::*;
-use mainspring::rkyv;
+use mainspring::rkyv::bytecheck::CheckBytes;
+use mainspring::rkyv::rancor::{Fallible, Trace};
 
 #[message]
 struct Tick {
     from: ActorRef<Tick>,
 }
 
-fn forge(bytes: &[u8]) -> ActorRef<Tick> {
-    rkyv::access::<ArchivedTick, rkyv::rancor::Failure>(bytes).unwrap().from
+fn checked<C: Fallible, T: CheckBytes<C>>(_bytes: &[u8]) {}
+
+fn forge<C: Fallible<Error: Trace>>(bytes: &[u8]) {
+    checked::<C, ArchivedTick>(bytes);
 }
 
 fn main() {}
