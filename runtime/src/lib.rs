@@ -34,7 +34,7 @@ pub use crate::core::supervision::{Group, OnFailure, Restart};
 pub use actor::{Actor, Behavior, Next, Port, Signal};
 pub use address::{ActorRef, Address, LocalRef};
 pub use context::Context;
-pub use mainspring_macros::message;
+pub use message::message;
 #[cfg(all(feature = "host", not(loom)))]
 pub use node::{Client, Error, Node};
 pub use rkyv;

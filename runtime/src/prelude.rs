@@ -18,12 +18,11 @@
 pub use crate::actor::{Actor, Behavior, Decision, Failure, Next, Port, Signal, StopReason};
 pub use crate::address::{ActorRef, Address, LocalRef};
 pub use crate::context::{Context, SpawnError};
-pub use crate::message::{ArchivedLocal, Local, LocalMessage, Message};
+pub use crate::message::{ArchivedLocal, Local, LocalMessage, Message, message};
 #[cfg(all(feature = "host", not(loom)))]
 pub use crate::node::{Client, Error, Node};
 pub use crate::node::{cores::Cores, idle::IdleProfile};
 pub use crate::{
     AskError, DeadLetter, Group, Limits, LookupError, OnFailure, Reason, Restart, TellError,
 };
-pub use mainspring_macros::message;
 pub use rkyv::Archived;

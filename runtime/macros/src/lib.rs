@@ -8,7 +8,7 @@ mod text;
 
 use proc_macro::TokenStream;
 
-/// Makes a struct or an enum a message. Documented where `mainspring` re-exports it.
+/// Makes a struct or an enum a message. Documented in `mainspring::message`, which re-exports it.
 #[proc_macro_attribute]
 pub fn message(arguments: TokenStream, item: TokenStream) -> TokenStream {
     message::expand(arguments.into(), item.into())

@@ -8,7 +8,7 @@
 //! bytes of an older one; a refusal leaves nothing behind but bytes in the room it was given.
 //!
 //! A message whose address reaches code that is not inlined costs several nanoseconds more (the compiler must build
-//! it in memory first). [`write_at`] and [`write_local_at`] are inlined for that reason; [`write_boxed`] is cold, so
+//! it in memory first). [`write()`] and [`write_at`] are inlined for that reason; [`write_boxed`] is cold, so
 //! a caller on a hot path hands it a bitwise copy that is never dropped.
 
 use std::marker::PhantomData;
