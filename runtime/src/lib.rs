@@ -39,3 +39,8 @@ pub use message::message;
 pub use node::{Client, Error, Node};
 pub use rkyv;
 pub use rkyv::Archived;
+
+/// The code in README.md is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

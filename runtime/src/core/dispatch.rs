@@ -294,7 +294,10 @@ impl Core {
         let cell = self.slots.cell(me as u32);
         // SAFETY: table entries and the tombstone are valid heads.
         let (found, entry) = unsafe { ((*cell.as_ptr()).me, (*cell.as_ptr()).entry) };
-        if frame.header.word0 >> 32 == 0 && found == me && !self.observed {
+        if frame.header.word0 >> 32 == 0 && found == me {
+            if self.observed && self.look_at(me, frame.header) {
+                return self.unusual(frame);
+            }
             let bytes = frame.header.len() as usize;
             let run = AssertUnwindSafe(|| {
                 // SAFETY: the word matched, so the cell is live; senders write the receiver's message type.

@@ -108,7 +108,7 @@ pub(crate) struct Core {
     pub slots: Slots,
     /// Something of the running turn waits for its end.
     pub dirty: bool,
-    /// Every frame takes the long way: the simulator looks on, or turns are timed one by one.
+    /// The simulator looks on, or turns are timed one by one.
     pub observed: bool,
     pub locals_moved: bool,
     pub now_ns: u64,

@@ -1,7 +1,7 @@
 //! Looking on: what the simulator sees of a core, and turns timed one by one.
 //!
-//! An observer changes nothing. While there is one, or while turns are timed, every frame takes the long way of
-//! dispatch; otherwise none of this costs anything.
+//! An observer changes nothing: observed frames take the same ways of dispatch as others. Without one, and while turns
+//! are not timed, all of this costs one branch a turn.
 
 use super::Core;
 use super::dead_letters::Reason;
@@ -59,6 +59,21 @@ impl Core {
     pub(crate) fn observe_turn(&mut self, me: u64, header: Header) {
         let (actor, behavior) = self.slots.describe(me);
         self.see(Observation::Turn { me, actor, behavior, header });
+    }
+
+    /// Looks at a turn that is about to run on the short way; whether it has to take the long way instead, which looks
+    /// for itself: turns are timed, or this one is to panic.
+    #[cold]
+    pub(crate) fn look_at(&mut self, me: u64, header: Header) -> bool {
+        let panics = self
+            .observer
+            .as_ref()
+            .is_some_and(|observer| observer.panics.iter().any(|(actor, _)| *actor == me));
+        if panics || self.timed_turns_left > 0 {
+            return true;
+        }
+        self.observe_turn(me, header);
+        false
     }
 
     pub(crate) fn observe_signal(&mut self, me: u64, signal: &Signal) {

@@ -4,6 +4,7 @@ use super::configuration::ConfigurationError;
 use super::cores::CoresError;
 use super::shutdown::ShutdownError;
 use crate::context::SpawnError;
+use crate::core::names::LookupError;
 use crate::core::send::TellError;
 use crate::driver::HostError;
 
@@ -80,6 +81,9 @@ pub enum NodeError {
     /// The core has as many actors as its limit allows.
     #[error(transparent)]
     Spawn(#[from] SpawnError),
+    /// A name gave no actor.
+    #[error(transparent)]
+    Lookup(#[from] LookupError),
     /// The core did not answer in time; whether the request is done later is not known.
     #[error(
         "core {core} did not answer within {waited_ms} ms: a turn holds it up; whether the request is done later is not known"

@@ -243,13 +243,13 @@ impl Node {
     /// The actor with this name.
     ///
     /// # Errors
-    /// [`NodeError`] when the node does not answer; the inner result says whether there is such an actor.
+    /// [`NodeError::Lookup`] when there is none or it takes other messages; others when the node does not answer.
     pub fn lookup<M: crate::message::LocalMessage>(
         &self,
         name: impl Into<String>,
-    ) -> Result<Result<ActorRef<M>, crate::LookupError>, NodeError> {
+    ) -> Result<ActorRef<M>, NodeError> {
         let name = name.into();
-        self.shared.on_core(0, move |core| core.lookup::<M>(&name))
+        Ok(self.shared.on_core(0, move |core| core.lookup::<M>(&name))??)
     }
 
     /// What the cores have counted, as of now. A core that a turn holds up is named instead.
