@@ -32,8 +32,9 @@ mod reader_tests;
 use clap::Parser;
 use options::Options;
 use report::{Check, Report};
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use tracing_subscriber::filter::{EnvFilter, LevelFilter};
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +47,9 @@ enum Failure {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    match report(&options).map(|report| print(&options, &report)) {
+    log();
+    let out = &mut std::io::stdout().lock();
+    match report(&options).map(|report| print(out, options.json, &report)) {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => {
             eprintln!("flights: the result cannot be printed: {error}");
@@ -74,11 +77,20 @@ fn report(options: &Options) -> Result<Report, Failure> {
     Ok(Report::new(data, flights, options.repeat, &answers.ledger, answers.run, check))
 }
 
+/// The runtime's warnings go to stderr; the variable `RUST_LOG` asks for more, or for less.
+fn log() {
+    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into());
+    tracing_subscriber::fmt()
+        .with_env_filter(wanted.from_env_lossy())
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}
+
 /// Prints the report; the exit code that goes with it.
-fn print(options: &Options, report: &Report) -> std::io::Result<u8> {
-    let mut out = std::io::stdout().lock();
-    if options.json {
-        serde_json::to_writer_pretty(&mut out, report)?;
+fn print(out: &mut impl Write, json: bool, report: &Report) -> std::io::Result<u8> {
+    if json {
+        serde_json::to_writer_pretty(&mut *out, report)?;
         writeln!(out)?;
     } else {
         write!(out, "{}", table::Table(report))?;
@@ -95,5 +107,31 @@ impl Failure {
             Failure::Read(_) | Failure::Run(run::RunError::File(_)) => 2,
             Failure::Run(_) => 3,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_printed_and_exits_1() {
+        for json in [false, true] {
+            let mut report = report::tests::small();
+            let mut out = Vec::new();
+            assert_eq!(print(&mut out, json, &report).unwrap(), 0);
+            report.check.first_difference = Some("carrier UA: flights is 1".into());
+            out.clear();
+            assert_eq!(print(&mut out, json, &report).unwrap(), 1);
+            assert!(String::from_utf8(out).unwrap().contains("carrier UA: flights is 1"));
+        }
+    }
+
+    #[test]
+    fn a_bad_file_exits_2_whoever_finds_it_and_a_failed_node_3() {
+        let header = reader::ReadError::NoFlights { path: "x".into() };
+        assert_eq!(Failure::from(header).exit_code(), 2);
+        assert_eq!(Failure::from(run::RunError::File("x:2: bad".into())).exit_code(), 2);
+        assert_eq!(Failure::from(run::RunError::Lost { sent: 2, handled: 1 }).exit_code(), 3);
     }
 }

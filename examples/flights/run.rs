@@ -91,8 +91,9 @@ struct Crew {
 impl Crew {
     fn new(node: &Node, options: &Options, text: &Text, fold: &Fold) -> Result<Crew, RunError> {
         let cores = node.cores();
-        let directories: Vec<_> =
-            (0..cores).map(|core| node.actor(Directory::new).on_core(core).start()).collect::<Result<_, _>>()?;
+        let directories: Vec<_> = (0..cores)
+            .map(|core| node.actor(Directory::new).on_core(core).start())
+            .collect::<Result<_, _>>()?;
         let pace = options.pace.zip(fold.period);
         let pace = pace.map(|(times, (first, last))| Pace { times, first, last });
         let ingest = |core: u16| {
