@@ -1,5 +1,6 @@
 //! The reference: one thread, one pass over the file, plain sums. What the actors found is held against it.
 
+use super::minute::Minute;
 use super::party::{Party, parties};
 use super::reader::{ReadError, open};
 use super::record::Flight;
@@ -18,6 +19,8 @@ pub struct Fold {
     pub flights: u64,
     /// Messages that one pass sends: one for every party of every flight.
     pub messages: u64,
+    /// The first and the last scheduled departure, once there is a flight.
+    pub period: Option<(Minute, Minute)>,
 }
 
 impl Fold {
@@ -36,6 +39,8 @@ impl Fold {
     /// Adds one flight.
     pub fn add(&mut self, flight: &Flight) {
         self.flights += 1;
+        let (first, last) = self.period.unwrap_or((flight.time, flight.time));
+        self.period = Some((first.min(flight.time), last.max(flight.time)));
         for (role, party) in parties(flight) {
             self.messages += 1;
             self.ledger.entry(party).or_default().add(role, flight);
@@ -58,8 +63,10 @@ mod tests {
     fn every_party_of_a_flight_gets_its_totals() {
         let mut fold = Fold::default();
         fold.add(&flight("2013-01-01T10:15Z,UA,EWR,IAH,1400,N14228,2,11,227").unwrap());
-        fold.add(&flight("2013-01-01T10:15Z,AA,JFK,EWR,1400,NA,NA,NA,NA").unwrap());
+        fold.add(&flight("2013-01-01T10:35Z,AA,JFK,EWR,1400,NA,NA,NA,NA").unwrap());
         assert_eq!((fold.flights, fold.messages), (2, 7));
+        let (first, last) = fold.period.unwrap();
+        assert_eq!(last, first.plus(20));
         let count = |kind| fold.ledger.keys().filter(|party| party.kind == kind).count();
         assert_eq!([Kind::Aircraft, Kind::Airport, Kind::Carrier].map(count), [1, 3, 2]);
         let newark = fold.ledger.iter().find(|(party, _)| party.to_string() == "airport EWR");

@@ -1,6 +1,7 @@
 //! The answer of the program as data: what `--json` prints and what the table is made from.
 
 use super::fold::Ledger;
+use super::latency::Percentiles;
 use super::party::Kind;
 use super::totals::{DELAY_BOUNDS_MIN, Totals};
 use serde::Serialize;
@@ -26,6 +27,36 @@ pub struct Report {
     pub airports: Vec<AirportRow>,
     /// Upper bounds of the buckets in `arrival_delays`, in minutes, exclusive; the last bucket has none.
     pub delay_bounds_min: Vec<i16>,
+    pub run: Run,
+    pub check: Check,
+}
+
+/// How fast it went.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Run {
+    pub cores: usize,
+    /// What a core did when it had nothing to do.
+    pub idle: String,
+    /// How many times real time; `None` for as fast as it goes.
+    pub pace: Option<f64>,
+    /// Messages about flights: one for every party of every flight, in every pass.
+    pub messages: u64,
+    /// From the start of reading until the last message was handled.
+    pub seconds: f64,
+    pub messages_per_second: f64,
+    /// From the sender's stamp to the handling turn.
+    pub latency_ns: Percentiles,
+    /// Messages handled by each core.
+    pub messages_per_core: Vec<u64>,
+}
+
+/// How the actors' totals compare with a plain fold of the same file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Aircraft, airports and carriers whose totals were compared.
+    pub compared: usize,
+    /// `None` when every total is equal.
+    pub first_difference: Option<String>,
 }
 
 /// How many actors there were.
@@ -70,7 +101,14 @@ pub struct AirportRow {
 
 impl Report {
     /// The report on a ledger. Rows with equal keys stand in the order of their codes.
-    pub fn new(data: String, flights: u64, passes: u32, ledger: &Ledger) -> Report {
+    pub fn new(
+        data: String,
+        flights: u64,
+        passes: u32,
+        ledger: &Ledger,
+        run: Run,
+        check: Check,
+    ) -> Report {
         let actors = Actors {
             aircraft: of(ledger, Kind::Aircraft).count(),
             airports: of(ledger, Kind::Airport).count(),
@@ -85,6 +123,8 @@ impl Report {
             busiest_aircraft: busiest_aircraft(ledger),
             airports: airports(ledger),
             delay_bounds_min: DELAY_BOUNDS_MIN.to_vec(),
+            run,
+            check,
         }
     }
 }
@@ -156,7 +196,18 @@ pub mod tests {
         ] {
             fold.add(&flight(&format!("2013-01-01T10:15Z,{row}")).unwrap());
         }
-        Report::new("flights.csv.gz".into(), fold.flights, 1, &fold.ledger)
+        let run = Run {
+            cores: 2,
+            idle: "hybrid".into(),
+            pace: None,
+            messages: 15,
+            seconds: 0.005,
+            messages_per_second: 3_000.0,
+            latency_ns: Percentiles { p50: 900, p99: 12_345, p999: 2_000_000, max: 2_000_001 },
+            messages_per_core: vec![7, 8],
+        };
+        let check = Check { compared: 9, first_difference: None };
+        Report::new("flights.csv.gz".into(), fold.flights, 1, &fold.ledger, run, check)
     }
 
     #[test]
@@ -189,6 +240,9 @@ pub mod tests {
         let json = serde_json::to_value(small()).unwrap();
         assert_eq!(json["flights"], 4);
         assert_eq!(json["actors"]["airports"], 4);
+        assert_eq!(json["run"]["latency_ns"]["p999"], 2_000_000);
+        assert_eq!(json["run"]["messages_per_core"][1], 8);
+        assert_eq!(json["check"]["first_difference"], serde_json::Value::Null);
         assert_eq!(json["carriers"][2]["mean_arrival_delay_min"], serde_json::Value::Null);
         assert_eq!(json["carriers"][0]["arrival_delays"].as_array().unwrap().len(), 12);
     }
