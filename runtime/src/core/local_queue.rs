@@ -75,11 +75,6 @@ impl LocalQueue {
         std::ptr::eq(self.read.cast(), self.published.cast_const())
     }
 
-    /// Chunks in use, the one being written included.
-    pub fn chunks(&self) -> usize {
-        self.chunks.len()
-    }
-
     /// Writes a frame: `fill` gets at least `room_bytes` of zeroed-or-old bytes, aligned to 16, and says how many it
     /// used. The frame becomes readable with the next [`LocalQueue::publish`].
     #[inline(always)]

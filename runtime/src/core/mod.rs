@@ -204,30 +204,29 @@ impl Core {
     /// One sweep; whether anything was done.
     #[inline]
     pub fn sweep(&mut self) -> bool {
-        let limits = self.limits;
         let mut work = self.take_injected() as u64;
         if !self.control.is_empty() {
-            work += self.handle_control(limits.control_budget) as u64;
+            work += self.handle_control(self.limits.control_budget) as u64;
         }
-        work += self.sweep_control_lanes(limits.control_budget as u64);
+        work += self.sweep_control_lanes(self.limits.control_budget as u64);
         if !self.timers.is_empty() {
-            work += self.fire_timers(limits.timer_budget) as u64;
+            work += self.fire_timers(self.limits.timer_budget) as u64;
         }
-        let from_rings = self.sweep_inbound(limits.inbound_budget);
+        let from_rings = self.sweep_inbound(self.limits.inbound_budget);
         let from_self =
-            if self.queue.is_empty() { 0 } else { self.drain_local(limits.local_budget).0 };
+            if self.queue.is_empty() { 0 } else { self.drain_local(self.limits.local_budget).0 };
         self.window_turns += (from_rings + from_self) % dispatch::WINDOW_TURNS;
         self.counters.ring_messages += from_rings;
         self.counters.local_messages += from_self;
         self.counters.turns += from_rings + from_self;
         work += from_rings + from_self;
         if !self.completions.is_empty() {
-            work += self.take_completions(limits.control_budget) as u64;
+            work += self.take_completions(self.limits.control_budget) as u64;
         }
         if !self.devices.is_empty() {
             work += self.poll_devices();
         }
-        if self.counters.sweeps % SWEEPS_PER_SAMPLE == 0 && from_rings + from_self > 0 {
+        if self.counters.sweeps.is_multiple_of(SWEEPS_PER_SAMPLE) && from_rings + from_self > 0 {
             self.sample_waits();
         }
         if !self.unpublished.is_empty() {
@@ -271,8 +270,8 @@ impl Core {
         let elapsed_ns = self.now_ns - self.window_start_ns;
         self.window_start_ns = self.now_ns;
         self.window_turns = 0;
-        if turns > 0 {
-            self.histograms.record_turns(elapsed_ns / turns, turns);
+        if let Some(turn_ns) = elapsed_ns.checked_div(turns) {
+            self.histograms.record_turns(turn_ns, turns);
             if elapsed_ns > self.limits.slow_turn_ns {
                 self.window_was_slow(elapsed_ns, turns);
             }

@@ -134,6 +134,7 @@ impl<T> Timers<T> {
 
     /// The value of a pending timer. `None` when it has fired or was cancelled.
     #[inline]
+    #[cfg(test)]
     pub(crate) fn get(&self, id: TimerId) -> Option<&T> {
         let node = self.nodes.get(id.index as usize)?;
         if node.generation == id.generation { node.value.as_ref() } else { None }
@@ -141,6 +142,7 @@ impl<T> Timers<T> {
 
     /// The value of a pending timer, to be changed. `None` when it has fired or was cancelled.
     #[inline]
+    #[cfg(test)]
     pub(crate) fn get_mut(&mut self, id: TimerId) -> Option<&mut T> {
         let node = self.nodes.get_mut(id.index as usize)?;
         if node.generation == id.generation { node.value.as_mut() } else { None }

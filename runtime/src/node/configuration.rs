@@ -125,6 +125,9 @@ macro_rules! limits_table {
             }
         }
 
+        #[cfg(test)]
+        const LIMIT_KEYS: &[&str] = &[$(stringify!($field)),*];
+
         fn zero_limit(limits: &Limits) -> Option<&'static str> {
             $(if limits.$field == 0 { return Some(stringify!($field)); })*
             None
@@ -224,5 +227,41 @@ impl FromStr for Configuration {
 
     fn from_str(text: &str) -> Result<Self, ConfigurationError> {
         Self::parse(text, "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The TOML block of docs/configuration.md.
+    fn documented() -> &'static str {
+        let page = include_str!("../../../docs/configuration.md");
+        let start = page.find("```toml\n").expect("a TOML block") + "```toml\n".len();
+        let end = start + page[start..].find("```").expect("its end");
+        &page[start..end]
+    }
+
+    #[test]
+    fn the_documented_limits_are_the_defaults() {
+        let documented: Configuration = documented().parse().unwrap();
+        assert_eq!(documented.limits, Limits::default());
+        assert_eq!(documented.name, Configuration::default().name);
+        assert_eq!(documented.idle, Configuration::default().idle);
+        assert_eq!(documented.blocking_threads, Configuration::default().blocking_threads);
+    }
+
+    #[test]
+    fn every_limit_is_documented() {
+        // A limit that the page leaves out would keep its default and hide in the test above.
+        for key in LIMIT_KEYS {
+            assert!(documented().contains(&format!("\n{key} = ")), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_named() {
+        let error = Configuration::read("no/such/file.toml").unwrap_err().to_string();
+        assert!(error.contains("no/such/file.toml"), "{error}");
     }
 }
