@@ -1,8 +1,8 @@
 //! What an actor is: its message type, its handler, its behaviours, the signals it gets and the ports it opens.
 //!
-//! An [`Actor`] is plain state with a synchronous handler. A *turn* is one call of a handler; turns of one actor never
-//! overlap, and what a turn does through its [`Context`] takes effect when the turn returns, or not at all when it
-//! panics. States are functions: [`Next::switch`] makes another method the handler of what comes next.
+//! An [`Actor`] is plain state with a synchronous handler. A *turn* is one call of a handler; turns of one actor
+//! never overlap, and what a turn does through its [`Context`] takes effect when the turn returns, or not at all
+//! when it panics. States are functions: [`Next::switch`] makes another method the handler of what comes next.
 
 use std::any::TypeId;
 use std::marker::PhantomData;

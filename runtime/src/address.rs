@@ -6,7 +6,8 @@
 //! | 8–15 | `me` | slot (bits 0–31) · generation (bits 32–63) |
 //!
 //! A reference archives as itself, so it travels inside messages and is used straight from the frame. It is two whole
-//! words, not five fields, so that it travels in two registers and is never read in another width than it was written.
+//! words, not five fields, so that it travels in two registers and is never read in another width than it was
+//! written.
 //!
 //! Invariants: only this crate makes references, so a typed reference names an actor (or a port, or an ask) that
 //! accepts this very type. For the same reason none of them can be checked out of foreign bytes: they have no

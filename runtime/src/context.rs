@@ -1,7 +1,7 @@
 //! What a turn may do: send, ask, spawn, watch, set timers, begin work.
 //!
-//! Everything done through a [`Context`] is part of the turn: it happens when the turn returns, and not at all when the
-//! turn panics or ends in [`Next::Fault`]. Nothing here waits.
+//! Everything done through a [`Context`] is part of the turn: it happens when the turn returns, and not at all
+//! when the turn panics or ends in [`Next::Fault`]. Nothing here waits.
 
 use std::any::TypeId;
 use std::future::Future;
@@ -51,8 +51,8 @@ impl<'a, A: Actor> Context<'a, A> {
         LocalRef::from_words(self.core.place, self.me)
     }
 
-    /// The reference to another protocol of this actor. Past the limit of 4,096 pairs of actor and message types on one
-    /// core the reference leads nowhere, and what is sent to it is a dead letter.
+    /// The reference to another protocol of this actor. Past the limit of 4,096 pairs of actor and message types
+    /// on one core the reference leads nowhere, and what is sent to it is a dead letter.
     pub fn port<M: LocalMessage>(&mut self) -> ActorRef<M>
     where
         A: Port<M>,
@@ -100,9 +100,9 @@ impl<'a, A: Actor> Context<'a, A> {
         }
     }
 
-    /// Asks a question whose answer comes back as a turn: `request` gets the address for the answer, and `then` is called
-    /// with the answer, or with why there is none when `deadline` has passed. Other messages are handled meanwhile,
-    /// unless [`Asked::exclusive`] is called. `then` is a method, or a closure that captures nothing.
+    /// Asks a question whose answer comes back as a turn: `request` gets the address for the answer, and `then` is
+    /// called with the answer, or with why there is none when `deadline` has passed. Other messages are handled
+    /// meanwhile, unless [`Asked::exclusive`] is called. `then` is a method, or a closure that captures nothing.
     #[inline]
     pub fn ask<M, R, F>(
         &mut self,
@@ -187,8 +187,8 @@ impl<'a, A: Actor> Context<'a, A> {
         self.core.effect(Effect::Control { to: actor, control: Box::new(control) });
     }
 
-    /// Asks for [`Signal::Terminated`](crate::actor::Signal::Terminated) when the actor is gone: once, also if it is gone
-    /// already.
+    /// Asks for [`Signal::Terminated`](crate::actor::Signal::Terminated) when the actor is gone: once, also if it
+    /// is gone already.
     pub fn watch<M: ?Sized>(&mut self, actor: ActorRef<M>) {
         self.core.effect(Effect::Watch { me: self.me, actor: actor_of(actor.address()) });
     }
@@ -444,8 +444,8 @@ impl<'a, B: Actor, F: FnMut() -> B + 'static> Spawn<'a, B, F> {
         self
     }
 
-    /// Makes the child. When the core has as many actors as its limit allows, the reference leads nowhere, and what is sent
-    /// to it is a dead letter; [`Spawn::try_start`] says so instead.
+    /// Makes the child. When the core has as many actors as its limit allows, the reference leads nowhere, and
+    /// what is sent to it is a dead letter; [`Spawn::try_start`] says so instead.
     pub fn start(self) -> ActorRef<B::Message> {
         let place = self.core.place;
         self.try_start().unwrap_or_else(|_| ActorRef::from_words(place, u64::MAX))

@@ -4,8 +4,8 @@
 //! place where it is needed, and read there as [`&Archived<M>`](crate::Archived).
 //!
 //! There are two sorts, told apart by the compiler. A [`Message`] may go to any actor, also on another node. A
-//! [`LocalMessage`] may hold what only this process can hold (a [`Local`]: a channel, a descriptor, an `Arc`) and goes
-//! only to actors of the same node, through a [`LocalRef`](crate::LocalRef). The type of the serializer is what
+//! [`LocalMessage`] may hold what only this process can hold (a [`Local`]: a channel, a descriptor, an `Arc`) and
+//! goes only to actors of the same node, through a [`LocalRef`](crate::LocalRef). The type of the serializer is what
 //! decides: a `Local` can be written by the local serializer alone, so a type that holds one is never a `Message`.
 //!
 //! Invariants: whatever implements [`Schema`] writes archives that can be read unchecked; equal fingerprints mean the
@@ -32,9 +32,9 @@ pub use crate::frame::validation::WireChecker;
 /// attribute.
 ///
 /// Every field must be able to be part of a message: another `#[message]`, numbers, `bool`, `char`, `String`, `Vec`,
-/// `Option`, `Result`, `Box`, `BTreeMap`, arrays, tuples, `Duration`, network addresses, `ActorRef`, and for actors of
-/// the same node `LocalRef` and `Local`. A type may contain itself behind a `Vec` or a `Box`. Where two types contain
-/// each other, put `#[rkyv(omit_bounds)]` on the field that closes the circle.
+/// `Option`, `Result`, `Box`, `BTreeMap`, arrays, tuples, `Duration`, network addresses, `ActorRef`, and for
+/// actors of the same node `LocalRef` and `Local`. A type may contain itself behind a `Vec` or a `Box`. Where two
+/// types contain each other, put `#[rkyv(omit_bounds)]` on the field that closes the circle.
 ///
 /// ```
 /// use mainspring::prelude::*;
@@ -75,9 +75,11 @@ pub use crate::frame::validation::WireChecker;
 ///
 /// # Errors
 ///
-/// Refused, with the reason at the place: generics (a message has one schema), unions, enums of more than 256 variants,
-/// `#[cfg]` inside the type, and those `#[rkyv(..)]` arguments that would change the archived form behind the schema's
-/// back. At the type `derive(..)`, `compare(..)`, `archived = ..` and `resolver = ..` are accepted, at a field
+/// Refused, with the reason at the place: generics (a message has one schema), unions, enums of more than 256
+/// variants,
+/// `#[cfg]` inside the type, and those `#[rkyv(..)]` arguments that would change the archived form behind the
+/// schema's back. At the type `derive(..)`, `compare(..)`, `archived = ..` and `resolver = ..` are accepted, at a
+/// field
 /// `omit_bounds`.
 pub use mainspring_macros::message;
 
@@ -123,7 +125,8 @@ impl<M> Message for M where
 {
 }
 
-/// A message that can be read back into an owned value, for those who cannot stay in the frame: clients, tests, tasks.
+/// A message that can be read back into an owned value, for those who cannot stay in the frame: clients, tests,
+/// tasks.
 ///
 /// Implemented for every [`Message`] made by `#[message]`; there is nothing to implement by hand.
 pub trait Reply: Message + Archive<Archived: Deserialize<Self, OwnedReader>> + Sized {}

@@ -1,8 +1,8 @@
 //! Asks: questions whose answer comes back as a turn of the asker.
 //!
-//! No temporary actor and no allocation: the reply address names a slot of a bounded table, which holds the asker, its
-//! continuation and the timer of the deadline. A reply that comes after the deadline finds another generation in the
-//! slot and is counted, never delivered to someone else.
+//! No temporary actor and no allocation: the reply address names a slot of a bounded table, which holds the asker,
+//! its continuation and the timer of the deadline. A reply that comes after the deadline finds another generation
+//! in the slot and is counted, never delivered to someone else.
 
 use super::Core;
 use super::cold::Phase;

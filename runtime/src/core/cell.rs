@@ -1,8 +1,8 @@
 //! Cells: where the actors of one core live.
 //!
-//! A cell is a 48-byte head followed by the actor's state. Cells come from an arena with one free list per size class;
-//! a freed cell stays a cell, so a stale look at it is harmless. The slot table maps a slot number to its cell in one
-//! load. It reserves address space for its limit at the start, so it never moves and never doubles.
+//! A cell is a 48-byte head followed by the actor's state. Cells come from an arena with one free list per size
+//! class; a freed cell stays a cell, so a stale look at it is harmless. The slot table maps a slot number to its
+//! cell in one load. It reserves address space for its limit at the start, so it never moves and never doubles.
 //!
 //! Invariants:
 //! - every entry of the slot table points at a cell head: a live one, or the tombstone that no reference matches;
@@ -212,7 +212,8 @@ impl Slots {
         self.family[slot as usize] = links;
     }
 
-    /// Takes an actor out. Its state must have been dropped already ([`Slots::drop_state`]); its children must be gone.
+    /// Takes an actor out. Its state must have been dropped already ([`Slots::drop_state`]); its children must be
+    /// gone.
     pub fn remove(&mut self, me: u64) {
         let Some(cell) = self.find(me) else { return };
         let slot = me as u32;

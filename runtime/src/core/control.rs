@@ -1,8 +1,8 @@
 //! The control lanes: what must not starve behind users' messages.
 //!
 //! A core's own control messages wait in a queue beside the local queue; those for another core of the node travel as
-//! parcels in the control lane of its ring. A full lane does not lose them: they wait, in order, and are tried again in
-//! each flush.
+//! parcels in the control lane of its ring. A full lane does not lose them: they wait, in order, and are tried
+//! again in each flush.
 
 use std::any::Any;
 

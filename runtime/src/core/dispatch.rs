@@ -1,12 +1,12 @@
 //! Dispatch: from a frame to a turn of the actor it is for.
 //!
-//! The common frame costs one compare of the header's upper half, one compare of the receiver's word, and one indirect
-//! call into a function that is monomorphised for actor and handler. Everything else takes the cold way,
+//! The common frame costs one compare of the header's upper half, one compare of the receiver's word, and one
+//! indirect call into a function that is monomorphised for actor and handler. Everything else takes the cold way,
 //! [`Core::unusual`].
 //!
-//! Invariants: turns never nest, because nothing that a turn may call dispatches; so the state of the actor whose turn
-//! it is has exactly one mutable reference. A turn's effects appear together when it returns ([`Core::commit_turn`]), or
-//! not at all ([`Core::abort_turn`]).
+//! Invariants: turns never nest, because nothing that a turn may call dispatches; so the state of the actor whose
+//! turn it is has exactly one mutable reference. A turn's effects appear together when it returns
+//! ([`Core::commit_turn`]), or not at all ([`Core::abort_turn`]).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;

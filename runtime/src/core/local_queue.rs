@@ -1,11 +1,11 @@
 //! The local queue: frames from a core to itself.
 //!
-//! A list of 16 KiB chunks with a write pointer that runs ahead of the published mark: what a turn sends becomes visible
-//! when the turn ends, or never. The limit is a number of chunks, tested when one is taken, so no account is kept per
-//! frame. Chunks are reused; after warm-up the queue allocates nothing.
+//! A list of 16 KiB chunks with a write pointer that runs ahead of the published mark: what a turn sends becomes
+//! visible when the turn ends, or never. The limit is a number of chunks, tested when one is taken, so no account
+//! is kept per frame. Chunks are reused; after warm-up the queue allocates nothing.
 //!
-//! Invariants: `read <= published <= write` in queue order; every frame between them has a header word that is not 0; a
-//! chunk that is left ends with a zero word; a frame's bytes stay as they are until the next call of `next`.
+//! Invariants: `read <= published <= write` in queue order; every frame between them has a header word that is not
+//! 0; a chunk that is left ends with a zero word; a frame's bytes stay as they are until the next call of `next`.
 
 use std::collections::VecDeque;
 use std::ptr::NonNull;

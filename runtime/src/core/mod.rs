@@ -1,12 +1,12 @@
 //! A core: everything that one pinned thread owns, as a state machine.
 //!
-//! A core does nothing by itself. Its driver calls [`Core::sweep`] again and again: control lanes, due timers, inbound
-//! rings, local queue, devices, flush. The host drives it from a pinned executor, the simulator from a test; the code
-//! here is the same. It knows no wall clock, no thread and no file, so the same inputs in the same order give the same
-//! outputs.
+//! A core does nothing by itself. Its driver calls [`Core::sweep`] again and again: control lanes, due timers,
+//! inbound rings, local queue, devices, flush. The host drives it from a pinned executor, the simulator from a
+//! test; the code here is the same. It knows no wall clock, no thread and no file, so the same inputs in the same
+//! order give the same outputs.
 //!
-//! Invariants: a core touches no state but its own and the rings; a sweep ends after a bounded number of turns; what a
-//! sweep sends is visible to others when it ends.
+//! Invariants: a core touches no state but its own and the rings; a sweep ends after a bounded number of turns;
+//! what a sweep sends is visible to others when it ends.
 
 pub(crate) mod asks;
 #[allow(unsafe_code)]

@@ -1,8 +1,8 @@
 //! Names: actors found by a name, the same on every core of the node.
 //!
-//! Core 0 decides who has a name; every core keeps a copy of the table and learns of changes by its control lane, so a
-//! lookup is a look at the core's own memory. Until the news has come a lookup may miss a new name or give an actor that
-//! is gone, which then is a dead letter, never another actor.
+//! Core 0 decides who has a name; every core keeps a copy of the table and learns of changes by its control lane,
+//! so a lookup is a look at the core's own memory. Until the news has come a lookup may miss a new name or give an
+//! actor that is gone, which then is a dead letter, never another actor.
 //!
 //! Invariants: a name has at most one holder in core 0's table; whoever lost the race for a name is told so.
 

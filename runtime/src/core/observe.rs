@@ -1,7 +1,7 @@
 //! Looking on: what the simulator sees of a core, and turns timed one by one.
 //!
-//! An observer changes nothing: observed frames take the same ways of dispatch as others. Without one, and while turns
-//! are not timed, all of this costs one branch a turn.
+//! An observer changes nothing: observed frames take the same ways of dispatch as others. Without one, and while
+//! turns are not timed, all of this costs one branch a turn.
 
 use super::Core;
 use super::dead_letters::Reason;
@@ -61,8 +61,8 @@ impl Core {
         self.see(Observation::Turn { me, actor, behavior, header });
     }
 
-    /// Looks at a turn that is about to run on the short way; whether it has to take the long way instead, which looks
-    /// for itself: turns are timed, or this one is to panic.
+    /// Looks at a turn that is about to run on the short way; whether it has to take the long way instead, which
+    /// looks for itself: turns are timed, or this one is to panic.
     #[cold]
     pub(crate) fn look_at(&mut self, me: u64, header: Header) -> bool {
         let panics = self

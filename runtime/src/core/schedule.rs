@@ -1,8 +1,8 @@
 //! What is due when: deadlines of asks, keyed timers, receive timeouts and pauses before a restart, on one wheel.
 //!
 //! A timer's message is handled in the sweep in which it is due, straight from where it is kept; a timer that was
-//! cancelled before is never delivered. Time is the time of the core's sweep: a timer is never early by it, and late by at
-//! most one tick of the wheel and the sweep.
+//! cancelled before is never delivered. Time is the time of the core's sweep: a timer is never early by it, and
+//! late by at most one tick of the wheel and the sweep.
 
 use super::Core;
 use super::cold::Phase;

@@ -1,8 +1,8 @@
 //! Frames kept for later: stashed by the actor, or held back while it is suspended.
 //!
-//! Both are copies of the frame's bytes; nothing is deserialised. Kept frames count against the core's limit of bytes per
-//! actor; what does not fit becomes a dead letter. Order is arrival order: on a change of behaviour the stashed frames
-//! are handled before everything that came later.
+//! Both are copies of the frame's bytes; nothing is deserialised. Kept frames count against the core's limit of
+//! bytes per actor; what does not fit becomes a dead letter. Order is arrival order: on a change of behaviour the
+//! stashed frames are handled before everything that came later.
 
 use std::collections::VecDeque;
 

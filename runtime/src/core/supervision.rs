@@ -1,8 +1,8 @@
 //! Supervision: what happens to an actor that failed, and how actors stop.
 //!
-//! A policy belongs to the failed actor and is set by whoever spawned it; without one the actor stops. A restart makes a
-//! new state from the factory in the same cell, so references to the actor stay good; messages that come meanwhile
-//! wait. Nothing resumes after a panic, since the state may be half-changed.
+//! A policy belongs to the failed actor and is set by whoever spawned it; without one the actor stops. A restart
+//! makes a new state from the factory in the same cell, so references to the actor stay good; messages that come
+//! meanwhile wait. Nothing resumes after a panic, since the state may be half-changed.
 //!
 //! Actors stop children first, one step at a time, so that a large tree does not hold up the core.
 
@@ -85,8 +85,8 @@ impl Restart {
         self
     }
 
-    /// The pause before a restart: doubled each time within the window, from the first to the last, and lengthened by up to
-    /// a fifth at random, so that actors that failed together do not come back together. None by default.
+    /// The pause before a restart: doubled each time within the window, from the first to the last, and lengthened
+    /// by up to a fifth at random, so that actors that failed together do not come back together. None by default.
     pub const fn backoff(mut self, pause: Range<Duration>) -> Self {
         self.backoff_first_ns = pause.start.as_nanos() as u64;
         self.backoff_last_ns = pause.end.as_nanos() as u64;

@@ -1,4 +1,5 @@
-//! Work that is not a turn: futures on this core and blocking calls on other threads. Its result comes back as a turn.
+//! Work that is not a turn: futures on this core and blocking calls on other threads. Its result comes back as a
+//! turn.
 //!
 //! The core starts nothing itself: it hands futures and jobs to whoever drives it, and takes results when they have
 //! come. The simulator drives them in virtual time, the host by its executor and a pool of threads.

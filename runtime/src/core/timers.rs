@@ -1,18 +1,19 @@
 //! Timers: a hierarchical timing wheel (Varghese and Lauck), one per core.
 //!
 //! Promises: a timer never fires before its deadline and at most one tick ([`TICK_NS`]) after the first
-//! [`Timers::pop_due`] that could have seen it. Timers fire in the order of their deadline ticks, and within a tick in
-//! the order in which they were inserted. Setting, cancelling and firing are O(1) and allocate only when more timers
-//! are pending than ever before. A jump of the clock costs what the pending timers cost, not what the jumped time
-//! would.
+//! [`Timers::pop_due`] that could have seen it. Timers fire in the order of their deadline ticks, and within a
+//! tick in the order in which they were inserted. Setting, cancelling and firing are O(1) and allocate only when
+//! more timers are pending than ever before. A jump of the clock costs what the pending timers cost, not what the
+//! jumped time would.
 //!
-//! Refuses: more than `limit` pending timers, with a [`TimersFull`] that gives the value back. It knows no clock: time
-//! is what the caller says, and time that goes backwards merely delays.
+//! Refuses: more than `limit` pending timers, with a [`TimersFull`] that gives the value back. It knows no clock:
+//! time is what the caller says, and time that goes backwards merely delays.
 //!
 //! Invariants:
 //! - `cursor` is at most the latest time seen, and no pending timer has a tick before it.
 //! - A timer's level is the highest base-64 digit in which its tick differs from the cursor, its slot is its tick's
-//!   digit there. So every timer of a lower level is due before every timer of a higher one, equal ticks share a slot,
+//!   digit there. So every timer of a lower level is due before every timer of a higher one, equal ticks share a
+//! slot,
 //!   and the slots of the lowest occupied level, in order, begin with the next timer.
 //! - Slot lists are rings through a sentinel node, in order of insertion. A slot's bit is set exactly when its list
 //!   holds a timer.
@@ -155,7 +156,8 @@ impl<T> Timers<T> {
         if now < self.bound { None } else { self.pop_due_at(now) }
     }
 
-    /// A moment that is not later than the next firing, and soon enough to sleep until; `None` when nothing is pending.
+    /// A moment that is not later than the next firing, and soon enough to sleep until; `None` when nothing is
+    /// pending.
     ///
     /// The timer may turn out to be due later. Then [`Timers::pop_due`] at that moment finds nothing, and this method
     /// names a later moment than before; a timer causes at most one such step for each of the wheel's levels.

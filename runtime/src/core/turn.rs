@@ -1,8 +1,8 @@
 //! A turn is a transaction.
 //!
-//! What a turn sends lies behind the published tail of its queue or ring, and everything else that it asks for is noted
-//! here; both happen together when the turn returns. When it panics or faults, the tails go back and the notes are dropped:
-//! no message is sent, no actor is made, no timer is set, no question is asked.
+//! What a turn sends lies behind the published tail of its queue or ring, and everything else that it asks for is
+//! noted here; both happen together when the turn returns. When it panics or faults, the tails go back and the
+//! notes are dropped: no message is sent, no actor is made, no timer is set, no question is asked.
 
 use std::any::Any;
 

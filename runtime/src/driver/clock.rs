@@ -1,7 +1,8 @@
 //! Monotonic nanoseconds since the start of the process, read from the time stamp counter.
 //!
-//! Promises: [`Clock::now_ns`] costs one counter read and one multiplication, never enters the kernel where the counter
-//! is invariant, never goes back on one core, and counts from one epoch for every core and thread of the process.
+//! Promises: [`Clock::now_ns`] costs one counter read and one multiplication, never enters the kernel where the
+//! counter is invariant, never goes back on one core, and counts from one epoch for every core and thread of the
+//! process.
 //!
 //! Refuses: to be a wall clock. The rate is calibrated once against the kernel's monotonic clock, so it may be off
 //! by some parts in a million; compare only values of this clock with each other.

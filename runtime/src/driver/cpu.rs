@@ -1,8 +1,8 @@
 //! Pins a thread to a CPU, and finds out before a start whether this process may do what a core needs.
 //!
-//! Promises: a thread that counts as pinned has been asked where it may run, and answered that CPU alone. [`preflight`]
-//! names what is in the way and what to do about it; it starts nothing. Finding out is apart from concluding, so every
-//! conclusion is tested without bringing a machine into that state.
+//! Promises: a thread that counts as pinned has been asked where it may run, and answered that CPU alone.
+//! [`preflight`] names what is in the way and what to do about it; it starts nothing. Finding out is apart from
+//! concluding, so every conclusion is tested without bringing a machine into that state.
 //!
 //! Refuses: to guess from the kernel's version what it can do.
 

@@ -1,4 +1,5 @@
-//! Gives a core its thread: pinned, with an executor and a ring of its own, up and checked before anyone relies on it.
+//! Gives a core its thread: pinned, with an executor and a ring of its own, up and checked before anyone relies on
+//! it.
 //!
 //! Promises:
 //! - [`spawn_core`] returns when the core runs on the CPU it was given (the mask is read back) or with an error that
@@ -57,7 +58,8 @@ pub trait CoreLoop: 'static {
     /// When the next timer is due, by [`Clock`].
     fn next_deadline_ns(&self) -> Option<u64>;
 
-    /// Asynchronous work started since the last call. Called after every sweep, so it must be cheap when there is none.
+    /// Asynchronous work started since the last call. Called after every sweep, so it must be cheap when there is
+    /// none.
     fn take_tasks(&mut self) -> Vec<CoreTask>;
 
     /// Whether the core has shut down. The thread then ends; asynchronous work under way is dropped.
@@ -334,8 +336,8 @@ fn run_core<L: CoreLoop>(
 fn equip(settings: &HostSettings) -> Result<(LocalExecutor, Uring), HostError> {
     let name = || settings.name.clone();
     preflight().map_err(|source| HostError::Preflight { name: name(), source })?;
-    // Before the thread is pinned: the executor's own thread for blocking calls inherits where it may run, and must not
-    // run here.
+    // Before the thread is pinned: the executor's own thread for blocking calls inherits where it may run, and
+    // must not run here.
     let executor = LocalExecutorBuilder::new(Placement::Unbound)
         .io_memory(EXECUTOR_IO_MEMORY_BYTES)
         .ring_depth(EXECUTOR_RING_ENTRIES)

@@ -1,4 +1,5 @@
-//! How cores sleep and wake, on the real kernel: what it costs, that it loses nothing, and that it holds under stress.
+//! How cores sleep and wake, on the real kernel: what it costs, that it loses nothing, and that it holds under
+//! stress.
 
 use std::cell::Cell;
 use std::sync::Arc;

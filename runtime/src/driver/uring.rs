@@ -1,7 +1,8 @@
 //! The core's own io_uring: where the core sleeps, and where its network and disk work goes through.
 //!
 //! Promises:
-//! - [`Uring::park`] is one `io_uring_enter`: it submits what is queued, sleeps until the core's bell rings, something
+//! - [`Uring::park`] is one `io_uring_enter`: it submits what is queued, sleeps until the core's bell rings,
+//! something
 //!   completes or the time is up, and collects what has completed. The bell is watched by a poll that stays armed, so
 //!   a wake costs the sender one `write` and the sleeper nothing beyond the enter it sleeps in.
 //! - [`Uring::turn`] does the same without sleeping, and without a system call when there is nothing to submit or
@@ -9,8 +10,8 @@
 //! - Features are tried at start and given up one step at a time, never guessed from the kernel's version;
 //!   [`Uring::features`] says what is on.
 //!
-//! Refuses: to block anywhere but in `park`, to hand the ring to another thread (it is neither `Send` nor meant to be),
-//! and tags that it uses itself.
+//! Refuses: to block anywhere but in `park`, to hand the ring to another thread (it is neither `Send` nor meant to
+//! be), and tags that it uses itself.
 //!
 //! Invariants: the bell's poll is armed whenever the thread sleeps in `park`. No completion is dropped: those that
 //! are not the ring's own are handed to the caller in the order of arrival.
@@ -221,8 +222,8 @@ impl Uring {
         !completion.is_empty() || submission.taskrun()
     }
 
-    /// Submits what is queued and collects what is done, without sleeping. No system call if there is neither. Whether
-    /// anything was collected.
+    /// Submits what is queued and collects what is done, without sleeping. No system call if there is neither.
+    /// Whether anything was collected.
     ///
     /// # Errors
     ///
@@ -252,8 +253,8 @@ impl Uring {
         self.enter_and_collect(1, timeout, completions)
     }
 
-    /// From now on completions ring the core's executor bell, so that a core that sleeps in its executor notices them.
-    /// Whether there is one already: then the bell may stay silent and the core must not sleep.
+    /// From now on completions ring the core's executor bell, so that a core that sleeps in its executor notices
+    /// them. Whether there is one already: then the bell may stay silent and the core must not sleep.
     pub(super) fn ring_executor_bell(&mut self) -> bool {
         self.ring.completion().enable_eventfd();
         // The kernel announces a completion and then reads the switch; we flip the switch and then look for

@@ -1,8 +1,8 @@
 //! Wakes a sleeping core, and costs a fence and a load while the core is awake.
 //!
-//! A core sleeps in one of two ways: directly in its own ring, or inside the executor while asynchronous work is under
-//! way. Each way has a bell of its own, so a look at one bell can never use up the signal meant for the other. The
-//! core's [`WakeFlag`] says which of them to ring, and to whom it falls to ring it.
+//! A core sleeps in one of two ways: directly in its own ring, or inside the executor while asynchronous work is
+//! under way. Each way has a bell of its own, so a look at one bell can never use up the signal meant for the
+//! other. The core's [`WakeFlag`] says which of them to ring, and to whom it falls to ring it.
 //!
 //! Promises: whoever publishes for a core and then calls [`CoreWaker::wake_after_publish`] is noticed, whatever the
 //! core is doing and wherever either thread is preempted. Of all who publish during one sleep, one pays a system

@@ -1,7 +1,7 @@
 //! Writing a message straight into the place where it is needed, and reading it there.
 //!
-//! A payload is the message's rkyv archive: data out of line first, the root last. So the root is found from the exact
-//! payload length alone, and nothing is written twice: the root is resolved in place, not on the stack.
+//! A payload is the message's rkyv archive: data out of line first, the root last. So the root is found from the
+//! exact payload length alone, and nothing is written twice: the root is resolved in place, not on the stack.
 //!
 //! Invariants: equal values give equal bytes (except the handles of [`Local`](super::local::Local) payloads); padding
 //! inside the archive and behind it, up to the next multiple of [`FRAME_ALIGN`], is zero, so a frame never carries

@@ -1,8 +1,8 @@
 //! `Local` payloads: values that only this process can hold, sent to actors of the same node.
 //!
 //! The value goes into a table of this process, and the frame carries its handle. A frame that owns handles bears
-//! [`FLAG_LOCAL`](super::FLAG_LOCAL), starts with a prefix and lists its handles, so that code which does not know the
-//! type of the message can free them:
+//! [`FLAG_LOCAL`](super::FLAG_LOCAL), starts with a prefix and lists its handles, so that code which does not know
+//! the type of the message can free them:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -182,9 +182,10 @@ impl<'a, T: Send + 'static> Serialize<LocalSerializer<'a>> for Local<T> {
 
 /// Frees what is left of the `Local` payloads that a frame owns, and says how many that were.
 ///
-/// To be called for a frame with [`FLAG_LOCAL`](super::FLAG_LOCAL) when it is dropped unread (dead letter, rolled-back
-/// turn, shutdown) and when the turn that read it ends; not when its bytes were copied to be read later. Calling it
-/// twice does no harm. A value whose own `drop` panics is counted like the others; the panic goes no further.
+/// To be called for a frame with [`FLAG_LOCAL`](super::FLAG_LOCAL) when it is dropped unread (dead letter,
+/// rolled-back turn, shutdown) and when the turn that read it ends; not when its bytes were copied to be read
+/// later. Calling it twice does no harm. A value whose own `drop` panics is counted like the others; the panic
+/// goes no further.
 pub(crate) fn drop_locals(payload: &[u8]) -> usize {
     let mut freed = 0;
     for handle in handles(payload) {

@@ -13,7 +13,8 @@ use crate::address::{ActorRef, LocalRef};
 
 macro_rules! archives_as_itself {
     ($name:ident) => {
-        // SAFETY: `repr(C)` of two `u64_le` words and a zero-sized marker: every byte is initialised, none is padding.
+        // SAFETY: `repr(C)` of two `u64_le` words and a zero-sized marker: every byte is initialised, none is
+        // padding.
         unsafe impl<M: ?Sized> NoUndef for $name<M> {}
 
         impl<M: ?Sized> Archive for $name<M> {

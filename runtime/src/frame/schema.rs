@@ -26,8 +26,9 @@ use crate::message::Fingerprint;
 ///
 /// # Safety
 ///
-/// Archives of the type are read unchecked. The implementor's `Archive` and `Serialize` must therefore write, for every
-/// value and with every serializer, an archive whose root may be read as `Self::Archived`; every field must be a
+/// Archives of the type are read unchecked. The implementor's `Archive` and `Serialize` must therefore write, for
+/// every value and with every serializer, an archive whose root may be read as `Self::Archived`; every field must
+/// be a
 /// `Schema` itself. `HOLDS_LOCALS` must be true if a value can contain a [`Local`] anywhere.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be part of a message",

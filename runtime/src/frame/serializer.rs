@@ -1,4 +1,5 @@
-//! What a message is serialised with: one type for messages that may go to any node, another for those that stay here.
+//! What a message is serialised with: one type for messages that may go to any node, another for those that stay
+//! here.
 //!
 //! The type is the capability: a [`Local`](super::local::Local) can be serialised with the second only, so a message
 //! that holds one can never be written for another node. Both write into memory that somebody else owns, without

@@ -19,8 +19,8 @@ use crate::message::Reply;
 /// Looks at the mailbox before the thread sleeps.
 const SPINS: u32 = 200;
 
-/// A question of a client, under way. It is a future for any executor; [`Ask::wait`] blocks the thread instead. Dropping
-/// it gives the answer up.
+/// A question of a client, under way. It is a future for any executor; [`Ask::wait`] blocks the thread instead.
+/// Dropping it gives the answer up.
 #[must_use = "an ask is awaited, or waited for"]
 pub struct Ask<R: Reply> {
     state: State,

@@ -55,8 +55,8 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.queue = None;
         for thread in self.threads.drain(..) {
-            // A thread ends when the cores have dropped their ends too; who shuts a node down does not wait for a call
-            // that blocks.
+            // A thread ends when the cores have dropped their ends too; who shuts a node down does not wait for a
+            // call that blocks.
             if thread.is_finished() {
                 let _ = thread.join();
             }

@@ -46,8 +46,8 @@ impl Client {
         Ok(())
     }
 
-    /// Sends several messages to one actor, published together. How many were sent: all, or as many as the lane had room
-    /// for.
+    /// Sends several messages to one actor, published together. How many were sent: all, or as many as the lane
+    /// had room for.
     pub fn tell_all<'m, M: Message>(
         &self,
         to: ActorRef<M>,
@@ -92,8 +92,8 @@ impl Client {
         }
     }
 
-    /// Asks a question: `request` gets the address for the answer. The result is a future; [`Ask::wait`] blocks instead.
-    /// The message is sent at once, whether the future is awaited or not.
+    /// Asks a question: `request` gets the address for the answer. The result is a future; [`Ask::wait`] blocks
+    /// instead. The message is sent at once, whether the future is awaited or not.
     pub fn ask<M: Message, R: Reply>(
         &self,
         to: ActorRef<M>,

@@ -1,10 +1,11 @@
 //! How many cores a node has, and on which CPUs: a choice, and what it comes to on a machine.
 //!
-//! Promises: a choice resolves to at least one core; only CPUs that the process may use are taken; what a choice costs
-//! is said in a [`Warning`], never hidden. Choices are read and written as text: `all`, `suggested`, `0-3,6`, `n:4`.
+//! Promises: a choice resolves to at least one core; only CPUs that the process may use are taken; what a choice
+//! costs is said in a [`Warning`], never hidden. Choices are read and written as text: `all`, `suggested`,
+//! `0-3,6`, `n:4`.
 //!
-//! Refuses: a listed CPU that is offline or not allowed, and more than [`CORES_MAX`] cores. It touches no machine: the
-//! topology is an argument.
+//! Refuses: a listed CPU that is offline or not allowed, and more than [`CORES_MAX`] cores. It touches no machine:
+//! the topology is an argument.
 //!
 //! ```
 //! use mainspring::node::cores::Cores;
@@ -155,14 +156,14 @@ impl Cores {
         Cores { choice: Choice::List(cpus.into_iter().collect()) }
     }
 
-    /// So many cores, on the CPUs that suit them best: see [`mainspring_tuning::Placement`]. When there are fewer CPUs,
-    /// cores share them, with a warning.
+    /// So many cores, on the CPUs that suit them best: see [`mainspring_tuning::Placement`]. When there are fewer
+    /// CPUs, cores share them, with a warning.
     pub fn count(cores: usize) -> Cores {
         Cores { choice: Choice::Count(cores) }
     }
 
-    /// One core on each physical core that the process may use, but on machines with four or more CPUs none on CPU 0's,
-    /// which is left to the kernel.
+    /// One core on each physical core that the process may use, but on machines with four or more CPUs none on CPU
+    /// 0's, which is left to the kernel.
     pub fn suggested() -> Cores {
         Cores { choice: Choice::Suggested }
     }

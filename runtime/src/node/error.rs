@@ -86,7 +86,8 @@ pub enum NodeError {
     Lookup(#[from] LookupError),
     /// The core did not answer in time; whether the request is done later is not known.
     #[error(
-        "core {core} did not answer within {waited_ms} ms: a turn holds it up; whether the request is done later is not known"
+        "core {core} did not answer within {waited_ms} ms: a turn holds it up; \
+         whether the request is done later is not known"
     )]
     Silent {
         /// Which core.

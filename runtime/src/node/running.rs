@@ -224,8 +224,8 @@ impl Node {
         NodeSpawn { node: self, factory, core: None, on_failure: OnFailure::Stop, name: None }
     }
 
-    /// A client for the calling thread, or for another one that it is given to. At the limit of clients it can do nothing:
-    /// each call says [`TellError::Gone`](crate::TellError::Gone).
+    /// A client for the calling thread, or for another one that it is given to. At the limit of clients it can do
+    /// nothing: each call says [`TellError::Gone`](crate::TellError::Gone).
     pub fn client(&self) -> Client {
         self.shared.attach_client()
     }
@@ -289,8 +289,8 @@ impl Node {
         }
     }
 
-    /// Shuts down in order: new work from clients is refused, what is queued is handled, all actors stop, children first,
-    /// and the cores end. After `deadline` the rest is given up.
+    /// Shuts down in order: new work from clients is refused, what is queued is handled, all actors stop, children
+    /// first, and the cores end. After `deadline` the rest is given up.
     ///
     /// # Errors
     /// [`Error::Shutdown`] with what was left, when the deadline passed.

@@ -1,8 +1,8 @@
 //! Tests of actors, deterministic and without waiting: the same cores as in production, in one thread and in virtual
 //! time.
 //!
-//! A [`Simulation`] owns nodes, their cores and the clock. Which core runs next, and how much of its work it does, follows
-//! from a seed, so a run can be repeated exactly. A [`Probe`] is an actor whose messages the test looks at.
+//! A [`Simulation`] owns nodes, their cores and the clock. Which core runs next, and how much of its work it does,
+//! follows from a seed, so a run can be repeated exactly. A [`Probe`] is an actor whose messages the test looks at.
 //!
 //! ```
 //! use mainspring::prelude::*;
