@@ -268,7 +268,7 @@ impl Rest {
         let mut timer = Timer::new(longest);
         poll_fn(|context| {
             if let Poll::Ready(looked) = self.bell.poll_readable(context, &mut self.look) {
-                self.waker.executor_bell().drain();
+                self.waker.executor_bell().take();
                 return Poll::Ready(looked.map_err(io::Error::from));
             }
             Pin::new(&mut timer).poll(context).map(|_| Ok(()))
