@@ -1,4 +1,5 @@
-//! What it costs to wake a sleeping core: round trips between two cores, beside two threads that sleep on bare eventfds.
+//! What it costs to wake a sleeping core: round trips between two cores, beside two threads that sleep on bare
+//! eventfds.
 //!
 //! ```text
 //! cargo run --release -p mainspring --example park_round_trip [rounds] [round trips in a round]

@@ -192,6 +192,17 @@ impl Dice {
     }
 }
 
+impl Dice {
+    /// Takes its time, and sometimes gives the processor away.
+    fn dawdle(&mut self, most_pauses: u64) {
+        let pauses = self.next() % most_pauses;
+        (0..pauses).for_each(|_| std::hint::spin_loop());
+        if self.next().is_multiple_of(64) {
+            std::thread::yield_now();
+        }
+    }
+}
+
 fn number_from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -218,10 +229,11 @@ fn stress_round(kind: u64, seed: u64, duration: Duration) -> u64 {
             if kind == 1 {
                 core.tasks.push(Box::pin(std::future::pending()));
             }
+            // Meets the other core in every phase of its going to sleep.
+            let mut look_dice = Dice(dice.next());
+            core.after_look = Box::new(move || look_dice.dawdle(400));
             core.on_seen = Box::new(move |_, tasks| {
-                // Meets the other core in every phase of its going to sleep.
-                let pauses = dice.next() % 2_000;
-                (0..pauses).for_each(|_| std::hint::spin_loop());
+                dice.dawdle(2_000);
                 if kind == 2 && dice.next().is_multiple_of(4) {
                     let micros = dice.next() % 200;
                     tasks.push(Box::pin(async move {
