@@ -253,12 +253,19 @@ fn stress_round(kind: u64, seed: u64, duration: Duration) -> u64 {
     while start.elapsed() < duration {
         watch.look();
     }
-    let hops = places
-        .each_ref()
-        .map(|place| place.seen.load(Ordering::Acquire))
-        .into_iter()
-        .max()
-        .unwrap_or(0);
+    // The game must still be on.
+    let hops = || {
+        places
+            .each_ref()
+            .map(|place| place.seen.load(Ordering::Acquire))
+            .into_iter()
+            .max()
+            .unwrap_or(0)
+    };
+    let hops_so_far = hops();
+    while hops() < hops_so_far + 2 {
+        watch.look();
+    }
     for (place, waker) in places.iter().zip(&wakers) {
         place.finish.store(true, Ordering::Release);
         waker.wake_after_publish();
@@ -268,7 +275,7 @@ fn stress_round(kind: u64, seed: u64, duration: Duration) -> u64 {
         assert_eq!(thread.figures().ring_failures(), 0);
         thread.join().expect("the core does not panic");
     }
-    hops
+    hops_so_far
 }
 
 #[test]
