@@ -1,10 +1,9 @@
 //! An owned eventfd: the bell that wakes a sleeping core.
 //!
-//! Promises: no call blocks (the descriptor is non-blocking) and the descriptor is closed on drop and in child
-//! processes. A signal given before the sleeper looks is never lost: it stays in the counter until
-//! [`EventFd::drain`].
+//! Promises: the descriptor is closed on drop and in child processes. A signal given before the sleeper looks is never
+//! lost: it stays in the counter until it is taken. On a bell made by [`EventFd::new`] no call blocks.
 //!
-//! Refuses: to count. Any number of signals may be drained as one.
+//! Refuses: to count. Any number of signals may be taken as one.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -22,8 +21,21 @@ impl EventFd {
     ///
     /// What the kernel says: usually that the process has no descriptors left (`ulimit -n`).
     pub fn new() -> io::Result<EventFd> {
+        EventFd::with_flags(libc::EFD_NONBLOCK | libc::EFD_CLOEXEC)
+    }
+
+    /// A new eventfd on which [`take`](Self::take) sleeps until there is a signal. For threads that are no cores.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new).
+    pub fn blocking() -> io::Result<EventFd> {
+        EventFd::with_flags(libc::EFD_CLOEXEC)
+    }
+
+    fn with_flags(flags: libc::c_int) -> io::Result<EventFd> {
         // SAFETY: eventfd takes two integers and touches no memory of ours.
-        let fd = unsafe { libc::eventfd(0, libc::EFD_NONBLOCK | libc::EFD_CLOEXEC) };
+        let fd = unsafe { libc::eventfd(0, flags) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -48,8 +60,8 @@ impl EventFd {
         }
     }
 
-    /// Takes every signal given so far. Whether there was any.
-    pub fn drain(&self) -> bool {
+    /// Takes every signal given so far. Whether there was any. One system call.
+    pub fn take(&self) -> bool {
         let mut count = 0u64;
         loop {
             // SAFETY: the pointer and the length describe `count`, which lives through the call.
@@ -81,17 +93,34 @@ impl AsFd for EventFd {
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsRawFd;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::EventFd;
 
     #[test]
-    fn a_signal_stays_until_it_is_drained() {
+    fn a_signal_stays_until_it_is_taken() {
         let bell = EventFd::new().expect("a descriptor is free");
-        assert!(!bell.drain(), "nothing was signalled yet");
+        assert!(!bell.take(), "nothing was signalled yet");
         bell.signal();
         bell.signal();
-        assert!(bell.drain(), "two signals are drained as one");
-        assert!(!bell.drain(), "and only once");
+        assert!(bell.take(), "two signals are taken as one");
+        assert!(!bell.take(), "and only once");
+    }
+
+    #[test]
+    fn a_blocking_bell_holds_its_sleeper_until_it_is_rung() {
+        let bell = EventFd::blocking().expect("a descriptor is free");
+        let rung = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| {
+                assert!(bell.take());
+                assert!(rung.load(Ordering::Acquire), "woke before it was rung");
+            });
+            std::thread::yield_now();
+            rung.store(true, Ordering::Release);
+            bell.signal();
+            sleeper.join().expect("the sleeper does not panic");
+        });
     }
 
     #[test]
@@ -112,6 +141,6 @@ mod tests {
         };
         assert_eq!(written, 8);
         bell.signal();
-        assert!(bell.drain());
+        assert!(bell.take());
     }
 }

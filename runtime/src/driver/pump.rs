@@ -45,7 +45,11 @@ const EXECUTOR_LOOK_EVERY_NS: u64 = 500_000;
 /// The same for a core that has none and is looking for it.
 const IDLE_EXECUTOR_LOOK_EVERY_NS: u64 = 20_000;
 /// See the module's words on the executor.
+#[cfg(not(test))]
 const LONGEST_EXECUTOR_SLEEP: Duration = Duration::from_millis(50);
+/// Without that net, so that the tests see every wake-up that is lost.
+#[cfg(test)]
+const LONGEST_EXECUTOR_SLEEP: Duration = Duration::from_secs(3600);
 /// Between two sweeps that found nothing: leaves a sibling hardware thread some room.
 const PAUSES: u32 = 2;
 /// A core that looks for work reads the clock once in so many sweeps.
@@ -268,7 +272,7 @@ impl Rest {
         let mut timer = Timer::new(longest);
         poll_fn(|context| {
             if let Poll::Ready(looked) = self.bell.poll_readable(context, &mut self.look) {
-                self.waker.executor_bell().drain();
+                self.waker.executor_bell().take();
                 return Poll::Ready(looked.map_err(io::Error::from));
             }
             Pin::new(&mut timer).poll(context).map(|_| Ok(()))

@@ -193,6 +193,17 @@ impl Dice {
     }
 }
 
+impl Dice {
+    /// Takes its time, and sometimes gives the processor away.
+    fn dawdle(&mut self, most_pauses: u64) {
+        let pauses = self.next() % most_pauses;
+        (0..pauses).for_each(|_| std::hint::spin_loop());
+        if self.next().is_multiple_of(64) {
+            std::thread::yield_now();
+        }
+    }
+}
+
 fn number_from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
@@ -219,10 +230,11 @@ fn stress_round(kind: u64, seed: u64, duration: Duration) -> u64 {
             if kind == 1 {
                 core.tasks.push(Box::pin(std::future::pending()));
             }
+            // Meets the other core in every phase of its going to sleep.
+            let mut look_dice = Dice(dice.next());
+            core.after_look = Box::new(move || look_dice.dawdle(400));
             core.on_seen = Box::new(move |_, tasks| {
-                // Meets the other core in every phase of its going to sleep.
-                let pauses = dice.next() % 2_000;
-                (0..pauses).for_each(|_| std::hint::spin_loop());
+                dice.dawdle(2_000);
                 if kind == 2 && dice.next().is_multiple_of(4) {
                     let micros = dice.next() % 200;
                     tasks.push(Box::pin(async move {
@@ -242,12 +254,19 @@ fn stress_round(kind: u64, seed: u64, duration: Duration) -> u64 {
     while start.elapsed() < duration {
         watch.look();
     }
-    let hops = places
-        .each_ref()
-        .map(|place| place.seen.load(Ordering::Acquire))
-        .into_iter()
-        .max()
-        .unwrap_or(0);
+    // The game must still be on.
+    let hops = || {
+        places
+            .each_ref()
+            .map(|place| place.seen.load(Ordering::Acquire))
+            .into_iter()
+            .max()
+            .unwrap_or(0)
+    };
+    let hops_so_far = hops();
+    while hops() < hops_so_far + 2 {
+        watch.look();
+    }
     for (place, waker) in places.iter().zip(&wakers) {
         place.finish.store(true, Ordering::Release);
         waker.wake_after_publish();
@@ -257,7 +276,15 @@ fn stress_round(kind: u64, seed: u64, duration: Duration) -> u64 {
         assert_eq!(thread.figures().ring_failures(), 0);
         thread.join().expect("the core does not panic");
     }
-    hops
+    hops_so_far
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[test]
@@ -266,6 +293,8 @@ fn park_stress() {
     let seed = number_from_environment("MAINSPRING_PARK_STRESS_SEED", 1);
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
+        // Also when a round fails: else the failure would wait for these threads.
+        let _ends_the_load = SetOnDrop(&over);
         for _ in 0..2 {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
@@ -284,6 +313,5 @@ fn park_stress() {
             );
             round += 1;
         }
-        over.store(true, Ordering::Relaxed);
     });
 }

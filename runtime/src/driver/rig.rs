@@ -48,6 +48,8 @@ pub(super) struct TestCore {
     pub(super) clock: Clock,
     /// Called at the end of every sweep that saw something.
     pub(super) on_seen: OnSeen,
+    /// Called after every look that found nothing, where a sender is easiest to miss.
+    pub(super) after_look: Box<dyn FnMut()>,
     pub(super) on_parked: Box<dyn FnMut(Option<u64>, u64, bool)>,
     pub(super) on_completed: Box<dyn FnMut(Completion)>,
 }
@@ -63,6 +65,7 @@ impl TestCore {
             deadlines_ns: VecDeque::new(),
             clock: Clock::new(),
             on_seen: Box::new(|_, _| {}),
+            after_look: Box::new(|| {}),
             on_parked: Box::new(|_, _, _| {}),
             on_completed: Box::new(|_| {}),
         }
@@ -77,6 +80,7 @@ impl CoreLoop for TestCore {
         }
         let given = self.shared.given.load(Ordering::Acquire);
         if given == self.seen {
+            (self.after_look)();
             return due;
         }
         self.seen = given;
@@ -90,7 +94,9 @@ impl CoreLoop for TestCore {
     }
 
     fn has_work(&mut self) -> bool {
-        self.shared.given.load(Ordering::Acquire) != self.seen || self.finished()
+        let found = self.shared.given.load(Ordering::Acquire) != self.seen || self.finished();
+        (self.after_look)();
+        found
     }
 
     fn next_deadline_ns(&self) -> Option<u64> {

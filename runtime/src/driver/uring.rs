@@ -314,7 +314,7 @@ impl Uring {
         }
         if !self.features.lasting_poll {
             // A poll for once sees old signals; they have been answered by looking at everything before the sleep.
-            self.waker.ring_bell().drain();
+            self.waker.ring_bell().take();
         }
         let bell = Fd(self.waker.ring_bell().as_raw_fd());
         let poll = opcode::PollAdd::new(bell, libc::POLLIN as u32)

@@ -164,13 +164,13 @@ fn a_core_that_sleeps_elsewhere_hears_of_completions_by_its_executor_bell() {
     // SAFETY: a no-operation points to nothing.
     unsafe { ring.push(opcode::Nop::new().build(), 1) }.expect("there is room");
     ring.turn(&mut completions).expect("the enter is accepted");
-    assert!(!waker.executor_bell().drain(), "silent while the core is awake");
+    assert!(!waker.executor_bell().take(), "silent while the core is awake");
 
     assert!(!ring.ring_executor_bell(), "nothing has completed since");
     // SAFETY: as above.
     unsafe { ring.push(opcode::Nop::new().build(), 2) }.expect("there is room");
     ring.turn(&mut completions).expect("the enter is accepted");
-    assert!(waker.executor_bell().drain(), "the bell rang for the completion");
+    assert!(waker.executor_bell().take(), "the bell rang for the completion");
     ring.silence_executor_bell();
     waker.prepare(PARKED_IN_EXECUTOR);
     assert!(!ring.has_completions());

@@ -108,14 +108,14 @@ mod tests {
 
         waker.prepare(PARKED_IN_RING);
         assert!(waker.wake_after_publish());
-        assert!(!waker.executor_bell().drain(), "the executor's bell must stay silent");
-        assert!(waker.ring_bell().drain());
+        assert!(!waker.executor_bell().take(), "the executor's bell must stay silent");
+        assert!(waker.ring_bell().take());
         assert!(waker.cancel(), "a sender took the flag");
 
         waker.prepare(PARKED_IN_EXECUTOR);
         assert!(waker.wake_after_publish());
-        assert!(!waker.ring_bell().drain(), "the ring's bell must stay silent");
-        assert!(waker.executor_bell().drain());
+        assert!(!waker.ring_bell().take(), "the ring's bell must stay silent");
+        assert!(waker.executor_bell().take());
         assert!(waker.cancel(), "a sender took the flag");
     }
 
