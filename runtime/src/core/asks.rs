@@ -139,7 +139,6 @@ impl Core {
             }
         }
         self.opened_asks.push((slot, generation));
-        self.dirty = true;
         Some((slot, generation))
     }
 
@@ -169,6 +168,19 @@ impl Core {
             return self.discard(Reason::LateReply, frame);
         };
         let asker = ask.asker;
+        if self.slots.is_plain(asker) {
+            let Some((_, continuation, timer)) = self.asks.take(slot, generation) else { return };
+            self.timers.cancel(timer);
+            self.run_answer(asker, continuation, frame);
+        } else {
+            self.reply_to_busy(asker, slot, generation, frame);
+        }
+    }
+
+    /// An answer for an actor that is suspended, or gone, or takes its frames the long way for another reason.
+    #[cold]
+    #[inline(never)]
+    fn reply_to_busy(&mut self, asker: u64, slot: u32, generation: u32, frame: RawFrame) {
         if self.must_wait(asker, slot, generation) {
             return self.hold(asker, frame);
         }

@@ -149,6 +149,13 @@ impl Slots {
         (found & !UNUSUAL == me && !self.is_tombstone(cell)).then_some(cell)
     }
 
+    /// Whether the actor is alive and takes frames the short way.
+    #[inline]
+    pub fn is_plain(&self, me: u64) -> bool {
+        // SAFETY: every table entry and the tombstone are valid heads.
+        unsafe { (*self.cell(me as u32).as_ptr()).me == me }
+    }
+
     #[inline]
     fn is_tombstone(&self, cell: NonNull<CellHead>) -> bool {
         std::ptr::eq(cell.as_ptr(), &*self.tombstone)

@@ -308,6 +308,8 @@ impl Core {
                 Ok(outcome) => self.end_turn(me, outcome, Some(frame)),
                 Err(panic) => self.turn_panicked(me, panic),
             }
+        } else if frame.header.word0 >> 32 == PORT_REPLY as u64 {
+            self.reply(frame);
         } else {
             self.unusual(frame);
         }
@@ -412,7 +414,9 @@ impl Core {
     #[inline]
     pub(crate) fn run_answer(&mut self, me: u64, continuation: Continuation, frame: RawFrame) {
         let Some(cell) = self.slots.find(me) else { return };
-        self.observe_turn(me, frame.header);
+        if self.observed {
+            self.observe_turn(me, frame.header);
+        }
         let bytes = frame.header.len() as usize;
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live; the continuation was made for this actor and for the reply's type.

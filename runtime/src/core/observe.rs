@@ -57,6 +57,9 @@ impl Core {
     }
 
     pub(crate) fn observe_turn(&mut self, me: u64, header: Header) {
+        if self.observer.is_none() {
+            return;
+        }
         let (actor, behavior) = self.slots.describe(me);
         self.see(Observation::Turn { me, actor, behavior, header });
     }
@@ -77,6 +80,9 @@ impl Core {
     }
 
     pub(crate) fn observe_signal(&mut self, me: u64, signal: &Signal) {
+        if self.observer.is_none() {
+            return;
+        }
         let (actor, _) = self.slots.describe(me);
         self.see(Observation::Signal { me, actor, signal });
     }

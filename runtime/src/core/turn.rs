@@ -82,6 +82,7 @@ impl Core {
     #[inline(always)]
     pub(crate) fn commit_turn(&mut self) {
         self.queue.publish();
+        self.opened_asks.clear();
         if self.dirty {
             self.commit_effects();
         }
@@ -91,7 +92,6 @@ impl Core {
     #[inline(never)]
     fn commit_effects(&mut self) {
         self.dirty = false;
-        self.opened_asks.clear();
         for touched in self.touched.drain(..) {
             if let Some(outbound) = &mut self.outbounds[touched as usize] {
                 outbound.keep();
