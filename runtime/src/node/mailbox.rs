@@ -223,7 +223,11 @@ impl Wake for Mailbox {
         if !self.waiting.load(Ordering::Relaxed) || !self.waiting.swap(false, Ordering::AcqRel) {
             return false;
         }
-        self.waker.wake();
+        // The waker is foreign code on a core's thread: its panic must not be the core's.
+        let woken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.waker.wake()));
+        if woken.is_err() {
+            tracing::error!("the waker of a client's future panicked");
+        }
         true
     }
 }
