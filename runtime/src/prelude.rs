@@ -21,6 +21,7 @@ pub use crate::context::{Context, SpawnError};
 pub use crate::message::{ArchivedLocal, Local, LocalMessage, Message, message};
 #[cfg(all(feature = "host", not(loom)))]
 pub use crate::node::{Client, Error, Node};
+#[cfg(not(loom))]
 pub use crate::node::{cores::Cores, idle::IdleProfile};
 pub use crate::{
     AskError, DeadLetter, Group, Limits, LookupError, OnFailure, Reason, Restart, TellError,

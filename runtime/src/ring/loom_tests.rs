@@ -1,6 +1,6 @@
 //! Every interleaving of small rings and of the wake protocol, under loom's model of memory.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p mainspring --lib ring::loom_tests --release`
+//! `RUSTFLAGS="--cfg loom" cargo test -p mainspring --lib loom_tests`
 //!
 //! Loom also checks the plain accesses: the memory notes each of them (see `memory.rs`), and one
 //! that is not ordered by a publication or a release fails the test. So a torn frame is found even

@@ -302,6 +302,25 @@ fn a_rollback_across_the_end_takes_the_padding_back_too() {
 }
 
 #[test]
+fn a_mark_between_padding_and_its_frame_drops_both() {
+    let (mut other, _other_consumer) = ring(512).unwrap();
+    for slot in 0..8 {
+        push(&mut other, slot, &[0; 16]);
+    }
+    let behind_the_padding = other.mark();
+
+    let (mut producer, mut consumer) = ring(256).unwrap();
+    for slot in 0..7 {
+        push(&mut producer, slot, &[0; 16]);
+        producer.publish();
+        read_all(&mut consumer);
+    }
+    push(&mut producer, 8, &[0; 48]);
+    producer.rollback(behind_the_padding);
+    assert!(!producer.unpublished());
+}
+
+#[test]
 fn a_boxed_payload_arrives_uncopied_with_the_senders_header_and_is_freed_behind() {
     let before = live_boxes();
     let (mut producer, mut consumer) = ring(CAPACITY_BYTES).unwrap();
