@@ -237,9 +237,24 @@ pub enum Signal {
     SpawnFailed {
         /// The actor's type.
         actor: &'static str,
-        /// Actors that the core may hold.
+        /// Why.
+        reason: SpawnFailure,
+    },
+}
+
+/// Why an actor was not made on another core.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SpawnFailure {
+    /// The core has as many actors as its limit allows.
+    Full {
+        /// The limit that was reached.
         limit: usize,
     },
+    /// Its factory panicked.
+    Panicked,
+    /// The node has no core of this number.
+    NoCore,
 }
 
 /// Why an actor is gone.

@@ -6,19 +6,21 @@
 use std::any::TypeId;
 use std::future::Future;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use rkyv::Archived;
 
-use crate::actor::{Actor, Next, Port, StopReason};
+use crate::actor::{Actor, Next, Port, Signal, SpawnFailure, StopReason};
 use crate::address::{ActorRef, Address, LocalRef, PORT_REPLY};
 use crate::core::asks::AskError;
 use crate::core::cell::NO_SLOT;
+use crate::core::cold::Phase;
 use crate::core::control::Control;
 use crate::core::dead_letters::DeadLetter;
 use crate::core::dispatch::{self, Continuation};
 use crate::core::names::LookupError;
-use crate::core::schedule::{TimerChange, TimerKey};
+use crate::core::schedule::{TimerChange, TimerKey, nanoseconds};
 use crate::core::send::{TellError, stored_local};
 use crate::core::supervision::{OnFailure, Supervised};
 use crate::core::tasks::{Job, Task};
@@ -120,7 +122,7 @@ impl<'a, A: Actor> Context<'a, A> {
     {
         let me = self.me;
         let continuation = Continuation::of::<A, R, F>();
-        let deadline_ns = self.core.now_ns.saturating_add(deadline.as_nanos() as u64);
+        let deadline_ns = self.core.now_ns.saturating_add(nanoseconds(deadline));
         let Some((slot, generation)) = self.core.open_ask(me, continuation, deadline_ns) else {
             self.core.counters.asks_refused += 1;
             self.core.refuse_ask(me, continuation, AskError::TooMany);
@@ -165,8 +167,9 @@ impl<'a, A: Actor> Context<'a, A> {
         self.core.spawn(actor, self.me as u32)
     }
 
-    /// Makes an actor on another core. `factory` runs there; `then` is called here with its reference. The actor is
-    /// supervised there by its own policy, and stops when this actor stops.
+    /// Makes an actor on another core. `factory` runs there; `then` is called here with its reference. The actor has no
+    /// policy: it stops when it fails, and when this actor stops or restarts. If it cannot be made, this actor gets
+    /// [`Signal::SpawnFailed`](crate::actor::Signal::SpawnFailed).
     pub fn spawn_on<B, F, H>(&mut self, core: u16, factory: F, then: H)
     where
         B: Actor,
@@ -213,7 +216,7 @@ impl<'a, A: Actor> Context<'a, A> {
     where
         A::Message: Message,
     {
-        let after_ns = (after.as_nanos() as u64).max(1);
+        let after_ns = nanoseconds(after).max(1);
         match stored_local(self.core.place, self.me, message, self.core.limits.message_bytes) {
             Ok(frame) => {
                 let change = TimerChange::ReceiveTimeout { after: Some((after_ns, frame)) };
@@ -371,11 +374,11 @@ where
     /// Sends the actor `message` again and again, at a fixed rate. Deadlines that pass while the core is busy are
     /// skipped.
     pub fn every(self, period: Duration, message: &A::Message) {
-        self.set(period, Some((period.as_nanos() as u64).max(1)), message);
+        self.set(period, Some(nanoseconds(period).max(1)), message);
     }
 
     fn set(self, pause: Duration, period_ns: Option<u64>, message: &A::Message) {
-        let after_ns = pause.as_nanos() as u64;
+        let after_ns = nanoseconds(pause);
         match stored_local(self.core.place, self.me, message, self.core.limits.message_bytes) {
             Ok(frame) => {
                 let change = TimerChange::Set { key: self.key, after_ns, period_ns, frame };
@@ -504,36 +507,66 @@ impl Core {
         H: FnOnce(&mut A, &mut Context<'_, A>, ActorRef<B::Message>) -> Next<A> + Send + 'static,
     {
         let home = self.index();
+        let life = self.life_of(me);
+        if core >= self.cores() {
+            return self.effect(Effect::Work(Box::new(move |core: &mut Core| {
+                core.not_adopted::<B>(me, life, SpawnFailure::NoCore);
+            })));
+        }
         let there: crate::core::control::Parcel = Box::new(move |other: &mut Core| {
-            let made = other.spawn(factory(), NO_SLOT);
-            other.commit_turn();
+            let made = other.spawn_for_another(factory);
             let back: crate::core::control::Parcel = Box::new(move |core: &mut Core| match made {
-                Ok(actor) => core.adopted::<A, B, H>(me, actor, then),
-                Err(SpawnError { limit }) => {
-                    let actor = std::any::type_name::<B>();
-                    let signal = crate::actor::Signal::SpawnFailed { actor, limit };
-                    core.deliver_signal(me, signal);
-                }
+                Ok(actor) => core.adopted::<A, B, H>(me, life, actor, then),
+                Err(reason) => core.not_adopted::<B>(me, life, reason),
             });
             other.send_parcel(home, Box::new(back));
         });
-        self.effect(Effect::Parcel { core, parcel: Box::new(there) });
+        self.effect(match core == home {
+            true => Effect::Work(there),
+            false => Effect::Parcel { core, parcel: Box::new(there) },
+        });
+    }
+
+    /// Makes an actor that another core asked for. Its factory is the user's code: it may panic.
+    fn spawn_for_another<B: Actor>(
+        &mut self,
+        factory: impl FnOnce() -> B,
+    ) -> Result<ActorRef<B::Message>, SpawnFailure> {
+        let Ok(actor) = catch_unwind(AssertUnwindSafe(factory)) else {
+            return Err(SpawnFailure::Panicked);
+        };
+        let made = self.spawn(actor, NO_SLOT);
+        self.commit_turn();
+        made.map_err(|SpawnError { limit }| SpawnFailure::Full { limit })
     }
 
     /// An actor that was wanted on another core has been made.
-    fn adopted<A, B, H>(&mut self, me: u64, actor: ActorRef<B::Message>, then: H)
+    fn adopted<A, B, H>(&mut self, me: u64, life: u32, actor: ActorRef<B::Message>, then: H)
     where
         A: Actor,
         B: Actor,
         H: FnOnce(&mut A, &mut Context<'_, A>, ActorRef<B::Message>) -> Next<A> + Send + 'static,
     {
-        let Some(cold) = self.slots.cold_mut(me) else {
+        let stopping = self.slots.cold(me).is_some_and(|cold| cold.phase == Phase::Stopping);
+        if stopping || self.life_of(me) != life {
             // The one who wanted it is gone.
             let control = Control::Stop { me: actor.words().1, reason: StopReason::Stopped };
             return self.send_control(actor.address(), control);
-        };
-        cold.wards.push(actor.address());
-        self.turn_with::<A>(me, |state, ctx| then(state, ctx, actor));
+        }
+        if let Some(cold) = self.slots.cold_mut(me) {
+            cold.wards.push(actor.address());
+        }
+        self.in_its_turn(me, life, move |core| {
+            core.turn_with::<A>(me, |state, ctx| then(state, ctx, actor));
+        });
+    }
+
+    /// An actor that was wanted on another core has not been made.
+    fn not_adopted<B: Actor>(&mut self, me: u64, life: u32, reason: SpawnFailure) {
+        if self.life_of(me) == life {
+            let actor = std::any::type_name::<B>();
+            self.deliver_signal(me, Signal::SpawnFailed { actor, reason });
+        }
     }
 
     /// The asker learns in a turn of its own, after this one, that nothing was sent.

@@ -213,6 +213,19 @@ impl Core {
         }
     }
 
+    /// The request of an ask was not sent: its asker is told in a turn of its own, if that life of it still is.
+    pub(crate) fn ask_refused(
+        &mut self,
+        me: u64,
+        life: u32,
+        continuation: Continuation,
+        error: AskError,
+    ) {
+        self.in_its_turn(me, life, move |core| {
+            core.run_failed_answer(me, continuation, error.number());
+        });
+    }
+
     /// Whether the asker is suspended for something else than this ask.
     #[inline]
     fn must_wait(&self, asker: u64, slot: u32, generation: u32) -> bool {

@@ -19,7 +19,8 @@ use super::Core;
 use super::cold::Cold;
 use crate::actor::Actor;
 
-/// Set in `me` while frames must take the long way: suspended, restarting, stopping, or with a receive timeout.
+/// Set in `me` while frames must take the long way: not started, suspended, restarting, stopping, or with a receive
+/// timeout.
 pub(crate) const UNUSUAL: u64 = 1 << 63;
 
 /// No actor: the parent of top-level actors, the end of a list of siblings.
@@ -107,7 +108,8 @@ impl Slots {
     pub fn new(limit: usize) -> Self {
         let limit = limit.clamp(1, NO_SLOT as usize - 1);
         let tombstone = Box::new(CellHead {
-            me: u64::MAX,
+            // No reference has this word: generations stay below the flag.
+            me: UNUSUAL,
             entry: never,
             behavior: &NO_BEHAVIOR,
             actor: &NO_ACTOR,
@@ -308,6 +310,12 @@ impl Slots {
         }
     }
 
+    /// The cell of a living actor whose state is in place: what a turn may be run on.
+    pub fn find_whole(&self, me: u64) -> Option<NonNull<CellHead>> {
+        let vacant = self.cold(me).is_some_and(|cold| cold.vacant);
+        if vacant { None } else { self.find(me) }
+    }
+
     /// Name of the actor's type and of its behaviour.
     pub fn describe(&self, me: u64) -> (&'static str, &'static str) {
         match self.find(me) {
@@ -327,7 +335,9 @@ impl Drop for Slots {
             let vacant = self.cold(me).is_some_and(|cold| cold.vacant);
             let cell = self.table[slot as usize];
             if !vacant {
-                self.drop_state(cell);
+                // A panic in one state's drop must not keep the others from being dropped.
+                let drop_state = std::panic::AssertUnwindSafe(|| self.drop_state(cell));
+                let _ = std::panic::catch_unwind(drop_state);
             }
             // SAFETY: the head is live and is not looked at again.
             unsafe { (*cell.as_ptr()).cold = None };

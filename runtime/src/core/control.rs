@@ -57,6 +57,7 @@ pub(crate) enum Control {
     /// A question could not be sent.
     AskRefused {
         me: u64,
+        life: u32,
         continuation: Continuation,
         error: AskError,
     },
@@ -64,6 +65,19 @@ pub(crate) enum Control {
     Name(Box<NameNews>),
     /// An actor wants this core's dead letters.
     SubscribeDeadLetters(ActorRef<DeadLetter>),
+    /// It no longer does.
+    UnsubscribeDeadLetters(Address),
+    /// Something that must not be done inside a turn or at its end.
+    Work(Work),
+}
+
+/// Work of a core for itself.
+pub(crate) struct Work(pub Parcel);
+
+impl std::fmt::Debug for Work {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Work")
+    }
 }
 
 // One is queued for each spawn.
@@ -135,11 +149,13 @@ impl Core {
                 Control::Watch { me, watcher } => self.watched(me, watcher),
                 Control::Unwatch { me, watcher } => self.unwatched(me, watcher),
                 Control::Terminated { me, actor, reason } => self.terminated(me, actor, reason),
-                Control::AskRefused { me, continuation, error } => {
-                    self.run_failed_answer(me, continuation, error.number());
+                Control::AskRefused { me, life, continuation, error } => {
+                    self.ask_refused(me, life, continuation, error);
                 }
                 Control::Name(news) => self.name_news(*news),
                 Control::SubscribeDeadLetters(to) => self.subscribe_dead_letters(to),
+                Control::UnsubscribeDeadLetters(actor) => self.forget_subscriber(actor),
+                Control::Work(Work(work)) => work(self),
             }
         }
         self.counters.control_messages += handled as u64;

@@ -1,11 +1,15 @@
 //! Dead letters: what could not be delivered, counted by reason, and published to whoever subscribed.
 
-use super::Core;
-use crate::address::{ActorRef, Address, PORT_REPLY};
+use super::control::Control;
+use super::{Core, PLACE_MASK};
+use crate::address::{ActorRef, Address};
 use crate::frame::Header;
 
 /// Most actors that are told of dead letters, per core.
 pub(crate) const SUBSCRIBERS_LIMIT: usize = 64;
+
+/// Most dead letters of one sweep that subscribers are told of. Those beyond it are only counted.
+pub(crate) const UNPUBLISHED_LIMIT: usize = 4096;
 
 /// Why a message was not delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,40 +162,71 @@ impl Core {
     pub(crate) fn dead_letter(&mut self, reason: Reason, to: Address, payload_bytes: usize) {
         self.counters.dead_letters.add(reason, 1);
         self.observe_dead_letter(reason, to);
-        // An answer to a subscriber's own trouble would go round for ever.
-        if self.dead_letter_subscribers.is_empty() || self.publishing_dead_letter {
+        if self.dead_letter_subscribers.is_empty() || self.publishing_dead_letters {
             return;
         }
-        self.publishing_dead_letter = true;
-        let (to_word, me) = to.words();
-        let letter = DeadLetter {
-            reason: reason as u8,
-            to: to_word,
-            me,
-            payload_bytes: payload_bytes as u64,
-        };
-        for subscriber in self.dead_letter_subscribers.clone() {
-            let reachable = subscriber.address() != to && subscriber.port() != PORT_REPLY;
-            if reachable && self.send(subscriber, &letter).is_err() {
-                self.counters.dead_letters.add(Reason::Full, 1);
+        if self.unpublished_dead_letters.len() >= UNPUBLISHED_LIMIT {
+            self.counters.dead_letters_unpublished += 1;
+            return;
+        }
+        let (to, me) = to.words();
+        let letter =
+            DeadLetter { reason: reason as u8, to, me, payload_bytes: payload_bytes as u64 };
+        self.unpublished_dead_letters.push(letter);
+    }
+
+    /// Tells the subscribers of what was not delivered. Between turns, so that no failing turn takes it back.
+    #[cold]
+    pub(crate) fn publish_dead_letters(&mut self) {
+        // News of a letter that a subscriber could not get would go round for ever: it is only counted.
+        self.publishing_dead_letters = true;
+        for letter in std::mem::take(&mut self.unpublished_dead_letters) {
+            for subscriber in self.dead_letter_subscribers.clone() {
+                if same_actor(subscriber.address(), letter.receiver()) {
+                    continue;
+                }
+                if let Err(error) = self.send(subscriber, &letter) {
+                    self.tell_failed(subscriber.address(), error);
+                }
             }
         }
-        self.publishing_dead_letter = false;
+        self.commit_turn();
+        self.publishing_dead_letters = false;
     }
 
     /// From now on the actor gets a [`DeadLetter`] for each message that this core could not deliver.
     pub(crate) fn subscribe_dead_letters(&mut self, subscriber: ActorRef<DeadLetter>) {
         let known = self.dead_letter_subscribers.contains(&subscriber);
-        if !known && self.dead_letter_subscribers.len() < SUBSCRIBERS_LIMIT {
-            self.dead_letter_subscribers.push(subscriber);
+        if known {
+            return;
+        }
+        if self.dead_letter_subscribers.len() >= SUBSCRIBERS_LIMIT {
+            self.counters.dead_letter_subscriptions_refused += 1;
+            return;
+        }
+        self.dead_letter_subscribers.push(subscriber);
+    }
+
+    /// An actor of this core is gone: no core tells it of dead letters any more.
+    pub(crate) fn unsubscribe_dead_letters(&mut self, me: u64) {
+        let actor = self.address_of(me);
+        let subscribers = &self.dead_letter_subscribers;
+        if !subscribers.iter().any(|subscriber| same_actor(subscriber.address(), actor)) {
+            return;
+        }
+        for core in 0..self.cores() {
+            let core = Address::new(self.node(), core, 0, 0, 0);
+            self.send_control(core, Control::UnsubscribeDeadLetters(actor));
         }
     }
 
-    pub(crate) fn unsubscribe_dead_letters(&mut self, me: u64) {
-        let place = self.place;
-        self.dead_letter_subscribers.retain(|subscriber| {
-            let (to, actor) = subscriber.words();
-            !(to & super::PLACE_MASK == place && actor == me)
-        });
+    pub(crate) fn forget_subscriber(&mut self, actor: Address) {
+        self.dead_letter_subscribers.retain(|subscriber| !same_actor(subscriber.address(), actor));
     }
+}
+
+/// Whether both name the same actor, whatever the port.
+fn same_actor(a: Address, b: Address) -> bool {
+    let ((a_to, a_me), (b_to, b_me)) = (a.words(), b.words());
+    a_me == b_me && a_to & PLACE_MASK == b_to & PLACE_MASK
 }

@@ -384,9 +384,7 @@ impl Core {
     /// One turn with a frame, outside the fast path.
     fn run(&mut self, me: u64, cell: NonNull<CellHead>, entry: Entry, frame: RawFrame) {
         // An actor that has not started does so in a turn of its own, then gets its message.
-        // SAFETY: the cell is live.
-        let (start, info_start) = unsafe { ((*cell.as_ptr()).entry, (*cell.as_ptr()).actor.start) };
-        if std::ptr::fn_addr_eq(start, info_start) {
+        if self.unstarted(me).is_some() {
             self.start_actor(me);
             return self.unusual(frame);
         }
@@ -436,7 +434,7 @@ impl Core {
 
     /// One turn without a frame: `entry` gets a null payload and `number`.
     fn run_bare(&mut self, me: u64, entry: Entry, number: usize) {
-        let Some(cell) = self.slots.find(me) else { return };
+        let Some(cell) = self.slots.find_whole(me) else { return };
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live, and callers pass an entry of its actor type that accepts a null payload.
             unsafe { entry(self, cell, std::ptr::null(), number) }
@@ -448,21 +446,28 @@ impl Core {
         }
     }
 
-    /// Runs the actor's first turn, once.
+    /// Runs the actor's first turn, once. An actor that is to restart or to stop before it does not start.
     pub(crate) fn start_actor(&mut self, me: u64) {
-        let Some(cell) = self.slots.find(me) else { return };
-        // SAFETY: the cell is live.
-        let (entry, start) = unsafe { ((*cell.as_ptr()).entry, (*cell.as_ptr()).actor.start) };
-        if std::ptr::fn_addr_eq(entry, start) {
+        let runs = self.slots.cold(me).is_none_or(|cold| cold.phase == Phase::Running);
+        if runs && let Some(start) = self.unstarted(me) {
             self.observe_note(me, "started");
             self.run_bare(me, start, 0);
             self.refresh_unusual(me);
         }
     }
 
+    /// The first turn of an actor, if it is still to come.
+    fn unstarted(&self, me: u64) -> Option<Entry> {
+        let cell = self.slots.find_whole(me)?;
+        // SAFETY: the cell is live.
+        let (entry, start) = unsafe { ((*cell.as_ptr()).entry, (*cell.as_ptr()).actor.start) };
+        std::ptr::fn_addr_eq(entry, start).then_some(start)
+    }
+
     /// A turn with a signal, unless the actor is busy otherwise: then it is held.
     pub(crate) fn deliver_signal(&mut self, me: u64, signal: Signal) {
-        let Some(cell) = self.slots.find(me) else { return };
+        // What happens in its start decides whether it takes the signal now.
+        self.start_actor(me);
         if let Some(cold) = self.slots.cold_if_any(me) {
             match cold.phase {
                 Phase::Stopping => return,
@@ -472,7 +477,7 @@ impl Core {
                 Phase::Running => {}
             }
         }
-        self.start_actor(me);
+        let Some(cell) = self.slots.find_whole(me) else { return };
         self.observe_signal(me, &signal);
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live and `signal` is its actor type's own entry.
@@ -485,9 +490,12 @@ impl Core {
         }
     }
 
-    /// The last turn of an actor. Its failure is logged and changes nothing.
+    /// The last turn of an actor that had a first one. Its failure is logged and changes nothing.
     pub(crate) fn run_stopped(&mut self, me: u64) {
-        let Some(cell) = self.slots.find(me) else { return };
+        if self.unstarted(me).is_some() {
+            return;
+        }
+        let Some(cell) = self.slots.find_whole(me) else { return };
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live and `stopped` is its actor type's own entry.
             unsafe { ((*cell.as_ptr()).actor.stopped)(self, cell) }
@@ -507,7 +515,7 @@ impl Core {
         me: u64,
         turn: impl FnOnce(&mut A, &mut Context<'_, A>) -> Next<A>,
     ) {
-        let Some(cell) = self.slots.find(me) else { return };
+        let Some(cell) = self.slots.find_whole(me) else { return };
         // SAFETY: the cell is live.
         if unsafe { (*cell.as_ptr()).actor.type_id } != std::any::TypeId::of::<A>() {
             return;

@@ -52,6 +52,12 @@ impl Large {
         Some(frame)
     }
 
+    /// Drops the newest entry, whose number found no room in the queue.
+    pub fn take_back(&mut self, number: u32) {
+        self.unkept.retain(|unkept| *unkept != number);
+        self.take(number);
+    }
+
     /// The turn that made the newest entries has returned.
     pub fn keep(&mut self) {
         self.unkept.clear();

@@ -128,7 +128,8 @@ pub(crate) struct Core {
     pub names: Names,
     pub limits: Limits,
     pub dead_letter_subscribers: Vec<ActorRef<DeadLetter>>,
-    pub publishing_dead_letter: bool,
+    pub unpublished_dead_letters: Vec<DeadLetter>,
+    pub publishing_dead_letters: bool,
     pub injector: Arc<Injector>,
     pub completions: Rc<Completions>,
     pub new_tasks: Vec<LocalTask>,
@@ -178,7 +179,8 @@ impl Core {
             names: Names::default(),
             limits,
             dead_letter_subscribers: Vec::new(),
-            publishing_dead_letter: false,
+            unpublished_dead_letters: Vec::new(),
+            publishing_dead_letters: false,
             injector: settings.injector,
             completions: Rc::default(),
             new_tasks: Vec::new(),
@@ -228,6 +230,10 @@ impl Core {
         }
         if self.counters.sweeps.is_multiple_of(SWEEPS_PER_SAMPLE) && from_rings + from_self > 0 {
             self.sample_waits();
+        }
+        if !self.unpublished_dead_letters.is_empty() {
+            self.publish_dead_letters();
+            work += 1;
         }
         if !self.unpublished.is_empty() {
             self.flush();
@@ -392,12 +398,17 @@ impl Core {
 
     /// Whether a sweep would find something to do: looked at once more before the driver sleeps.
     pub fn has_work(&mut self) -> bool {
+        !self.unpublished.is_empty() || self.has_more_than_flush()
+    }
+
+    /// The same, apart from what waits to be published.
+    pub fn has_more_than_flush(&mut self) -> bool {
         self.injector.is_pending()
             || !self.control.is_empty()
             || !self.queue.is_empty()
             || !self.completions.is_empty()
             || !self.new_tasks.is_empty()
-            || !self.unpublished.is_empty()
+            || !self.unpublished_dead_letters.is_empty()
             || self.has_inbound()
             || self.timers.next_deadline_ns().is_some_and(|deadline_ns| {
                 self.read_clock();
@@ -416,6 +427,7 @@ impl Core {
             && self.control.is_empty()
             && self.queue.is_empty()
             && self.completions.is_empty()
+            && self.unpublished_dead_letters.is_empty()
             && self.tasks_under_way == 0
             && self.jobs_under_way == 0
             && self.unpublished.is_empty()

@@ -4,15 +4,23 @@
 //! cancelled before is never delivered. Time is the time of the core's sweep: a timer is never early by it, and
 //! late by at most one tick of the wheel and the sweep.
 
+use std::time::Duration;
+
 use super::Core;
 use super::cold::Phase;
-use super::stash::StoredFrame;
+use super::stash::{Held, StoredFrame};
 use super::timers::TimerId;
 use super::turn::Effect;
 use crate::frame::Header;
 
 /// Most keyed timers of one actor.
 pub(crate) const KEYED_TIMERS_LIMIT: usize = 4096;
+
+/// A duration in nanoseconds; one of more than 584 years counts as that.
+pub(crate) const fn nanoseconds(duration: Duration) -> u64 {
+    let exact = duration.as_nanos();
+    if exact > u64::MAX as u128 { u64::MAX } else { exact as u64 }
+}
 
 /// Names a timer among those of its actor: a word, or a number when there are many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,7 +118,10 @@ impl Core {
             self.timers.cancel(old.id);
         }
         if let Some((after_ns, frame)) = after {
-            match self.timers.insert(self.now_ns + after_ns, Due::ReceiveTimeout { me }) {
+            match self
+                .timers
+                .insert(self.now_ns.saturating_add(after_ns), Due::ReceiveTimeout { me })
+            {
                 Ok(id) => {
                     if let Some(cold) = self.slots.cold_mut(me) {
                         cold.last_message_ns = self.now_ns;
@@ -159,12 +170,20 @@ impl Core {
     fn fire_keyed(&mut self, me: u64, key: TimerKey) {
         let now_ns = self.now_ns;
         let Some(cold) = self.slots.cold_if_any(me) else { return };
+        if cold.phase != Phase::Running {
+            // It stays set, so that it can still be cancelled or replaced before the actor gets to it.
+            if let Some(timer) = cold.timers.get(&key) {
+                cold.stash.hold_back(Held::Timer(key, timer.id));
+            }
+            return;
+        }
         let Some(mut timer) = cold.timers.remove(&key) else { return };
         let copy = timer.period_ns.map(|_| timer.frame.copied());
         if let (Some(period_ns), Some(copy)) = (timer.period_ns, copy) {
             // Fixed rate: deadlines that passed meanwhile are skipped, not made up for.
             let behind_ns = now_ns.saturating_sub(timer.deadline_ns);
-            let deadline_ns = timer.deadline_ns + (behind_ns / period_ns + 1) * period_ns;
+            let steps_ns = (behind_ns / period_ns + 1).saturating_mul(period_ns);
+            let deadline_ns = timer.deadline_ns.saturating_add(steps_ns);
             if let Ok(id) = self.timers.insert(deadline_ns, Due::Keyed { me, key })
                 && let Some(cold) = self.slots.cold_if_any(me)
             {
@@ -176,15 +195,23 @@ impl Core {
         self.dispatch_owned(timer.frame);
     }
 
+    /// A timer fired while its actor was suspended: now it is delivered, if it is still set.
+    pub(crate) fn fire_held(&mut self, me: u64, key: TimerKey, id: TimerId) {
+        let set = self.slots.cold(me).and_then(|cold| cold.timers.get(&key));
+        if set.is_some_and(|timer| timer.id == id) {
+            self.fire_keyed(me, key);
+        }
+    }
+
     fn fire_receive_timeout(&mut self, me: u64) {
         let now_ns = self.now_ns;
         let Some(cold) = self.slots.cold_if_any(me) else { return };
         let Some(timeout) = &mut cold.receive_timeout else { return };
-        let due_ns = cold.last_message_ns + timeout.after_ns;
+        let due_ns = cold.last_message_ns.saturating_add(timeout.after_ns);
         let busy = cold.phase != Phase::Running;
         let again_ns = if busy || due_ns > now_ns { due_ns.max(now_ns + 1) } else { 0 };
         if again_ns > 0 {
-            let again_ns = if busy { now_ns + timeout.after_ns } else { again_ns };
+            let again_ns = if busy { now_ns.saturating_add(timeout.after_ns) } else { again_ns };
             match self.timers.insert(again_ns, Due::ReceiveTimeout { me }) {
                 Ok(id) => timeout.id = id,
                 Err(_) => self.counters.timers_refused += 1,
@@ -192,7 +219,10 @@ impl Core {
             return;
         }
         let mut frame = timeout.frame.copied();
-        match self.timers.insert(now_ns + timeout.after_ns, Due::ReceiveTimeout { me }) {
+        match self
+            .timers
+            .insert(now_ns.saturating_add(timeout.after_ns), Due::ReceiveTimeout { me })
+        {
             Ok(id) => timeout.id = id,
             Err(_) => self.counters.timers_refused += 1,
         }

@@ -109,10 +109,13 @@ impl Core {
         let number = self.large.insert(frame).map_err(|_| TellError::Full)?;
         self.dirty = true;
         let upper = (header.port() as u64) << 32 | (FLAG_LARGE as u64) << 56;
-        let number = number.to_le_bytes();
-        self.queue
-            .push_with(upper, header.word1, number.len(), |room| copy_into(room, &number))
-            .map_err(|_| TellError::Full)
+        let bytes = number.to_le_bytes();
+        let pushed =
+            self.queue.push_with(upper, header.word1, bytes.len(), |room| copy_into(room, &bytes));
+        if pushed.is_err() {
+            self.large.take_back(number);
+        }
+        pushed.map_err(|_| TellError::Full)
     }
 
     /// A message for another core, a client, or another node.

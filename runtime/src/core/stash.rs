@@ -9,7 +9,10 @@ use std::collections::VecDeque;
 use super::Core;
 use super::cold::Phase;
 use super::dead_letters::Reason;
-use crate::actor::Signal;
+use super::schedule::TimerKey;
+use super::timers::TimerId;
+use crate::actor::{Signal, StopReason};
+use crate::address::Address;
 use crate::frame::AlignedBuffer;
 use crate::frame::{FLAG_LOCAL, HEADER_BYTES, Header};
 
@@ -61,6 +64,10 @@ pub(crate) enum Held {
     Signal(Signal),
     /// An ask of this actor failed: slot, generation and number of the error.
     AskFailed(u32, u32, usize),
+    /// A timer that fired, and is still set.
+    Timer(TimerKey, TimerId),
+    /// The end of a watched actor.
+    Terminated(Address, StopReason),
     /// Other work that ends in a turn of the actor.
     Turn(Box<dyn FnOnce(&mut Core)>),
 }
@@ -190,6 +197,8 @@ impl Core {
                 Held::AskFailed(slot, generation, number) => {
                     self.fail_ask(slot, generation, number);
                 }
+                Held::Timer(key, id) => self.fire_held(me, key, id),
+                Held::Terminated(actor, reason) => self.terminated(me, actor, reason),
                 Held::Turn(turn) => turn(self),
             }
         }

@@ -14,8 +14,9 @@ use super::Core;
 use super::cold::Phase;
 use super::control::Control;
 use super::dead_letters::Reason;
-use super::schedule::Due;
+use super::schedule::{Due, nanoseconds};
 use crate::actor::{Decision, Failure, Signal, StopReason};
+use crate::address::Address;
 
 /// What is done when an actor fails.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -81,15 +82,15 @@ impl Restart {
 
     /// The window in which restarts are counted. 60 seconds by default.
     pub const fn within(mut self, window: Duration) -> Self {
-        self.window_ns = window.as_nanos() as u64;
+        self.window_ns = nanoseconds(window);
         self
     }
 
     /// The pause before a restart: doubled each time within the window, from the first to the last, and lengthened
     /// by up to a fifth at random, so that actors that failed together do not come back together. None by default.
     pub const fn backoff(mut self, pause: Range<Duration>) -> Self {
-        self.backoff_first_ns = pause.start.as_nanos() as u64;
-        self.backoff_last_ns = pause.end.as_nanos() as u64;
+        self.backoff_first_ns = nanoseconds(pause.start);
+        self.backoff_last_ns = nanoseconds(pause.end);
         self
     }
 
@@ -119,7 +120,7 @@ impl Supervised {
     /// The pause before the next restart, or `None` when there were too many.
     fn next_restart(&mut self, restart: Restart, now_ns: u64, random: u64) -> Option<u64> {
         while let Some(first) = self.restarts_ns.front()
-            && first + restart.window_ns <= now_ns
+            && first.saturating_add(restart.window_ns) <= now_ns
         {
             self.restarts_ns.pop_front();
         }
@@ -138,8 +139,6 @@ impl Core {
     /// A turn of `me` failed and was taken back.
     pub(crate) fn turn_failed(&mut self, me: u64, failure: Failure) {
         self.counters.turns_failed += 1;
-        self.log_failure(me, &failure);
-        self.observe_failure(me, &failure);
         self.count_dead_letter(Reason::TurnFailed, crate::frame::Header { word0: 0, word1: me }, 0);
         self.fail(me, failure);
     }
@@ -151,6 +150,8 @@ impl Core {
     }
 
     fn fail(&mut self, me: u64, failure: Failure) {
+        self.log_failure(me, &failure);
+        self.observe_failure(me, &failure);
         let now_ns = self.now_ns;
         let random = self.random();
         let decision =
@@ -189,21 +190,27 @@ impl Core {
             Some(Supervised { policy: OnFailure::Restart(restart), .. }) => restart.group,
             _ => Group::OneForOne,
         };
-        let mut members = vec![me];
+        let mut members = Vec::new();
         if let Some(parent) = parent {
             // Children are listed newest first.
             let siblings = self.slots.children(parent as u32);
             match group {
                 Group::OneForOne => {}
-                Group::OneForAll => members.extend(siblings.filter(|other| *other != me)),
+                Group::OneForAll => members.extend(siblings),
                 Group::RestForOne => members.extend(siblings.take_while(|other| *other != me)),
             }
         }
+        if !members.contains(&me) {
+            members.push(me);
+        }
         // Oldest first, so that those who were there first are there first again.
-        members.sort_by_key(|member| *member != me);
-        for member in members {
-            let restartable = self.slots.cold(member).is_some_and(|cold| cold.supervised.is_some());
+        for member in members.into_iter().rev() {
+            let (restartable, stopping) = self.slots.cold(member).map_or((false, false), |cold| {
+                (cold.supervised.is_some(), cold.phase == Phase::Stopping)
+            });
             match restartable {
+                // It is on its way out already.
+                _ if stopping => {}
                 true => self.suspend_for_restart(member, after_ns),
                 // Nothing is known of how to make it anew.
                 false => self.stop_actor(member, StopReason::Failed),
@@ -223,11 +230,17 @@ impl Core {
         cold.awaited = None;
         cold.life = cold.life.wrapping_add(1);
         let life = cold.life;
+        let wards = std::mem::take(&mut cold.wards);
         self.refresh_unusual(me);
+        self.stop_wards(wards, StopReason::Stopped);
         self.counters.restarts += 1;
         if after_ns == 0 {
             self.control.push_back(Control::Restart { me, life });
-        } else if self.timers.insert(now_ns + after_ns, Due::Restart { me, life }).is_err() {
+        } else if self
+            .timers
+            .insert(now_ns.saturating_add(after_ns), Due::Restart { me, life })
+            .is_err()
+        {
             self.counters.timers_refused += 1;
             self.control.push_back(Control::Restart { me, life });
         }
@@ -290,14 +303,19 @@ impl Core {
         let wards = std::mem::take(&mut cold.wards);
         self.refresh_unusual(me);
         self.cancel_all_timers(me);
-        for ward in wards {
-            self.send_control(ward, Control::Stop { me: ward.words().1, reason });
-        }
+        self.stop_wards(wards, reason);
         for child in self.slots.children(me as u32).collect::<Vec<_>>() {
             self.control.push_back(Control::Stop { me: child, reason });
         }
         if !self.slots.has_children(me as u32) {
             self.control.push_back(Control::Finish { me });
+        }
+    }
+
+    /// Stops actors on other cores that live no longer than an actor of this one.
+    fn stop_wards(&mut self, wards: Vec<Address>, reason: StopReason) {
+        for ward in wards {
+            self.send_control(ward, Control::Stop { me: ward.words().1, reason });
         }
     }
 

@@ -132,25 +132,40 @@ fn finish<A, T, H>(
     T: 'static,
     H: FnOnce(&mut A, &mut Context<'_, A>, T) -> Next<A> + 'static,
 {
-    let Some(value) = outcome else {
-        return core.task_failed(me, name, TaskFailure::Panicked);
-    };
     if core.life_of(me) != life {
         return;
     }
-    let turn: Completion = Box::new(move |core| {
-        if core.life_of(me) == life {
-            core.start_actor(me);
-            core.turn_with::<A>(me, |actor, ctx| then(actor, ctx, value));
-        }
+    let Some(value) = outcome else {
+        return core.task_failed(me, name, TaskFailure::Panicked);
+    };
+    core.in_its_turn(me, life, move |core| {
+        core.turn_with::<A>(me, |actor, ctx| then(actor, ctx, value));
     });
-    match core.slots.cold_if_any(me) {
-        Some(cold) if cold.phase != Phase::Running => cold.stash.hold_back(Held::Turn(turn)),
-        _ => turn(core),
-    }
 }
 
 impl Core {
+    /// Does what ends in a turn of this life of an actor: now, or when it takes messages again, or not at all.
+    pub(crate) fn in_its_turn(
+        &mut self,
+        me: u64,
+        life: u32,
+        turn: impl FnOnce(&mut Core) + 'static,
+    ) {
+        if self.life_of(me) != life {
+            return;
+        }
+        match self.slots.cold_if_any(me) {
+            Some(cold) if cold.phase != Phase::Running => {
+                cold.stash.hold_back(Held::Turn(Box::new(move |core| {
+                    if core.life_of(me) == life {
+                        turn(core);
+                    }
+                })));
+            }
+            _ => turn(self),
+        }
+    }
+
     /// Which life of an actor this is: work that was begun in an earlier one is not for it.
     pub(crate) fn life_of(&self, me: u64) -> u32 {
         match self.slots.find(me) {

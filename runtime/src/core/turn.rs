@@ -8,7 +8,7 @@ use std::any::Any;
 
 use super::Core;
 use super::asks::AskError;
-use super::control::Control;
+use super::control::{Control, Parcel, Work};
 use super::dispatch::Continuation;
 use super::schedule::TimerChange;
 use super::tasks::{Job, Task};
@@ -39,6 +39,8 @@ pub(crate) enum Effect {
         core: u16,
         parcel: Box<dyn Any + Send>,
     },
+    /// For this core, as soon as it is between turns.
+    Work(Parcel),
     Watch {
         me: u64,
         actor: Address,
@@ -116,13 +118,15 @@ impl Core {
             Effect::Suspend { me, slot, generation } => self.suspend_for(me, slot, generation),
             Effect::Control { to, control } => self.send_control(to, *control),
             Effect::Parcel { core, parcel } => self.send_parcel(core, parcel),
+            Effect::Work(work) => self.control.push_back(Control::Work(Work(work))),
             Effect::Watch { me, actor } => self.watch(me, actor),
             Effect::Unwatch { me, actor } => self.unwatch(me, actor),
             Effect::Task(task) => self.begin_task(*task),
             Effect::Job(job) => self.begin_job(*job),
             Effect::Name { me, change } => self.change_name(me, *change),
             Effect::AskRefused { me, continuation, error } => {
-                self.control.push_back(Control::AskRefused { me, continuation, error });
+                let life = self.life_of(me);
+                self.control.push_back(Control::AskRefused { me, life, continuation, error });
             }
         }
     }

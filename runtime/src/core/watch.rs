@@ -4,7 +4,9 @@
 //! its way when the watch ended is dropped, and so that a watcher's end clears its entries elsewhere.
 
 use super::Core;
+use super::cold::Phase;
 use super::control::Control;
+use super::stash::Held;
 use crate::actor::{Signal, StopReason};
 use crate::address::Address;
 
@@ -66,6 +68,10 @@ impl Core {
     /// An actor that `me` watches is gone.
     pub(crate) fn terminated(&mut self, me: u64, actor: Address, reason: StopReason) {
         let Some(cold) = self.slots.cold_if_any(me) else { return };
+        if matches!(cold.phase, Phase::Suspended | Phase::Restarting) {
+            // Still watched until it is told, so that it can change its mind before.
+            return cold.stash.hold_back(Held::Terminated(actor, reason));
+        }
         let before = cold.watching.len();
         cold.watching
             .retain(|watched| watched.words().1 != actor.words().1 || !same_place(*watched, actor));

@@ -30,6 +30,10 @@ pub struct Counters {
     pub refused_sends: u64,
     /// Messages not delivered, by reason.
     pub dead_letters: DeadLetters,
+    /// Dead letters that were counted and not published, because too many came at once.
+    pub dead_letters_unpublished: u64,
+    /// Subscriptions to dead letters refused at the limit.
+    pub dead_letter_subscriptions_refused: u64,
     /// Actors made.
     pub spawned: u64,
     /// Spawns refused at the limit of actors.
