@@ -14,6 +14,7 @@ use crate::core::control::Control;
 use crate::core::dead_letters::Reason;
 use crate::core::limits::Limits;
 use crate::message::{Message, Reply};
+use crate::telemetry::Counters;
 
 /// Steps after which a run that does not come to rest is given up.
 pub const STEPS_LIMIT: u64 = 50_000_000;
@@ -231,6 +232,11 @@ impl At {
     /// An actor here whose messages the test looks at.
     pub fn probe<M: Reply>(&self) -> Probe<M> {
         Probe::new(Rc::clone(&self.world), |actor| self.spawn_with(actor, |spawn| spawn.start()))
+    }
+
+    /// What this core has counted so far.
+    pub fn counters(&self) -> Counters {
+        self.world.borrow_mut().core(self.node, self.core).counters
     }
 
     /// This core does nothing for so much virtual time.

@@ -49,6 +49,8 @@ struct SimCore {
     core: Core,
     tasks: Vec<LocalTask>,
     stalled_until_ns: u64,
+    /// Its last sweep did nothing: what it has to do waits for room in a ring.
+    blocked: bool,
 }
 
 /// Frames of a ring that come only later.
@@ -93,7 +95,12 @@ impl World {
         let first = self.cores.len();
         for index in 0..self.plan.cores {
             let core = self.new_core(node, incarnation, index);
-            self.cores.push(SimCore { core, tasks: Vec::new(), stalled_until_ns: 0 });
+            self.cores.push(SimCore {
+                core,
+                tasks: Vec::new(),
+                stalled_until_ns: 0,
+                blocked: false,
+            });
         }
         for from in 0..self.plan.cores {
             for to in (0..self.plan.cores).filter(|to| *to != from) {
@@ -156,7 +163,8 @@ impl World {
         let now_ns = self.now_ns();
         let mut ready = Vec::new();
         for (at, core) in self.cores.iter_mut().enumerate() {
-            if core.stalled_until_ns <= now_ns && core.core.has_work() {
+            let blocked = core.blocked && !core.core.has_more_than_flush();
+            if core.stalled_until_ns <= now_ns && !blocked && core.core.has_work() {
                 ready.push(at);
             }
         }
@@ -172,9 +180,19 @@ impl World {
         chosen.core.limits.local_budget = local_budget;
         chosen.core.limits.inbound_budget = inbound_budget;
         chosen.core.read_clock();
-        chosen.core.sweep();
-        chosen.poll_tasks();
+        let worked = chosen.core.sweep() | chosen.poll_tasks();
+        chosen.blocked = !worked;
+        if worked {
+            self.unblock();
+        }
         true
+    }
+
+    /// Something happened: what waited for room in a ring may go on.
+    pub fn unblock(&mut self) {
+        for core in &mut self.cores {
+            core.blocked = false;
+        }
     }
 
     /// Time of the next thing that happens by itself.
@@ -214,6 +232,11 @@ impl World {
                 self.hold_ring(delay.node, delay.from, delay.to, false);
             }
         }
+        // A ring that was delayed twice waits for the longer one.
+        for at in 0..self.delays.len() {
+            let Delay { node, from, to, .. } = self.delays[at];
+            self.hold_ring(node, from, to, true);
+        }
     }
 
     /// Frames from one core to another come only after so much virtual time.
@@ -235,11 +258,12 @@ impl World {
         if let Some(Some(outbound)) = self.core(node, from).outbounds.get_mut(to as usize) {
             outbound.jammed = jammed;
         }
+        self.unblock();
     }
 
     /// A core does nothing for so much virtual time.
     pub fn stall_core(&mut self, node: usize, core: u16, pause_ns: u64) {
-        let until_ns = self.now_ns() + pause_ns;
+        let until_ns = self.now_ns().saturating_add(pause_ns);
         self.cores[node * self.plan.cores as usize + core as usize].stalled_until_ns = until_ns;
     }
 
