@@ -1,0 +1,84 @@
+//! Actors stop children first, and what they have not handled is counted.
+
+use mainspring::prelude::*;
+use mainspring::testkit::Simulation;
+
+use crate::actors::{Number, Puppet, Text, play, texts};
+
+/// A tree: each actor down to depth 0 spawns two children at its start and tells its name when it stops.
+fn tree(name: String, depth: u32, told: ActorRef<Text>) -> Puppet {
+    let last = name.clone();
+    Puppet::new(|_, _| Next::Stop)
+        .on_start(move |ctx| {
+            for child in (0..2).filter(|_| depth > 0) {
+                let name = format!("{name}{child}");
+                ctx.spawn(move || tree(name.clone(), depth - 1, told)).start();
+            }
+            Next::Same
+        })
+        .on_stop(move |ctx| ctx.tell(told, &Text { text: last.clone() }))
+}
+
+#[test]
+fn children_stop_before_their_parents() {
+    Simulation::for_seeds(1..=20, |mut sim| {
+        let told = sim.probe::<Text>();
+        let to = told.actor();
+        let root = sim.spawn(move || tree("r".into(), 3, to));
+        sim.run_until_idle();
+        assert_eq!(sim.actors(), 16);
+        play(&mut sim, root, 0);
+        let came = texts(&told);
+        assert_eq!((came.len(), sim.actors()), (15, 1));
+        for (at, name) in came.iter().enumerate() {
+            let later =
+                came[at..].iter().any(|other| other.len() > name.len() && other.starts_with(name));
+            assert!(!later, "{name} stopped before a child: {came:?}");
+        }
+    });
+}
+
+#[test]
+fn an_actor_that_stops_leaves_dead_letters() {
+    let mut sim = Simulation::seeded(3);
+    let actor = sim.spawn(|| Puppet::new(|_, _| Next::Stop));
+    for n in 0..5 {
+        sim.tell(actor, &Number { n });
+    }
+    sim.run_until_idle();
+    let counted = sim.dead_letters(Reason::Stopping) + sim.dead_letters(Reason::NoActor);
+    assert_eq!(counted, 4);
+}
+
+#[test]
+fn the_last_turn_can_still_send() {
+    let mut sim = Simulation::seeded(3).cores(2);
+    let told = sim.at(0).core(1).probe::<Text>();
+    let to = told.actor();
+    let actor = sim.spawn(move || {
+        Puppet::idle().on_stop(move |ctx| ctx.tell(to, &Text { text: "goodbye".into() }))
+    });
+    sim.run_until_idle();
+    sim.stop(actor);
+    sim.run_until_idle();
+    assert_eq!(texts(&told), ["goodbye"]);
+}
+
+#[test]
+fn an_actor_stops_another_on_any_core() {
+    Simulation::for_seeds(1..=20, |sim| {
+        let mut sim = sim.cores(2);
+        let far = sim.at(0).core(1).spawn(Puppet::idle);
+        let near = sim.spawn(Puppet::idle);
+        let stopper = sim.spawn(move || {
+            Puppet::new(move |ctx, _| {
+                ctx.stop(near);
+                ctx.stop(far);
+                ctx.stop(far);
+                Next::Same
+            })
+        });
+        play(&mut sim, stopper, 0);
+        assert_eq!(sim.actors(), 1);
+    });
+}
