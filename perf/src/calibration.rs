@@ -18,7 +18,8 @@ pub fn calibration_ns() -> u64 {
 }
 
 /// A multiplication, an addition and a rotation a step: registers only, no memory, no branch to predict.
-fn fixed_work(seed: u64, steps: u32) -> u64 {
+#[inline]
+pub fn fixed_work(seed: u64, steps: u32) -> u64 {
     let mut state = seed;
     for _ in 0..steps {
         state =

@@ -6,18 +6,26 @@
 //!
 //! Raw limits are scenarios too: the least that the machine itself needs for the same work, without a runtime.
 
+mod ask_same_core;
+mod number;
+mod ping_pong;
 mod pinned_pair;
 mod raw_event_fd;
+mod raw_handler_work;
 mod raw_memory_loop;
 mod raw_system_call;
 mod raw_two_atomics;
+mod spawn;
+mod stage;
+mod steady_state;
+mod tell;
+mod tell_cross_core;
 
-use std::fmt;
 use std::io;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use hdrhistogram::Histogram;
+pub use mainspring::prelude::IdleProfile;
 
 use crate::raw::affinity::AffinityError;
 use crate::section::Section;
@@ -53,40 +61,6 @@ pub struct Description {
     pub actor_state_bytes: Option<u64>,
     /// The idle profile when the command line names none; none where there are no cores that could be idle.
     pub idle: Option<IdleProfile>,
-}
-
-/// What a core does when it has nothing to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IdleProfile {
-    /// It never parks.
-    Busy,
-    /// It spins for a while, then parks.
-    Hybrid,
-    /// It parks at once.
-    Eco,
-}
-
-impl fmt::Display for IdleProfile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            IdleProfile::Busy => "busy",
-            IdleProfile::Hybrid => "hybrid",
-            IdleProfile::Eco => "eco",
-        })
-    }
-}
-
-impl FromStr for IdleProfile {
-    type Err = String;
-
-    fn from_str(word: &str) -> Result<Self, String> {
-        match word {
-            "busy" => Ok(IdleProfile::Busy),
-            "hybrid" => Ok(IdleProfile::Hybrid),
-            "eco" => Ok(IdleProfile::Eco),
-            _ => Err(format!("no idle profile \"{word}\"; choose busy, hybrid or eco")),
-        }
-    }
 }
 
 /// What a scenario is told about the round it has to do.
@@ -155,6 +129,22 @@ pub enum ScenarioError {
         /// What it is.
         found: u64,
     },
+    /// The runtime refused something.
+    #[error("{doing}: {source}")]
+    Runtime {
+        /// What was being done.
+        doing: &'static str,
+        /// What the runtime said.
+        source: mainspring::Error,
+    },
+    /// The actors did not come to the end of the round in time. Their node was shut down.
+    #[error(
+        "the round was not done after {limit_seconds} s: a message was lost, or far too many were asked for"
+    )]
+    Stalled {
+        /// How long was waited, in seconds.
+        limit_seconds: u64,
+    },
     /// A thread of the scenario ended before its work.
     #[error("a thread of the scenario ended before its work was done")]
     ThreadLost,
@@ -172,6 +162,19 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &raw_event_fd::RawEventFd,
         &raw_memory_loop::RawMemoryLoop,
         &raw_system_call::RawSystemCall,
+        &raw_handler_work::RawHandlerWork,
+        &ping_pong::SAME_CORE,
+        &tell::SAME_CORE,
+        &tell::MIXED,
+        &tell::RANDOM,
+        &tell::RANDOM_75NS,
+        &ask_same_core::AskSameCore,
+        &ping_pong::CROSS_CORE,
+        &ping_pong::CROSS_CORE_ECO,
+        &tell_cross_core::TellCrossCore,
+        &spawn::SPAWN,
+        &spawn::ACTOR_MEMORY,
+        &steady_state::SteadyState,
     ]
 }
 
