@@ -94,6 +94,9 @@ struct RunArguments {
     /// How many rounds; the figures are the median and the best of them.
     #[arg(long, default_value_t = 9)]
     rounds: usize,
+    /// Shows the times of an invalid run too. They say nothing about the scenario, only about a machine that is busy.
+    #[arg(long)]
+    show_invalid: bool,
 }
 
 #[derive(Args, Debug)]
@@ -160,7 +163,7 @@ impl What {
             }
             What::Run(arguments) => arguments.execute(),
             What::Counted(round) => {
-                run::run_counted(round.scenario()?, &round.settings(1)?)?;
+                run::run_counted(round.scenario()?, &round.settings(1, false)?)?;
                 Ok(ExitCode::SUCCESS)
             }
         }
@@ -170,7 +173,7 @@ impl What {
 impl RunArguments {
     fn execute(&self) -> Result<ExitCode, CommandError> {
         let scenario = self.round.scenario()?;
-        let settings = self.round.settings(self.rounds)?;
+        let settings = self.round.settings(self.rounds, self.show_invalid)?;
         let show_progress = io::stderr().is_terminal();
         let mut progress = |step: &str| {
             if show_progress {
@@ -206,13 +209,13 @@ impl RoundArguments {
         scenario::find(&self.scenario).ok_or_else(unknown)
     }
 
-    fn settings(&self, rounds: usize) -> Result<RunSettings, CommandError> {
+    fn settings(&self, rounds: usize, show_invalid: bool) -> Result<RunSettings, CommandError> {
         let allowed = affinity::allowed_cpus()?;
         let cpus = self.cores.as_ref().map_or_else(|| allowed.clone(), |list| list.0.clone());
         if cpus.iter().any(|cpu| !allowed.contains(cpu)) {
             return Err(CommandError::CpusNotAllowed { asked: cpus, allowed });
         }
-        Ok(RunSettings { rounds, messages: self.messages, cpus, idle: self.idle })
+        Ok(RunSettings { rounds, messages: self.messages, cpus, idle: self.idle, show_invalid })
     }
 
     /// Runs this program once more, traced, for one counting pass.

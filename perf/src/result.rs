@@ -1,7 +1,7 @@
 //! What a run found, for a program (JSON) and for a person (a table).
 //!
 //! The order of the JSON keys is fixed and tested. A key that does not apply to a scenario is left out, and an invalid
-//! run has no figures but its calibration.
+//! run has no times but that of its calibration, unless they are asked for in spite of it.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -17,7 +17,7 @@ pub struct RunResult {
     pub scenario: String,
     /// Messages a round.
     pub messages: u64,
-    /// The figures; none of them in an invalid run.
+    /// The figures; in an invalid run only those that do not depend on how busy the machine is.
     #[serde(flatten)]
     pub figures: Figures,
     /// How many rounds were run.
@@ -96,23 +96,44 @@ pub struct Figures {
 }
 
 impl RunResult {
-    /// Takes the verdict in; an invalid run loses its figures but the calibration and the name of its limit.
+    /// Takes the verdict in. An invalid run loses its times but that of the calibration; what was counted stays, because
+    /// a busy machine does not change it.
     pub fn judged(mut self, judgement: Judgement) -> RunResult {
         self.verdict = judgement.verdict;
         self.reasons = judgement.reasons;
         if self.verdict == Verdict::Invalid {
-            self.figures = Figures {
-                calibration_ns: self.figures.calibration_ns,
-                limit_name: self.figures.limit_name.take(),
-                ..Figures::default()
-            };
+            self.figures = std::mem::take(&mut self.figures).without_times();
         }
         self
+    }
+
+    /// Takes the verdict in and loses nothing: for a person who wants to look at a run that is worth nothing.
+    pub fn judged_but_whole(self, judgement: Judgement) -> RunResult {
+        RunResult { verdict: judgement.verdict, reasons: judgement.reasons, ..self }
     }
 
     /// One JSON object, indented.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
+    }
+}
+
+impl Figures {
+    fn without_times(self) -> Figures {
+        Figures {
+            ns_per_message: None,
+            best_ns_per_message: None,
+            worst_ns_per_message: None,
+            messages_per_second: None,
+            p50_ns: None,
+            p99_ns: None,
+            p999_ns: None,
+            max_ns: None,
+            latency_sample: None,
+            limit_ns: None,
+            ratio_to_limit: None,
+            ..self
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub struct RunSettings {
     pub cpus: Vec<usize>,
     /// The idle profile; none for the scenario's own.
     pub idle: Option<IdleProfile>,
+    /// Whether the times of an invalid run are shown too, beside the verdict.
+    pub show_invalid: bool,
 }
 
 /// What a run needs from outside, apart from its settings.
@@ -336,7 +338,7 @@ impl<'a> Plan<'a> {
         figures: Figures,
         judgement: Judgement,
     ) -> RunResult {
-        RunResult {
+        let result = RunResult {
             scenario: self.description.name.to_owned(),
             messages,
             figures,
@@ -345,8 +347,12 @@ impl<'a> Plan<'a> {
             idle: self.idle.map(|idle| idle.to_string()),
             verdict: Verdict::Valid,
             reasons: Vec::new(),
+        };
+        if self.settings.show_invalid {
+            result.judged_but_whole(judgement)
+        } else {
+            result.judged(judgement)
         }
-        .judged(judgement)
     }
 }
 

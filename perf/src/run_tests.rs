@@ -50,7 +50,7 @@ impl Scenario for Fake {
 
 fn settings() -> RunSettings {
     let cpus = affinity::allowed_cpus().expect("readable");
-    RunSettings { rounds: 3, messages: None, cpus, idle: None }
+    RunSettings { rounds: 3, messages: None, cpus, idle: None, show_invalid: false }
 }
 
 fn run_with(

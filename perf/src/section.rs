@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::evidence;
 use crate::raw::allocator::{self, AllocationCount, Allocations};
@@ -25,6 +25,17 @@ pub enum Purpose {
     Memory,
     /// System calls, counted by a tracer outside that looks for the marks.
     SystemCalls,
+}
+
+impl Purpose {
+    /// How long to wait before the first message. Threads that only wait for the round's end fall asleep meanwhile; what
+    /// they ask of the kernel for that would otherwise be counted as the messages'.
+    pub fn pause(self) -> Duration {
+        match self {
+            Purpose::SystemCalls => Duration::from_millis(200),
+            Purpose::Time | Purpose::Latency | Purpose::Memory => Duration::from_millis(1),
+        }
+    }
 }
 
 /// One measured section; see the module's text.

@@ -84,18 +84,27 @@ fn what_does_not_apply_is_left_out() {
     assert_eq!(keys(&json), ["scenario", "messages", "rounds", "cpus", "verdict", "reasons"]);
 }
 
+fn too_busy() -> Judgement {
+    Judgement { verdict: Verdict::Invalid, reasons: vec!["too busy".into()] }
+}
+
 #[test]
-fn an_invalid_run_shows_no_figure_but_its_calibration() {
-    let judgement = Judgement { verdict: Verdict::Invalid, reasons: vec!["too busy".into()] };
-    let result = full().judged(judgement);
+fn an_invalid_run_shows_what_was_counted_and_no_time_but_its_calibration() {
+    let result = full().judged(too_busy());
     let json = result.to_json().expect("it can be written");
     assert_eq!(
         keys(&json),
         [
             "scenario",
             "messages",
+            "bytes_per_actor",
             "calibration_ns",
             "limit_name",
+            "allocations_per_message",
+            "syscalls_per_message",
+            "heap_bytes_per_actor",
+            "system_calls",
+            "system_calls_counted_over",
             "rounds",
             "cpus",
             "idle",
@@ -106,6 +115,13 @@ fn an_invalid_run_shows_no_figure_but_its_calibration() {
     let table = result.to_string();
     assert!(table.starts_with("ping-pong: invalid\n  because too busy\n"), "{table}");
     assert!(!table.contains("ns a message"), "{table}");
+}
+
+#[test]
+fn an_invalid_run_that_is_shown_all_the_same_says_that_it_is_invalid() {
+    let result = full().judged_but_whole(too_busy());
+    assert_eq!(result.figures, full().figures);
+    assert_eq!((result.verdict, result.reasons), (Verdict::Invalid, vec!["too busy".into()]));
 }
 
 #[test]

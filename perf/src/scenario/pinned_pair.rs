@@ -47,6 +47,7 @@ pub fn ask_all(
     numbers: RangeInclusive<u64>,
     mut round_trip: impl FnMut(u64),
 ) -> Option<Histogram<u64>> {
+    thread::sleep(section.purpose().pause());
     if section.purpose() != Purpose::Latency {
         section.begin();
         numbers.for_each(round_trip);

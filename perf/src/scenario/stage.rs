@@ -80,10 +80,7 @@ impl Course {
 
     /// How long to wait before the first message, so that the thread that waits for the round is asleep by then.
     pub fn pause(&self) -> Duration {
-        match self.purpose() {
-            Purpose::SystemCalls => Duration::from_millis(200),
-            _ => Duration::from_millis(1),
-        }
+        self.purpose().pause()
     }
 
     /// The first measured message comes next.
