@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Messages that are sent in one turn at most. More of them wait longer for the turn to end.
 const MESSAGES_A_TURN: usize = 64;
+/// How long to leave the core to the others after that.
+const BREATH: Duration = Duration::from_micros(1);
 /// How long to wait for room in a full queue.
 const FULL_PAUSE: Duration = Duration::from_micros(20);
 
@@ -85,20 +87,20 @@ impl Ingest {
     }
 
     fn send_some(&mut self, ctx: &mut Context<'_, Self>) {
-        let mut pause = Duration::ZERO;
         for _ in 0..MESSAGES_A_TURN {
             match self.send_one(ctx) {
                 Attempt::Sent => {}
-                Attempt::Wait(wanted) => {
-                    pause = wanted;
-                    break;
-                }
+                Attempt::Wait(pause) => return Self::continue_after(ctx, pause),
                 Attempt::End => {
                     self.finished = true;
                     return;
                 }
             }
         }
+        Self::continue_after(ctx, BREATH);
+    }
+
+    fn continue_after(ctx: &mut Context<'_, Self>, pause: Duration) {
         ctx.timer("continue").after(pause, &IngestMessage::Continue);
     }
 
