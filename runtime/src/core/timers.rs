@@ -13,7 +13,7 @@
 //! - `cursor` is at most the latest time seen, and no pending timer has a tick before it.
 //! - A timer's level is the highest base-64 digit in which its tick differs from the cursor, its slot is its tick's
 //!   digit there. So every timer of a lower level is due before every timer of a higher one, equal ticks share a
-//! slot,
+//!   slot,
 //!   and the slots of the lowest occupied level, in order, begin with the next timer.
 //! - Slot lists are rings through a sentinel node, in order of insertion. A slot's bit is set exactly when its list
 //!   holds a timer.

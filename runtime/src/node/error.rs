@@ -14,7 +14,7 @@ use crate::driver::HostError;
 pub enum Error {
     /// The node did not start.
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(Box<StartError>),
     /// The configuration cannot be used.
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
@@ -31,6 +31,15 @@ pub enum Error {
     #[error(transparent)]
     Shutdown(#[from] ShutdownError),
 }
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        Error::Start(Box::new(error))
+    }
+}
+
+// Every `Result` of a program's `main` path carries one.
+const _: () = assert!(size_of::<Error>() <= 80);
 
 /// Why a node did not start. Nothing is left running.
 #[derive(Debug, thiserror::Error)]
