@@ -1,9 +1,9 @@
 //! flights: a year of real flights, told to actors.
 //!
 //! Every aircraft, airport and carrier is an actor that keeps totals of what it has seen. The program reads the file,
-//! sends every flight to the actors it concerns, gathers their answers, and holds each of them against a plain
-//! fold of the same file. Exit codes: 0 all totals are equal, 1 one differs, 2 the file or the command line is
-//! bad, 3 the node failed.
+//! sends every flight to the actors it concerns, gathers their answers, and holds each of them against a plain fold of
+//! the same file. Exit codes: 0 all totals are equal, 1 one differs, 2 the file or the command line is bad, 3 the node
+//! failed.
 
 mod code;
 mod compare;

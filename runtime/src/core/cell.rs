@@ -316,6 +316,12 @@ impl Slots {
         if vacant { None } else { self.find(me) }
     }
 
+    /// The type of a living actor.
+    pub fn type_of(&self, me: u64) -> Option<std::any::TypeId> {
+        // SAFETY: the head is live.
+        self.find(me).map(|cell| unsafe { (*cell.as_ptr()).actor.type_id })
+    }
+
     /// Name of the actor's type and of its behaviour.
     pub fn describe(&self, me: u64) -> (&'static str, &'static str) {
         match self.find(me) {

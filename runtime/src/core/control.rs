@@ -71,6 +71,12 @@ pub(crate) enum Control {
     Work(Work),
 }
 
+impl Control {
+    pub fn is_stop(&self) -> bool {
+        matches!(self, Control::Stop { .. })
+    }
+}
+
 /// Work of a core for itself.
 pub(crate) struct Work(pub Parcel);
 

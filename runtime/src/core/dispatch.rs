@@ -18,10 +18,11 @@ use super::cell::{Cell, CellHead, Entry, UNUSUAL};
 use super::cold::Phase;
 use super::dead_letters::Reason;
 use super::local_queue::RawFrame;
+use super::observe::Outcome;
 use super::stash::{Held, StoredFrame};
 use super::{Core, KIND_SAMPLE, KIND_USER};
 use crate::actor::{Actor, Failure, Next, Port, Signal};
-use crate::address::PORT_REPLY;
+use crate::address::{ActorRef, Address, PORT_REPLY};
 use crate::context::Context;
 use crate::frame::Header;
 use crate::frame::archive;
@@ -435,6 +436,7 @@ impl Core {
     /// One turn without a frame: `entry` gets a null payload and `number`.
     fn run_bare(&mut self, me: u64, entry: Entry, number: usize) {
         let Some(cell) = self.slots.find_whole(me) else { return };
+        self.observe_begin(me);
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live, and callers pass an entry of its actor type that accepts a null payload.
             unsafe { entry(self, cell, std::ptr::null(), number) }
@@ -496,6 +498,7 @@ impl Core {
             return;
         }
         let Some(cell) = self.slots.find_whole(me) else { return };
+        self.observe_begin(me);
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live and `stopped` is its actor type's own entry.
             unsafe { ((*cell.as_ptr()).actor.stopped)(self, cell) }
@@ -520,6 +523,7 @@ impl Core {
         if unsafe { (*cell.as_ptr()).actor.type_id } != std::any::TypeId::of::<A>() {
             return;
         }
+        self.observe_begin(me);
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live and its type was compared just now.
             unsafe {
@@ -565,10 +569,12 @@ impl Core {
             }
             STOP => {
                 self.commit_turn();
+                self.observe_outcome(me, Outcome::Stop);
                 self.stop_actor(me, crate::actor::StopReason::Stopped);
             }
             STASH => {
                 self.commit_turn();
+                self.observe_outcome(me, Outcome::Stash);
                 match frame {
                     Some(frame) => self.stash(me, frame),
                     // Only messages can be kept; an answer or a signal has been seen.
@@ -579,6 +585,7 @@ impl Core {
                 self.commit_turn();
                 // SAFETY: `encode` made this number from a `&'static BehaviorInfo` of the actor's type.
                 let info = unsafe { &*(behavior as *const super::cell::BehaviorInfo) };
+                self.observe_outcome(me, Outcome::Become((info.name)()));
                 self.switch_behavior(me, info);
             }
         }
@@ -643,10 +650,72 @@ impl Core {
         self.undeliverable(reason, frame);
     }
 
+    /// Copies of what the running turn sent to this core. They own no local payloads.
+    pub(crate) fn sent_frames(&self) -> Vec<Sent> {
+        let copy = |frame: RawFrame| {
+            let (header, bytes) = match is_large(frame.header) {
+                true => {
+                    let large = self.large_frame(frame.bytes())?;
+                    (large.header, large.bytes())
+                }
+                false => (frame.header, frame.bytes()),
+            };
+            let to = Address::from_words(self.place | (header.port() as u64) << 48, header.word1);
+            let mut frame = StoredFrame::new(header, bytes);
+            frame.forget_locals();
+            Some(Sent { to, frame })
+        };
+        self.queue.unpublished().into_iter().filter_map(copy).collect()
+    }
+
+    /// Drops everything that is queued.
+    pub(crate) fn discard_queued(&mut self) {
+        while let Some(frame) = self.queue.next() {
+            if is_large(frame.header) {
+                drop(self.take_large(frame.header, frame.bytes()));
+            }
+        }
+    }
+
     fn unbox(&mut self, frame: RawFrame) {
         if let Some(stored) = self.take_large(frame.header, frame.bytes()) {
             self.dispatch_owned(stored);
         }
+    }
+}
+
+fn is_large(header: Header) -> bool {
+    header.kind() == KIND_USER && header.flags() & super::FLAG_LARGE != 0
+}
+
+/// A copy of a frame that a turn sent.
+pub(crate) struct Sent {
+    to: Address,
+    frame: StoredFrame,
+}
+
+impl Sent {
+    pub fn to(&self) -> Address {
+        self.to
+    }
+
+    pub fn payload_bytes(&self) -> usize {
+        self.frame.bytes().len()
+    }
+
+    /// The message, if it was sent to this receiver.
+    pub fn message_for<M: LocalMessage>(&self, receiver: ActorRef<M>) -> Option<&Archived<M>> {
+        let bytes = self.frame.bytes();
+        // SAFETY: only messages of the type that a reference accepts are written to its address, and an address of this
+        // process is given once: incarnations of nodes and generations of places are new each time.
+        (self.to == receiver.address())
+            .then(|| unsafe { archive::root::<M>(bytes.as_ptr(), bytes.len()) })
+    }
+}
+
+impl std::fmt::Debug for Sent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes to {}", self.payload_bytes(), self.to)
     }
 }
 

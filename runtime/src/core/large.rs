@@ -52,6 +52,11 @@ impl Large {
         Some(frame)
     }
 
+    /// The entry with this number.
+    pub fn get(&self, number: u32) -> Option<&StoredFrame> {
+        self.table.get(number as usize)?.as_ref()
+    }
+
     /// Drops the newest entry, whose number found no room in the queue.
     pub fn take_back(&mut self, number: u32) {
         self.unkept.retain(|unkept| *unkept != number);
@@ -72,6 +77,12 @@ impl Large {
 }
 
 impl Core {
+    /// A look at the frame whose number a queue frame carries.
+    pub(crate) fn large_frame(&self, payload: &[u8]) -> Option<&StoredFrame> {
+        let number = payload.get(..4)?.try_into().ok()?;
+        self.large.get(u32::from_le_bytes(number))
+    }
+
     /// The frame whose number a queue frame carries.
     pub(crate) fn take_large(&mut self, header: Header, payload: &[u8]) -> Option<StoredFrame> {
         debug_assert!(header.flags() & FLAG_LARGE != 0);

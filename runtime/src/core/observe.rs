@@ -3,8 +3,12 @@
 //! An observer changes nothing: observed frames take the same ways of dispatch as others. Without one, and while
 //! turns are not timed, all of this costs one branch a turn.
 
+use std::any::TypeId;
+
 use super::Core;
 use super::dead_letters::Reason;
+use super::dispatch::Sent;
+use super::turn::Effect;
 use crate::actor::{Failure, Signal};
 use crate::address::Address;
 use crate::frame::Header;
@@ -31,6 +35,14 @@ pub(crate) enum Observation<'a> {
         actor: &'a str,
         note: &'a str,
     },
+    /// A turn returned, and this is what it did.
+    Did(Did<'a>),
+    /// The outcome of the turn whose [`Did`] came last, if it is not "same behaviour, go on".
+    Ended {
+        me: u64,
+        actor: &'a str,
+        outcome: Outcome,
+    },
     Failed {
         me: u64,
         actor: &'a str,
@@ -42,9 +54,51 @@ pub(crate) enum Observation<'a> {
     },
 }
 
+/// What a turn did, before it happens.
+#[derive(Debug)]
+pub(crate) struct Did<'a> {
+    pub me: u64,
+    /// Frames to this core.
+    pub sent: Vec<Sent>,
+    /// Receivers of frames to others.
+    pub sent_elsewhere: Vec<Address>,
+    pub spawned: Vec<Made>,
+    pub asked: usize,
+    pub effects: &'a [Effect],
+}
+
+/// An actor that a turn made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Made {
+    pub address: Address,
+    pub type_id: TypeId,
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// There was no turn: the actor waits for an answer, stops, or is gone.
+    #[default]
+    NoTurn,
+    /// It goes on as before.
+    Same,
+    /// Another behaviour, by its name.
+    Become(&'static str),
+    /// The message was kept for the next behaviour.
+    Stash,
+    /// The actor stops.
+    Stop,
+    /// The turn failed, so it did nothing.
+    Failed(Failure),
+}
+
 /// Who looks on.
 pub(crate) struct Observer {
     pub see: Box<dyn FnMut(u64, Observation<'_>)>,
+    /// Whose turn runs.
+    turn: Option<u64>,
+    sent_elsewhere: Vec<Address>,
     /// Actors whose next turn panics, and after how many more turns.
     pub panics: Vec<(u64, u32)>,
 }
@@ -52,14 +106,71 @@ pub(crate) struct Observer {
 impl Core {
     /// From now on `see` is told of everything, with the core's time.
     pub(crate) fn set_observer(&mut self, see: Box<dyn FnMut(u64, Observation<'_>)>) {
-        self.observer = Some(Observer { see, panics: Vec::new() });
+        self.observer =
+            Some(Observer { see, turn: None, sent_elsewhere: Vec::new(), panics: Vec::new() });
         self.observed = true;
+    }
+
+    /// A turn begins. What it does is looked at when it is committed, which is only done for turns that did something.
+    pub(crate) fn observe_begin(&mut self, me: u64) {
+        if let Some(observer) = &mut self.observer {
+            observer.turn = Some(me);
+            self.dirty = true;
+        }
+    }
+
+    /// Something was sent to another core, a client or another node.
+    #[cold]
+    pub(crate) fn observe_sent_elsewhere(&mut self, to: Address) {
+        if let Some(observer) = &mut self.observer {
+            observer.sent_elsewhere.push(to);
+        }
+    }
+
+    /// The turn failed: what it did is nothing.
+    pub(crate) fn observe_abort(&mut self) {
+        if let Some(observer) = &mut self.observer {
+            observer.turn = None;
+            observer.sent_elsewhere.clear();
+        }
+    }
+
+    /// The turn returned, and nothing of what it did has happened yet.
+    pub(crate) fn observe_commit(&mut self) {
+        let Some(mut observer) = self.observer.take() else { return };
+        let sent_elsewhere = std::mem::take(&mut observer.sent_elsewhere);
+        if let Some(me) = observer.turn.take() {
+            let made = |effect: &Effect| match effect {
+                Effect::Spawned { me } => {
+                    Some(Made { address: self.address_of(*me), type_id: self.slots.type_of(*me)? })
+                }
+                _ => None,
+            };
+            let did = Did {
+                me,
+                sent: self.sent_frames(),
+                sent_elsewhere,
+                spawned: self.effects.iter().filter_map(made).collect(),
+                asked: self.opened_asks.len(),
+                effects: &self.effects,
+            };
+            (observer.see)(self.now_ns, Observation::Did(did));
+        }
+        self.observer = Some(observer);
+    }
+
+    pub(crate) fn observe_outcome(&mut self, me: u64, outcome: Outcome) {
+        if self.observer.is_some() {
+            let (actor, _) = self.slots.describe(me);
+            self.see(Observation::Ended { me, actor, outcome });
+        }
     }
 
     pub(crate) fn observe_turn(&mut self, me: u64, header: Header) {
         if self.observer.is_none() {
             return;
         }
+        self.observe_begin(me);
         let (actor, behavior) = self.slots.describe(me);
         self.see(Observation::Turn { me, actor, behavior, header });
     }
@@ -83,6 +194,7 @@ impl Core {
         if self.observer.is_none() {
             return;
         }
+        self.observe_begin(me);
         let (actor, _) = self.slots.describe(me);
         self.see(Observation::Signal { me, actor, signal });
     }

@@ -251,6 +251,20 @@ pub(crate) enum TimerChange {
     ReceiveTimeout { after: Option<(u64, StoredFrame)> },
 }
 
+impl std::fmt::Debug for TimerChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            TimerChange::Set { key, after_ns, period_ns, .. } => {
+                write!(f, "timer {key:?} after {after_ns} every {period_ns:?}")
+            }
+            TimerChange::Cancel { key } => write!(f, "timer {key:?} cancelled"),
+            TimerChange::ReceiveTimeout { after } => {
+                write!(f, "receive timeout {:?}", after.as_ref().map(|(after_ns, _)| after_ns))
+            }
+        }
+    }
+}
+
 impl Core {
     pub(crate) fn apply_timer_change(&mut self, me: u64, change: TimerChange) {
         match change {

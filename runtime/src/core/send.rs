@@ -126,6 +126,20 @@ impl Core {
         me: u64,
         message: &M,
     ) -> Result<(), TellError> {
+        let sent = self.write_elsewhere(place, me, message);
+        if self.observed && sent.is_ok() {
+            self.observe_sent_elsewhere(Address::from_words(place, me));
+        }
+        sent
+    }
+
+    #[inline(always)]
+    fn write_elsewhere<M: Message>(
+        &mut self,
+        place: u64,
+        me: u64,
+        message: &M,
+    ) -> Result<(), TellError> {
         let (index, port) = self.way_to(place)?;
         let limit_bytes = self.limits.message_bytes;
         let Some(outbound) = &mut self.outbounds[index] else { return Err(TellError::Gone) };

@@ -67,10 +67,30 @@ pub(crate) enum Effect {
 const _: () = assert!(size_of::<Effect>() <= 40);
 
 /// A change of the node's names.
+#[derive(Debug)]
 pub(crate) enum NameChange {
     Register { name: String, fingerprint: u64 },
     Unregister { name: String },
     Subscribe { name: String },
+}
+
+impl std::fmt::Debug for Effect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Effect::Spawned { me } => write!(f, "spawned {}", *me as u32),
+            Effect::Timer { change, .. } => change.fmt(f),
+            Effect::Suspend { .. } => f.write_str("suspended"),
+            Effect::Control { to, control } => write!(f, "control {to} {control:?}"),
+            Effect::Parcel { core, .. } => write!(f, "parcel for core {core}"),
+            Effect::Work(_) => f.write_str("work"),
+            Effect::Watch { actor, .. } => write!(f, "watch {actor}"),
+            Effect::Unwatch { actor, .. } => write!(f, "unwatch {actor}"),
+            Effect::Task(_) => f.write_str("task"),
+            Effect::Job(_) => f.write_str("job"),
+            Effect::Name { change, .. } => change.fmt(f),
+            Effect::AskRefused { error, .. } => write!(f, "ask refused {error:?}"),
+        }
+    }
 }
 
 impl Core {
@@ -83,16 +103,19 @@ impl Core {
     /// The turn returned: what it did happens.
     #[inline(always)]
     pub(crate) fn commit_turn(&mut self) {
-        self.queue.publish();
-        self.opened_asks.clear();
         if self.dirty {
             self.commit_effects();
         }
+        self.queue.publish();
+        self.opened_asks.clear();
     }
 
     #[cold]
     #[inline(never)]
     fn commit_effects(&mut self) {
+        if self.observed {
+            self.observe_commit();
+        }
         self.dirty = false;
         for touched in self.touched.drain(..) {
             if let Some(outbound) = &mut self.outbounds[touched as usize] {
@@ -135,6 +158,7 @@ impl Core {
     #[cold]
     #[inline(never)]
     pub(crate) fn abort_turn(&mut self) {
+        self.observe_abort();
         self.dirty = false;
         self.queue.rollback();
         self.large.drop_unkept();

@@ -33,10 +33,15 @@
 //! probe.expect_nothing();
 //! ```
 
+mod effects;
+mod isolated;
 mod probe;
 mod simulation;
 mod trace;
 mod world;
 
-pub use probe::Probe;
+pub use crate::core::observe::Outcome;
+pub use effects::{Effects, TimerSet};
+pub use isolated::{Isolated, Surroundings};
+pub use probe::{PATIENCE, Probe};
 pub use simulation::{At, STEPS_LIMIT, Simulation};

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use rkyv::Archived;
 
-use super::simulation::{run_for, run_until};
+use super::simulation::{open, run_for, run_until};
 use super::world::World;
 use crate::actor::{Actor, Next};
 use crate::address::ActorRef;
 use crate::context::Context;
+use crate::core::schedule::nanoseconds;
 use crate::frame::archive::OwnedArchive;
 use crate::message::{Reply, owned};
 
@@ -85,10 +86,10 @@ impl<M: Reply> Probe<M> {
     /// When it does not come.
     #[track_caller]
     pub fn fish_for(&self, time: Duration, mut wanted: impl FnMut(&Archived<M>) -> bool) -> usize {
-        let end_ns = self.world.borrow().now_ns() + time.as_nanos() as u64;
+        let end_ns = open(&self.world).now_ns().saturating_add(nanoseconds(time));
         let mut skipped = 0;
         loop {
-            let left_ns = end_ns.saturating_sub(self.world.borrow().now_ns());
+            let left_ns = end_ns.saturating_sub(open(&self.world).now_ns());
             match self.take_within(Duration::from_nanos(left_ns)) {
                 Some(message) if wanted(message.get()) => return skipped,
                 Some(_) => skipped += 1,
@@ -123,7 +124,7 @@ impl<M: Reply> Probe<M> {
     }
 
     fn take_within(&self, time: Duration) -> Option<OwnedArchive<M>> {
-        let end_ns = self.world.borrow().now_ns() + time.as_nanos() as u64;
+        let end_ns = open(&self.world).now_ns().saturating_add(nanoseconds(time));
         let inbox = &self.inbox;
         run_until(&self.world, end_ns, || !inbox.borrow().is_empty());
         self.inbox.borrow_mut().pop_front()

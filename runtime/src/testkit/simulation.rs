@@ -1,6 +1,6 @@
 //! The face of the simulated machine.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell, RefMut};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use crate::context::Spawn;
 use crate::core::control::Control;
 use crate::core::dead_letters::Reason;
 use crate::core::limits::Limits;
+use crate::core::schedule::nanoseconds;
 use crate::message::{Message, Reply};
 use crate::telemetry::Counters;
 
@@ -120,7 +121,7 @@ impl Simulation {
     /// Stops an actor.
     pub fn stop<M: ?Sized>(&mut self, actor: ActorRef<M>) {
         let world = self.world();
-        let mut world = world.borrow_mut();
+        let mut world = open(&world);
         let Some(node) = world.node_of(actor.node()) else { return };
         let (_, me) = actor.words();
         let control = Control::Stop { me, reason: StopReason::Stopped };
@@ -145,15 +146,29 @@ impl Simulation {
         self.run_for(time);
     }
 
+    /// Lets everything that lies ahead happen: comes to rest within so much virtual time, with no timer, stall or delay
+    /// left, nothing queued, and no work under way.
+    ///
+    /// # Panics
+    /// When something is left then; the message says what.
+    #[track_caller]
+    pub fn assert_quiet_within(&mut self, time: Duration) {
+        let world = self.world();
+        let end_ns = open(&world).now_ns().saturating_add(nanoseconds(time));
+        run_until(&world, end_ns, || open(&world).next_deadline_ns().is_none());
+        let left = open(&world).left();
+        assert!(left.is_empty(), "not quiet within {time:?}: {}", left.join(", "));
+    }
+
     /// Virtual time since the start.
     pub fn now(&mut self) -> Duration {
-        Duration::from_nanos(self.world().borrow().now_ns())
+        Duration::from_nanos(open(&self.world()).now_ns())
     }
 
     /// The turn of `actor` after the next `skip` ones panics.
     pub fn panic_turn<M: ?Sized>(&mut self, actor: ActorRef<M>, skip: u32) {
         let world = self.world();
-        let mut world = world.borrow_mut();
+        let mut world = open(&world);
         let Some(node) = world.node_of(actor.node()) else { return };
         let (_, me) = actor.words();
         if let Some(observer) = &mut world.core(node, actor.core()).observer {
@@ -163,17 +178,17 @@ impl Simulation {
 
     /// Everything that happened so far, a line each. The same seed and the same test give the same bytes.
     pub fn trace(&mut self) -> String {
-        self.world().borrow().trace()
+        open(&self.world()).trace()
     }
 
     /// Living actors on all cores, probes included.
     pub fn actors(&mut self) -> usize {
-        self.world().borrow().actors()
+        open(&self.world()).actors()
     }
 
     /// Messages that were not delivered for this reason, on all cores.
     pub fn dead_letters(&mut self, reason: Reason) -> u64 {
-        self.world().borrow().dead_letters(reason)
+        open(&self.world()).dead_letters(reason)
     }
 }
 
@@ -217,7 +232,7 @@ impl At {
         A: Actor,
         F: FnMut() -> A + 'static,
     {
-        let mut world = self.world.borrow_mut();
+        let mut world = open(&self.world);
         let core = world.core(self.node, self.core);
         let made = settings(Spawn::top_level(core, factory));
         core.commit_turn();
@@ -236,28 +251,57 @@ impl At {
 
     /// What this core has counted so far.
     pub fn counters(&self) -> Counters {
-        self.world.borrow_mut().core(self.node, self.core).counters
+        open(&self.world).core(self.node, self.core).counters
     }
 
     /// This core does nothing for so much virtual time.
     pub fn stall(&self, pause: Duration) {
-        self.world.borrow_mut().stall_core(self.node, self.core, pause.as_nanos() as u64);
+        open(&self.world).stall_core(self.node, self.core, nanoseconds(pause));
     }
 
     /// Frames from this core to another of its node come only after so much virtual time.
     pub fn delay_ring_to(&self, core: u16, delay: Duration) {
-        let delay_ns = delay.as_nanos() as u64;
-        self.world.borrow_mut().delay_ring(self.node, self.core, core, delay_ns);
+        let delay_ns = nanoseconds(delay);
+        open(&self.world).delay_ring(self.node, self.core, core, delay_ns);
     }
 
     /// The ring from this core to another of its node looks full, or no longer.
     pub fn fill_ring_to(&self, core: u16, full: bool) {
-        self.world.borrow_mut().jam_ring(self.node, self.core, core, full);
+        open(&self.world).jam_ring(self.node, self.core, core, full);
+    }
+}
+
+thread_local! {
+    /// A handler used the simulation that runs it. Its panic is caught like every panic of a handler, so that the test would
+    /// go on without this.
+    static MISUSED: Cell<bool> = const { Cell::new(false) };
+}
+
+const MISUSE: &str = "the simulation was used inside a handler, which it is running: use it between turns, from the test";
+
+/// The world, from the test.
+///
+/// # Panics
+/// When a handler calls it.
+#[track_caller]
+pub(super) fn open(world: &RefCell<World>) -> RefMut<'_, World> {
+    match world.try_borrow_mut() {
+        Ok(world) => world,
+        Err(_) => {
+            MISUSED.set(true);
+            panic!("{MISUSE}");
+        }
+    }
+}
+
+fn fail_if_misused() {
+    if MISUSED.take() {
+        panic!("{MISUSE}");
     }
 }
 
 fn tell<M: Message>(world: &RefCell<World>, to: ActorRef<M>, message: &M) {
-    let mut world = world.borrow_mut();
+    let mut world = open(world);
     let node = world.node_of(to.node()).unwrap_or(0);
     let index = if to.core() < world.plan.cores { to.core() } else { 0 };
     let core = world.core(node, index);
@@ -268,15 +312,16 @@ fn tell<M: Message>(world: &RefCell<World>, to: ActorRef<M>, message: &M) {
 }
 
 pub(super) fn run_until_idle(world: &RefCell<World>) {
-    let mut world = world.borrow_mut();
+    let mut world = open(world);
     let before = world.steps;
     while world.step() {
+        fail_if_misused();
         assert!(world.steps - before < STEPS_LIMIT, "the simulation does not come to rest");
     }
 }
 
 pub(super) fn run_for(world: &RefCell<World>, time: Duration) {
-    let end_ns = world.borrow().now_ns() + time.as_nanos() as u64;
+    let end_ns = open(world).now_ns().saturating_add(nanoseconds(time));
     run_until(world, end_ns, || false);
 }
 
@@ -291,7 +336,7 @@ pub(super) fn run_until(
         if done() {
             return true;
         }
-        let mut world = world.borrow_mut();
+        let mut world = open(world);
         let now_ns = world.now_ns();
         match world.next_deadline_ns() {
             Some(at_ns) if at_ns <= end_ns => world.set_clock(at_ns.max(now_ns + 1)),

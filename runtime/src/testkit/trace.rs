@@ -12,36 +12,65 @@ const TRACE_LIMIT_BYTES: usize = 64 << 20;
 pub(super) struct Trace {
     text: String,
     lines_left_out: u64,
+    incarnations: Vec<String>,
 }
 
 impl Trace {
-    /// Adds a line.
+    /// Addresses of this node are written with its number in place of its incarnation, which no two runs share.
+    pub fn know_node(&mut self, incarnation: u32) {
+        self.incarnations.push(format!("{incarnation:08x}/"));
+    }
+
+    /// Adds what was seen, a line for each thing.
     pub fn add(&mut self, node: usize, core: u16, now_ns: u64, seen: Observation<'_>) {
+        let mut line = |what: std::fmt::Arguments<'_>| {
+            self.add_line(format_args!("{now_ns} {node}/{core} {what}"));
+        };
+        match seen {
+            Observation::Turn { me, actor, behavior, header } => {
+                let (me, port, bytes) = (me as u32, header.port(), header.len());
+                line(format_args!("turn {me} {actor}::{behavior} port {port} bytes {bytes}"));
+            }
+            Observation::Signal { me, actor, signal } => {
+                line(format_args!("signal {} {actor} {signal:?}", me as u32));
+            }
+            Observation::Note { me, actor, note } => {
+                line(format_args!("note {} {actor} {note}", me as u32));
+            }
+            Observation::Did(did) => {
+                let me = did.me as u32;
+                did.sent.iter().for_each(|sent| line(format_args!("did {me} sent {sent:?}")));
+                did.sent_elsewhere
+                    .iter()
+                    .for_each(|to| line(format_args!("did {me} sent to {to}")));
+                did.effects.iter().for_each(|effect| line(format_args!("did {me} {effect:?}")));
+            }
+            Observation::Ended { me, actor, outcome } => {
+                line(format_args!("ended {} {actor} {outcome:?}", me as u32));
+            }
+            Observation::Failed { me, actor, failure } => {
+                line(format_args!("failed {} {actor} {failure:?}", me as u32));
+            }
+            Observation::DeadLetter { reason, to } => {
+                line(format_args!("dead letter {} to {to}", reason.name()));
+            }
+        }
+    }
+
+    fn add_line(&mut self, line: std::fmt::Arguments<'_>) {
         if self.text.len() >= TRACE_LIMIT_BYTES {
             self.lines_left_out += 1;
             return;
         }
-        let text = &mut self.text;
+        let begin = self.text.len();
         // Writing to a string cannot fail.
-        let _ = write!(text, "{now_ns} {node}/{core} ");
-        let _ = match seen {
-            Observation::Turn { me, actor, behavior, header } => {
-                let (port, bytes) = (header.port(), header.len());
-                writeln!(text, "turn {} {actor}::{behavior} port {port} bytes {bytes}", me as u32)
+        let _ = writeln!(self.text, "{line}");
+        for (node, incarnation) in self.incarnations.iter().enumerate() {
+            while let Some(at) = self.text[begin..].find(incarnation) {
+                let at = begin + at;
+                self.text.replace_range(at..at + incarnation.len(), &format!("node-{node}/"));
             }
-            Observation::Signal { me, actor, signal } => {
-                writeln!(text, "signal {} {actor} {signal:?}", me as u32)
-            }
-            Observation::Note { me, actor, note } => {
-                writeln!(text, "note {} {actor} {note}", me as u32)
-            }
-            Observation::Failed { me, actor, failure } => {
-                writeln!(text, "failed {} {actor} {failure:?}", me as u32)
-            }
-            Observation::DeadLetter { reason, to } => {
-                writeln!(text, "dead letter {} to {to}", reason.name())
-            }
-        };
+        }
     }
 
     /// The lines, and how many were left out at the limit.

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use super::trace::Trace;
@@ -28,7 +29,7 @@ pub(super) struct Plan {
 }
 
 /// A simulated core sweeps whenever it has work: nobody has to wake it.
-struct Awake;
+pub(super) struct Awake;
 
 impl Wake for Awake {
     fn wake_after_publish(&self) -> bool {
@@ -43,6 +44,13 @@ impl Blocking for Inline {
     fn submit(&self, work: BlockingWork) -> Result<(), usize> {
         self.0.inject(work()).map_err(|_| INJECTED_LIMIT)
     }
+}
+
+/// An incarnation that no other simulated node of this process has, so that a reference from one test's nodes reaches
+/// nothing in another's. They rise, so that references of one run compare as in every other run of its seed.
+pub(super) fn next_incarnation() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 struct SimCore {
@@ -90,8 +98,8 @@ impl World {
     }
 
     fn add_node(&mut self, node: usize) {
-        // Incarnations follow from the seed, as everything does.
-        let incarnation = (self.random.next() as u32).max(1);
+        let incarnation = next_incarnation();
+        self.trace.borrow_mut().know_node(incarnation);
         let first = self.cores.len();
         for index in 0..self.plan.cores {
             let core = self.new_core(node, incarnation, index);
@@ -204,6 +212,30 @@ impl World {
             core.core.next_deadline_ns().map(|at_ns| at_ns.max(core.stalled_until_ns))
         });
         timers.chain(waits).min()
+    }
+
+    /// What is still to happen, in words.
+    pub fn left(&mut self) -> Vec<String> {
+        let cores = self.plan.cores as usize;
+        let now_ns = self.now_ns();
+        let mut left = Vec::new();
+        for (at, sim) in self.cores.iter_mut().enumerate() {
+            let name = format!("core {} of node {}", at % cores, at / cores);
+            let timers = sim.core.timers.len();
+            if timers > 0 {
+                left.push(format!("{timers} timers on {name}"));
+            }
+            if sim.stalled_until_ns > now_ns {
+                left.push(format!("{name} is stalled"));
+            }
+            if !sim.core.is_quiet() {
+                left.push(format!("work on {name}"));
+            }
+        }
+        if !self.delays.is_empty() {
+            left.push(format!("{} delayed rings", self.delays.len()));
+        }
+        left
     }
 
     /// Moves the clock, never back.
