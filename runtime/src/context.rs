@@ -169,7 +169,7 @@ impl<'a, A: Actor> Context<'a, A> {
 
     /// Makes an actor on another core. `factory` runs there; `then` is called here with its reference. The actor has no
     /// policy: it stops when it fails, and when this actor stops or restarts. If it cannot be made, this actor gets
-    /// [`Signal::SpawnFailed`](crate::actor::Signal::SpawnFailed).
+    /// [`Signal::SpawnFailed`].
     pub fn spawn_on<B, F, H>(&mut self, core: u16, factory: F, then: H)
     where
         B: Actor,
@@ -190,7 +190,7 @@ impl<'a, A: Actor> Context<'a, A> {
         self.core.effect(Effect::Control { to: actor, control: Box::new(control) });
     }
 
-    /// Asks for [`Signal::Terminated`](crate::actor::Signal::Terminated) when the actor is gone: once, also if it
+    /// Asks for [`Signal::Terminated`] when the actor is gone: once, also if it
     /// is gone already.
     pub fn watch<M: ?Sized>(&mut self, actor: ActorRef<M>) {
         self.core.effect(Effect::Watch { me: self.me, actor: actor_of(actor.address()) });
@@ -232,7 +232,7 @@ impl<'a, A: Actor> Context<'a, A> {
     }
 
     /// Runs a future on this core; `then` is called with its result, unless the actor is gone or was restarted. If it
-    /// cannot be run or panics, the actor gets [`Signal::TaskFailed`](crate::actor::Signal::TaskFailed).
+    /// cannot be run or panics, the actor gets [`Signal::TaskFailed`].
     pub fn pipe<T, F, H>(&mut self, future: F, then: H)
     where
         T: 'static,
@@ -255,7 +255,7 @@ impl<'a, A: Actor> Context<'a, A> {
     }
 
     /// Asks for a name on this node. If it is taken, the actor gets
-    /// [`Signal::NameTaken`](crate::actor::Signal::NameTaken); it loses the name when it stops.
+    /// [`Signal::NameTaken`]; it loses the name when it stops.
     pub fn register(&mut self, name: impl Into<String>) {
         let fingerprint = <A::Message as crate::message::Schema>::FINGERPRINT;
         let change = NameChange::Register { name: name.into(), fingerprint };

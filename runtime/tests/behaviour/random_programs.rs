@@ -91,7 +91,7 @@ impl Worker {
                 let whom = self.someone(ctx);
                 let ask = |reply_to| Job::Question { reply_to };
                 let asked = ctx.ask(whom, ask, Duration::from_millis(2), Self::on_done);
-                if left % 2 == 0 {
+                if left.is_multiple_of(2) {
                     asked.exclusive();
                 }
                 let mut books = self.books.borrow_mut();
@@ -140,7 +140,7 @@ impl Actor for Worker {
             }
             ArchivedJob::Act { left } => {
                 // Before anything else is done or counted: what a failed turn did must not be in the books.
-                if ctx.random() % 20 == 0 {
+                if ctx.random().is_multiple_of(20) {
                     self.books.borrow_mut().failed += 1;
                     return Next::Fault;
                 }
