@@ -2,9 +2,13 @@
 //! stress.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::Poll;
 use std::time::{Duration, Instant};
+
+use atomic_waker::AtomicWaker;
 
 use crate::driver::host::{HostFigures, HostSettings, spawn_core};
 use crate::driver::rig::{PATIENCE, PROFILES, Rig, Shared, TestCore, wait_until};
@@ -277,6 +281,35 @@ fn stress_round(kind: u64, seed: u64, duration: Duration) -> u64 {
         thread.join().expect("the core does not panic");
     }
     hops_so_far
+}
+
+/// A future and a foreign thread that answer each other; the thread wakes the future at every phase of its core's
+/// going to sleep.
+#[test]
+fn no_wake_of_a_future_by_another_thread_is_lost() {
+    const WAKES: u64 = 20_000;
+    let (asked, answered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+    let waker = Arc::new(AtomicWaker::new());
+    let rig = {
+        let (asked, answered, waker) = (asked.clone(), answered.clone(), waker.clone());
+        Rig::start(IdleProfile::Eco, move |mut core, _| {
+            core.tasks.push(Box::pin(poll_fn(move |context| {
+                waker.register(context.waker());
+                answered.store(asked.load(Ordering::Acquire), Ordering::Release);
+                Poll::Pending
+            })));
+            core
+        })
+    };
+    let mut dice = Dice(number_from_environment("MAINSPRING_PARK_STRESS_SEED", 1) | 1);
+    for question in 1..=WAKES {
+        asked.store(question, Ordering::Release);
+        waker.wake();
+        wait_until("the future to answer", || answered.load(Ordering::Acquire) == question);
+        dice.dawdle(800);
+    }
+    assert!(rig.figures().parks_in_executor() > 0, "{:?}", rig.figures());
+    rig.finish();
 }
 
 struct SetOnDrop<'a>(&'a AtomicBool);
