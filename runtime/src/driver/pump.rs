@@ -100,11 +100,11 @@ impl<L: CoreLoop> Pump<L> {
     pub(super) async fn run(mut self) {
         loop {
             let mut did_something = self.turn();
-            if self.core.finished() {
-                break;
-            }
             if self.tasks.running() > 0 {
                 did_something |= self.run_tasks(did_something);
+            }
+            if self.core.finished() {
+                break;
             }
             if did_something {
                 self.idle_sweeps = 0;

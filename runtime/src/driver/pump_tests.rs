@@ -1,7 +1,7 @@
 //! How cores sleep and wake, on the real kernel: what it costs, that it loses nothing, and that it holds under
 //! stress.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -236,7 +236,7 @@ fn stress_round(kind: u64, seed: u64, duration: Duration) -> u64 {
             }
             // Meets the other core in every phase of its going to sleep.
             let mut look_dice = Dice(dice.next());
-            core.after_look = Box::new(move || look_dice.dawdle(400));
+            core.after_look = RefCell::new(Box::new(move || look_dice.dawdle(400)));
             core.on_seen = Box::new(move |_, tasks| {
                 dice.dawdle(2_000);
                 if kind == 2 && dice.next().is_multiple_of(4) {
@@ -288,11 +288,14 @@ fn stress_round(kind: u64, seed: u64, duration: Duration) -> u64 {
 #[test]
 fn no_wake_of_a_future_by_another_thread_is_lost() {
     const WAKES: u64 = 20_000;
+    let seed = number_from_environment("MAINSPRING_PARK_STRESS_SEED", 1);
     let (asked, answered) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let waker = Arc::new(AtomicWaker::new());
     let rig = {
         let (asked, answered, waker) = (asked.clone(), answered.clone(), waker.clone());
         Rig::start(IdleProfile::Eco, move |mut core, _| {
+            let mut dice = Dice(seed.rotate_left(7) | 1);
+            core.after_look = RefCell::new(Box::new(move || dice.dawdle(400)));
             core.tasks.push(Box::pin(poll_fn(move |context| {
                 waker.register(context.waker());
                 answered.store(asked.load(Ordering::Acquire), Ordering::Release);
@@ -301,7 +304,7 @@ fn no_wake_of_a_future_by_another_thread_is_lost() {
             core
         })
     };
-    let mut dice = Dice(number_from_environment("MAINSPRING_PARK_STRESS_SEED", 1) | 1);
+    let mut dice = Dice(seed | 1);
     for question in 1..=WAKES {
         asked.store(question, Ordering::Release);
         waker.wake();

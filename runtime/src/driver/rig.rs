@@ -2,6 +2,7 @@
 //!
 //! A wait here gives up with a message rather than hang. Nothing sleeps to let something else happen.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -48,8 +49,8 @@ pub(super) struct TestCore {
     pub(super) clock: Clock,
     /// Called at the end of every sweep that saw something.
     pub(super) on_seen: OnSeen,
-    /// Called after every look that found nothing, where a sender is easiest to miss.
-    pub(super) after_look: Box<dyn FnMut()>,
+    /// Called after looks at the inputs, where a sender is easiest to miss.
+    pub(super) after_look: RefCell<Box<dyn FnMut()>>,
     pub(super) on_parked: Box<dyn FnMut(Option<u64>, u64, bool)>,
     pub(super) on_completed: Box<dyn FnMut(Completion)>,
 }
@@ -65,7 +66,7 @@ impl TestCore {
             deadlines_ns: VecDeque::new(),
             clock: Clock::new(),
             on_seen: Box::new(|_, _| {}),
-            after_look: Box::new(|| {}),
+            after_look: RefCell::new(Box::new(|| {})),
             on_parked: Box::new(|_, _, _| {}),
             on_completed: Box::new(|_| {}),
         }
@@ -80,7 +81,7 @@ impl CoreLoop for TestCore {
         }
         let given = self.shared.given.load(Ordering::Acquire);
         if given == self.seen {
-            (self.after_look)();
+            (self.after_look.borrow_mut())();
             return due;
         }
         self.seen = given;
@@ -95,7 +96,6 @@ impl CoreLoop for TestCore {
 
     fn has_work(&mut self) -> bool {
         let found = self.shared.given.load(Ordering::Acquire) != self.seen || self.finished();
-        (self.after_look)();
         found
     }
 
@@ -108,6 +108,7 @@ impl CoreLoop for TestCore {
     }
 
     fn finished(&self) -> bool {
+        (self.after_look.borrow_mut())();
         self.seen >= self.ends_at || self.shared.finish.load(Ordering::Acquire)
     }
 
