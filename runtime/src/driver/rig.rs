@@ -95,8 +95,7 @@ impl CoreLoop for TestCore {
     }
 
     fn has_work(&mut self) -> bool {
-        let found = self.shared.given.load(Ordering::Acquire) != self.seen || self.finished();
-        found
+        self.shared.given.load(Ordering::Acquire) != self.seen || self.finished()
     }
 
     fn next_deadline_ns(&self) -> Option<u64> {

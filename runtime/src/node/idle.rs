@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// How long a hybrid core looks for work before it sleeps, unless told otherwise.
 ///
-/// Sleeping and being woken costs a core some 5 to 10 µs, so looking for 50 µs at most makes an idle period that
+/// Sleeping and being woken costs a core some 5 to 15 µs, so looking for 50 µs at most makes an idle period that
 /// ends soon as cheap as possible without burning much in one that does not. On bare metal with cores set aside,
 /// 200 µs is common practice; a core that must always answer at once is `busy`.
 pub const DEFAULT_SPIN: Duration = Duration::from_micros(50);
