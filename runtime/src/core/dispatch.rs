@@ -274,7 +274,8 @@ impl Core {
     pub(crate) fn drain_local(&mut self, budget: u64) -> Drained {
         let mut turns = 0;
         let group = self.slots.live() > PREFETCH_ABOVE_ACTORS;
-        while turns < budget {
+        // Many spawns in one sweep must not pile up starts: those are handled first in the next one.
+        while turns < budget && self.control.len() < self.limits.control_budget {
             if group && turns % PREFETCH_GROUP as u64 == 0 {
                 self.prefetch();
             }

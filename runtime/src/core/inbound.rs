@@ -124,7 +124,7 @@ impl Core {
         let mut inbounds = std::mem::take(&mut self.inbounds);
         for inbound in inbounds.iter_mut().filter(|inbound| !inbound.held) {
             let mut from_this = 0;
-            while from_this < budget {
+            while from_this < budget && self.control.len() < self.limits.control_budget {
                 let Some(frame) = inbound.user.next_frame() else { break };
                 self.dispatch_from_ring(frame.header(), frame.payload());
                 from_this += 1;

@@ -77,6 +77,10 @@ const SWEEPS_PER_SAMPLE: u64 = 64;
 /// Node and core of an address's first word; the rest is the port.
 pub(crate) const PLACE_MASK: u64 = (1 << 48) - 1;
 
+/// Turns that are timed one by one after a slow window: enough to find who does it again, and few enough not to matter
+/// when it was the system that took the CPU away.
+const TIMED_TURNS: u32 = 512;
+
 /// Sweeps without work between two looks at the clock.
 const IDLE_SWEEPS_PER_CLOCK: u32 = 16;
 
@@ -287,7 +291,7 @@ impl Core {
     /// A window took longer than one turn may: turns are timed one by one for a while.
     #[cold]
     fn window_was_slow(&mut self, elapsed_ns: u64, turns: u64) {
-        self.timed_turns_left = 4096;
+        self.timed_turns_left = TIMED_TURNS;
         self.observed = true;
         if turns == 1 {
             return;
@@ -376,24 +380,27 @@ impl Core {
     /// Publishes what was written to other cores and clients, and wakes those who sleep.
     #[inline]
     pub(crate) fn flush(&mut self) {
-        let mut again = Vec::new();
-        for index in std::mem::take(&mut self.unpublished) {
-            let Some(outbound) = &mut self.outbounds[index as usize] else { continue };
-            outbound.unpublished = false;
-            let (waiting, woken) = outbound.flush();
-            match woken {
-                Some(true) => self.counters.wakes_sent += 1,
-                Some(false) => self.counters.wakes_suppressed += 1,
-                None => {}
-            }
-            if waiting {
-                outbound.unpublished = true;
-                again.push(index);
-            } else if outbound.is_abandoned() {
-                self.outbounds[index as usize] = None;
-            }
+        // Nothing is written to meanwhile, so the list can be taken, and goes back with its memory.
+        let mut unpublished = std::mem::take(&mut self.unpublished);
+        unpublished.retain(|index| self.flush_one(*index as usize));
+        self.unpublished = unpublished;
+    }
+
+    /// Publishes one way out; whether something still waits for room in it.
+    #[inline]
+    fn flush_one(&mut self, index: usize) -> bool {
+        let Some(outbound) = &mut self.outbounds[index] else { return false };
+        let (waiting, woken) = outbound.flush();
+        match woken {
+            Some(true) => self.counters.wakes_sent += 1,
+            Some(false) => self.counters.wakes_suppressed += 1,
+            None => {}
         }
-        self.unpublished = again;
+        outbound.unpublished = waiting;
+        if !waiting && outbound.is_abandoned() {
+            self.outbounds[index] = None;
+        }
+        waiting
     }
 
     /// Whether a sweep would find something to do: looked at once more before the driver sleeps.

@@ -269,7 +269,8 @@ impl Core {
     pub(crate) fn apply_timer_change(&mut self, me: u64, change: TimerChange) {
         match change {
             TimerChange::Set { key, after_ns, period_ns, frame } => {
-                let deadline_ns = self.now_ns.saturating_add(after_ns);
+                // At least one nanosecond ahead: a timer that sets itself again must not fire again in this sweep.
+                let deadline_ns = self.now_ns.saturating_add(after_ns.max(1));
                 self.set_timer(me, key, deadline_ns, period_ns, frame);
             }
             TimerChange::Cancel { key } => self.cancel_timer(me, key),
