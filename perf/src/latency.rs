@@ -8,8 +8,8 @@ pub const HIGHEST_NS: u64 = 60_000_000_000;
 /// Decimal digits that are kept of each latency.
 pub const DIGITS: u8 = 3;
 
-/// Takes one sample after the other. One reading of the clock lies between two samples: the end of one is the start of
-/// the next.
+/// Takes one sample after the other. One reading of the clock lies between two samples: the end of one is the
+/// start of the next.
 #[derive(Debug)]
 pub struct LapTimer {
     clock: quanta::Clock,

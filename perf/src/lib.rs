@@ -1,9 +1,9 @@
 //! The perf harness of mainspring: what a message costs, beside what the machine itself needs for it.
 //!
-//! It promises that a figure was measured, not believed: every round checks the sums of what it handled, the raw limit
-//! and a calibration loop are timed in the same run and in turn with the scenario, allocations and system calls are
-//! counted and never estimated, and every result carries a verdict with its reasons. An invalid run shows no headline
-//! figure. Speed is shown, never asserted.
+//! It promises that a figure was measured, not believed: every round checks the sums of what it handled, the raw
+//! limit and a calibration loop are timed in the same run and in turn with the scenario, allocations and system
+//! calls are counted and never estimated, and every result carries a verdict with its reasons. An invalid run
+//! shows no headline figure. Speed is shown, never asserted.
 //!
 //! The binary `mainspring-perf` is a command line over this library; [`command`] is its whole face.
 //!

@@ -1,7 +1,7 @@
 //! What a run found, for a program (JSON) and for a person (a table).
 //!
-//! The order of the JSON keys is fixed and tested. A key that does not apply to a scenario is left out, and an invalid
-//! run has no times but that of its calibration, unless they are asked for in spite of it.
+//! The order of the JSON keys is fixed and tested. A key that does not apply to a scenario is left out, and an
+//! invalid run has no times but that of its calibration, unless they are asked for in spite of it.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -96,8 +96,8 @@ pub struct Figures {
 }
 
 impl RunResult {
-    /// Takes the verdict in. An invalid run loses its times but that of the calibration; what was counted stays, because
-    /// a busy machine does not change it.
+    /// Takes the verdict in. An invalid run loses its times but that of the calibration; what was counted stays,
+    /// because a busy machine does not change it.
     pub fn judged(mut self, judgement: Judgement) -> RunResult {
         self.verdict = judgement.verdict;
         self.reasons = judgement.reasons;

@@ -4,9 +4,9 @@
 //! memory pass · traced child · [calibration limit scenario] [scenario limit calibration] [..] · latency pass
 //! ```
 //!
-//! Every round times the calibration loop, the raw limit and the scenario close together, in an order that turns round
-//! each time, so a machine that changes its speed slows all three and favours none. Counting and timing never share a
-//! round. The function returns figures only when every round's sums were right.
+//! Every round times the calibration loop, the raw limit and the scenario close together, in an order that turns
+//! round each time, so a machine that changes its speed slows all three and favours none. Counting and timing
+//! never share a round. The function returns figures only when every round's sums were right.
 
 use crate::calibration;
 use crate::evidence::{EvidenceError, Snapshot};

@@ -28,8 +28,8 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// How long to wait before the first message. Threads that only wait for the round's end fall asleep meanwhile; what
-    /// they ask of the kernel for that would otherwise be counted as the messages'.
+    /// How long to wait before the first message. Threads that only wait for the round's end fall asleep
+    /// meanwhile; what they ask of the kernel for that would otherwise be counted as the messages'.
     pub fn pause(self) -> Duration {
         match self {
             Purpose::SystemCalls => Duration::from_millis(200),

@@ -167,9 +167,9 @@ impl<'a, A: Actor> Context<'a, A> {
         self.core.spawn(actor, self.me as u32)
     }
 
-    /// Makes an actor on another core. `factory` runs there; `then` is called here with its reference. The actor has no
-    /// policy: it stops when it fails, and when this actor stops or restarts. If it cannot be made, this actor gets
-    /// [`Signal::SpawnFailed`].
+    /// Makes an actor on another core. `factory` runs there; `then` is called here with its reference. The actor
+    /// has no policy: it stops when it fails, and when this actor stops or restarts. If it cannot be made, this
+    /// actor gets [`Signal::SpawnFailed`].
     pub fn spawn_on<B, F, H>(&mut self, core: u16, factory: F, then: H)
     where
         B: Actor,

@@ -101,7 +101,8 @@ fn count(allocations: u64, allocated_bytes: usize, freed_bytes: usize) {
     }
 }
 
-// SAFETY: every call goes unchanged to the system's allocator, which keeps the contract; counting touches only atomics.
+// SAFETY: every call goes unchanged to the system's allocator, which keeps the contract; counting touches only
+// atomics.
 unsafe impl GlobalAlloc for CountingAllocator {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(1, layout.size(), 0);

@@ -1,7 +1,7 @@
 //! The scenarios: what is measured. One file a scenario or a family of them, registered in [`all`] and nowhere else.
 //!
-//! A scenario does one round at a time and starts from nothing each time: it builds what it needs, warms it up, begins
-//! the round's [`Section`], handles its messages, ends the section, checks that the sums are right and takes
+//! A scenario does one round at a time and starts from nothing each time: it builds what it needs, warms it up,
+//! begins the round's [`Section`], handles its messages, ends the section, checks that the sums are right and takes
 //! everything down. So rounds of different scenarios can be interleaved, and none leaves a spinning core behind.
 //!
 //! Raw limits are scenarios too: the least that the machine itself needs for the same work, without a runtime.

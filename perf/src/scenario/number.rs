@@ -47,8 +47,8 @@ impl Totals {
 
 /// Adds up what it gets: 64 bytes of state, of which a message touches the first word and the last.
 ///
-/// `WEIGHT` makes handlers that differ, so that the compiler cannot make one function of several types' handlers. `STEPS`
-/// is how many dependent steps of work a handler does besides.
+/// `WEIGHT` makes handlers that differ, so that the compiler cannot make one function of several types' handlers.
+/// `STEPS` is how many dependent steps of work a handler does besides.
 #[repr(C)]
 pub struct Sink<const WEIGHT: u64, const STEPS: u32> {
     sum: u64,

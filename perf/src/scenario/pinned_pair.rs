@@ -13,8 +13,8 @@ use crate::latency::LapTimer;
 use crate::raw::affinity;
 use crate::section::{Purpose, Section};
 
-/// Runs `first` and `second` on the given CPUs and returns what both returned. When a thread cannot be pinned, neither
-/// closure is called.
+/// Runs `first` and `second` on the given CPUs and returns what both returned. When a thread cannot be pinned,
+/// neither closure is called.
 pub fn run<A: Send, B: Send>(
     cpus: [usize; 2],
     first: impl FnOnce() -> A + Send,

@@ -1,7 +1,7 @@
 //! The least that a message on one core can cost: its bytes are written to memory once and read once.
 //!
-//! No queue, no receiver, no check of any kind: 48 bytes (a header of 16, a payload of 24, rounded up to 16) go into a
-//! 16 KiB buffer, 256 messages at a time, and are read back.
+//! No queue, no receiver, no check of any kind: 48 bytes (a header of 16, a payload of 24, rounded up to 16) go
+//! into a 16 KiB buffer, 256 messages at a time, and are read back.
 
 use std::hint::black_box;
 use std::thread;

@@ -1,11 +1,12 @@
-//! A node for one round: started on the round's CPUs as a user would start it, and shut down before the round returns.
+//! A node for one round: started on the round's CPUs as a user would start it, and shut down before the round
+//! returns.
 //!
 //! A scenario starts a [`Stage`], puts its actors on it and gives the one that drives the messages the stage's
-//! [`Course`]. That actor sets out by a timer of [`Course::pause`], begins and ends the measured section in turns of its
-//! own, and so wakes the thread that waits in [`Stage::finish`].
+//! [`Course`]. That actor sets out by a timer of [`Course::pause`], begins and ends the measured section in turns
+//! of its own, and so wakes the thread that waits in [`Stage::finish`].
 //!
-//! Invariant: nothing outside the node's cores runs between begin and end. The waiting thread sleeps all the time; the
-//! pause gives it time to fall asleep, so that its own system calls are not counted as the messages'.
+//! Invariant: nothing outside the node's cores runs between begin and end. The waiting thread sleeps all the time;
+//! the pause gives it time to fall asleep, so that its own system calls are not counted as the messages'.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};

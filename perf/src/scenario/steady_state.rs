@@ -1,6 +1,7 @@
 //! A system that just runs: on two cores actors tell, ask with deadlines and answer each other, over and over.
 //!
-//! What is of interest is not the time but the counts: heap allocations and system calls a message, which have to be 0.
+//! What is of interest is not the time but the counts: heap allocations and system calls a message, which have to
+//! be 0.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,8 +75,8 @@ struct Answer {
     lap: u64,
 }
 
-/// Begins each lap with the number that the lap before has brought back, so that a message that is lost or wrong anywhere
-/// spoils the sums of all laps behind it.
+/// Begins each lap with the number that the lap before has brought back, so that a message that is lost or wrong
+/// anywhere spoils the sums of all laps behind it.
 struct Centre {
     course: Course,
     totals: Arc<Totals>,

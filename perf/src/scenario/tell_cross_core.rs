@@ -71,8 +71,8 @@ enum Stretch {
     AllSent,
 }
 
-/// Tells its receivers the numbers from 0 up. A full ring ends a turn early and nothing is lost: the next turn goes on
-/// with the number that was refused.
+/// Tells its receivers the numbers from 0 up. A full ring ends a turn early and nothing is lost: the next turn
+/// goes on with the number that was refused.
 struct Sender {
     order: Vec<ActorRef<Number>>,
     finish: ActorRef<Number>,

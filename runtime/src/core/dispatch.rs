@@ -707,8 +707,8 @@ impl Sent {
     /// The message, if it was sent to this receiver.
     pub fn message_for<M: LocalMessage>(&self, receiver: ActorRef<M>) -> Option<&Archived<M>> {
         let bytes = self.frame.bytes();
-        // SAFETY: only messages of the type that a reference accepts are written to its address, and an address of this
-        // process is given once: incarnations of nodes and generations of places are new each time.
+        // SAFETY: only messages of the type that a reference accepts are written to its address, and an address of
+        // this process is given once: incarnations of nodes and generations of places are new each time.
         (self.to == receiver.address())
             .then(|| unsafe { archive::root::<M>(bytes.as_ptr(), bytes.len()) })
     }

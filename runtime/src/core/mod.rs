@@ -77,8 +77,8 @@ const SWEEPS_PER_SAMPLE: u64 = 64;
 /// Node and core of an address's first word; the rest is the port.
 pub(crate) const PLACE_MASK: u64 = (1 << 48) - 1;
 
-/// Turns that are timed one by one after a slow window: enough to find who does it again, and few enough not to matter
-/// when it was the system that took the CPU away.
+/// Turns that are timed one by one after a slow window: enough to find who does it again, and few enough not to
+/// matter when it was the system that took the CPU away.
 const TIMED_TURNS: u32 = 512;
 
 /// Sweeps without work between two looks at the clock.

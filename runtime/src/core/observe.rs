@@ -111,7 +111,8 @@ impl Core {
         self.observed = true;
     }
 
-    /// A turn begins. What it does is looked at when it is committed, which is only done for turns that did something.
+    /// A turn begins. What it does is looked at when it is committed, which is only done for turns that did
+    /// something.
     pub(crate) fn observe_begin(&mut self, me: u64) {
         if let Some(observer) = &mut self.observer {
             observer.turn = Some(me);

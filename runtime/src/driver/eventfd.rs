@@ -1,7 +1,7 @@
 //! An owned eventfd: the bell that wakes a sleeping core.
 //!
-//! Promises: the descriptor is closed on drop and in child processes. A signal given before the sleeper looks is never
-//! lost: it stays in the counter until it is taken. On a bell made by [`EventFd::new`] no call blocks.
+//! Promises: the descriptor is closed on drop and in child processes. A signal given before the sleeper looks is
+//! never lost: it stays in the counter until it is taken. On a bell made by [`EventFd::new`] no call blocks.
 //!
 //! Refuses: to count. Any number of signals may be taken as one.
 

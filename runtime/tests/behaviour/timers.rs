@@ -104,8 +104,8 @@ fn a_cancelled_timer_is_never_delivered() {
     });
 }
 
-/// Asks with `.exclusive()` a question that nobody answers; when its deadline has passed, cancels a timer that was due
-/// meanwhile.
+/// Asks with `.exclusive()` a question that nobody answers; when its deadline has passed, cancels a timer that was
+/// due meanwhile.
 struct Suspended {
     nobody: ActorRef<Question>,
     told: ActorRef<Number>,

@@ -1,5 +1,5 @@
-//! Commands in the documentation exist: every line of a fenced `sh` block starts a known program, and what it names (a
-//! package, a binary, an example, a test, a flag of our own programs) is in the workspace.
+//! Commands in the documentation exist: every line of a fenced `sh` block starts a known program, and what it
+//! names (a package, a binary, an example, a test, a flag of our own programs) is in the workspace.
 
 use super::finding::Finding;
 use super::tree::Tree;

@@ -1,4 +1,5 @@
-//! The shape of a source file: a header, lines that fit, files that can be read in one sitting, no folder of leftovers.
+//! The shape of a source file: a header, lines that fit, files that can be read in one sitting, no folder of
+//! leftovers.
 
 use super::finding::Finding;
 

@@ -1,8 +1,8 @@
 //! The tidy test: what a machine can check of the rules in CONTRIBUTING.md.
 //!
-//! It reads every text file of the workspace and reports all breaches at once, each with path, line and what to change.
-//! Comments and string literals raise no false alarm where a rule is about code. Every rule is a pure function of a
-//! path and a text, and has a test of its own with an example that breaks it.
+//! It reads every text file of the workspace and reports all breaches at once, each with path, line and what to
+//! change. Comments and string literals raise no false alarm where a rule is about code. Every rule is a pure
+//! function of a path and a text, and has a test of its own with an example that breaks it.
 
 mod commands;
 mod finding;
