@@ -23,9 +23,9 @@ use crate::message::{LocalMessage, Message};
 
 /// An actor without anyone around it, for tests of a single behaviour.
 ///
-/// Each call runs the turns that one event leads to and gives what they did. Nothing of it goes any further: messages are
-/// not delivered, children do not start, actors that should stop do not, futures are not run. Only what the actor keeps
-/// for itself works on: its state, its behaviour, its stash, its timers ([`Isolated::advance`]) and its asks
+/// Each call runs the turns that one event leads to and gives what they did. Nothing of it goes any further: messages
+/// are not delivered, children do not start, actors that should stop do not, futures are not run. Only what the actor
+/// keeps for itself works on: its state, its behaviour, its stash, its timers ([`Isolated::advance`]) and its asks
 /// ([`Isolated::deliver`] the answer to the address in the request).
 ///
 /// ```
