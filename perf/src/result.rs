@@ -81,6 +81,15 @@ pub struct Figures {
     /// The slowest round.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worst_ns_per_message: Option<f64>,
+    /// The fastest of the limit's rounds, a message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub best_limit_ns: Option<f64>,
+    /// Half of the limit's samples took no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_p50_ns: Option<u64>,
+    /// Median of the ratios of neighbouring latency rounds' p50.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p50_ratio_to_limit: Option<f64>,
     /// What one sample of the percentiles is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_sample: Option<String>,
@@ -131,6 +140,9 @@ impl Figures {
             max_ns: None,
             latency_sample: None,
             limit_ns: None,
+            best_limit_ns: None,
+            limit_p50_ns: None,
+            p50_ratio_to_limit: None,
             ratio_to_limit: None,
             ..self
         }
@@ -177,7 +189,10 @@ impl fmt::Display for RunResult {
             row(
                 f,
                 "raw limit",
-                format!("{name} {limit:.2} ns a message; this is {ratio:.2} times that"),
+                format!(
+                    "{name} {limit:.2} ns a message, best {:.2}; this is {ratio:.2} times that",
+                    figures.best_limit_ns.unwrap_or(limit)
+                ),
             )?;
         }
         if let (Some(p50), Some(p99), Some(p999), Some(max)) =
@@ -186,6 +201,9 @@ impl fmt::Display for RunResult {
             let sample = figures.latency_sample.as_deref().unwrap_or("message");
             row(f, "latency", format!("ns, one sample is a {sample}"))?;
             row(f, "", format!("p50 {p50}, p99 {p99}, p99.9 {p999}, max {}", grouped(max)))?;
+        }
+        if let (Some(limit), Some(ratio)) = (figures.limit_p50_ns, figures.p50_ratio_to_limit) {
+            row(f, "", format!("the limit's p50 {limit}; this is {ratio:.2} times that"))?;
         }
         if let Some(bytes) = figures.bytes_per_actor {
             let heap = figures.heap_bytes_per_actor.unwrap_or(0.0);

@@ -1,7 +1,7 @@
-//! One run of one scenario: counting passes first, then interleaved rounds, then latencies, then a verdict.
+//! One run of one scenario: counting passes first, then interleaved rounds, then those for latencies, then a verdict.
 //!
 //! ```text
-//! memory pass · traced child · [calibration limit scenario] [scenario limit calibration] [..] · latency pass
+//! memory pass · traced child · [calibration limit scenario] [scenario limit calibration] [..] · [limit scenario] [..]
 //! ```
 //!
 //! Every round times the calibration loop, the raw limit and the scenario close together, in an order that turns
@@ -22,6 +22,8 @@ use crate::verdict::{self, Case, Judgement, Verdict};
 use std::sync::Arc;
 use std::thread;
 
+use hdrhistogram::Histogram;
+
 /// The most rounds of a run.
 pub const MOST_ROUNDS: usize = 1_000;
 
@@ -33,7 +35,7 @@ pub const MOST_MESSAGES: u64 = 1_000_000_000;
 pub struct RunSettings {
     /// How many rounds, 1 to [`MOST_ROUNDS`].
     pub rounds: usize,
-    /// Messages a round, 1 to [`MOST_MESSAGES`]; none for the scenario's own number.
+    /// Messages a round, of the scenario and of its limit, 1 to [`MOST_MESSAGES`]; none for the own number of each.
     pub messages: Option<u64>,
     /// The CPUs that may be used. A scenario takes as many as it needs from the front.
     pub cpus: Vec<usize>,
@@ -130,7 +132,7 @@ pub fn run(
     let after = Snapshot::of(&settings.cpus);
     plan.fill_times(&times, surroundings.limit, &mut figures);
     (surroundings.progress)("timing single messages");
-    plan.latency_pass(&mut figures)?;
+    plan.latency_rounds(surroundings.limit, &mut figures)?;
 
     let mut case = Case {
         cpus_needed: description.cpus_needed,
@@ -171,6 +173,25 @@ struct Times {
     calibration_ns: Vec<f64>,
     limit_ns: Vec<f64>,
     scenario_ns: Vec<f64>,
+}
+
+/// Single messages of several rounds.
+#[derive(Default)]
+struct Latencies {
+    all: Option<Histogram<u64>>,
+    /// One entry a round.
+    p50_ns: Vec<f64>,
+}
+
+impl Latencies {
+    fn add(&mut self, round: Histogram<u64>) {
+        self.p50_ns.push(round.value_at_quantile(0.5) as f64);
+        match &mut self.all {
+            None => self.all = Some(round),
+            // All histograms here are made with the same bounds, so one takes in another.
+            Some(all) => _ = all.add(round),
+        }
+    }
 }
 
 impl<'a> Plan<'a> {
@@ -286,7 +307,9 @@ impl<'a> Plan<'a> {
             }
             (Step::Limit, None) => {}
             (Step::Limit, Some(limit)) => {
-                let messages = limit.description().default_messages;
+                // Rounds of like length are disturbed alike.
+                let messages =
+                    self.settings.messages.unwrap_or(limit.description().default_messages);
                 let (outcome, measured) =
                     self.round(limit, messages, Purpose::Time, "timed round")?;
                 times.limit_ns.push(measured.elapsed_ns as f64 / outcome.messages.max(1) as f64);
@@ -311,22 +334,52 @@ impl<'a> Plan<'a> {
         figures.calibration_ns =
             Summary::of(&times.calibration_ns).map(|summary| to_thousandths(summary.median));
         figures.limit_name = limit.map(|limit| limit.description().name.to_owned());
-        figures.limit_ns =
-            Summary::of(&times.limit_ns).map(|summary| to_thousandths(summary.median));
+        if let Some(summary) = Summary::of(&times.limit_ns) {
+            figures.limit_ns = Some(to_thousandths(summary.median));
+            figures.best_limit_ns = Some(to_thousandths(summary.best));
+        }
         figures.ratio_to_limit =
             statistics::median_ratio(&times.scenario_ns, &times.limit_ns).map(to_thousandths);
     }
 
-    fn latency_pass(&self, figures: &mut Figures) -> Result<(), RunError> {
+    /// Rounds in which every message is timed, each beside one of the limit where that can be timed too. The p50 of a
+    /// round does not feel what happens to few of its messages, so it says more than a mean on a machine with others.
+    fn latency_rounds(
+        &self,
+        limit: Option<&dyn Scenario>,
+        figures: &mut Figures,
+    ) -> Result<(), RunError> {
         let Some(sample) = self.description.latency_sample else { return Ok(()) };
-        let (outcome, _) =
-            self.round(self.scenario, self.messages, Purpose::Latency, "latency pass")?;
-        if let Some(latencies) = outcome.latencies.filter(|latencies| !latencies.is_empty()) {
-            figures.p50_ns = Some(latencies.value_at_quantile(0.5));
-            figures.p99_ns = Some(latencies.value_at_quantile(0.99));
-            figures.p999_ns = Some(latencies.value_at_quantile(0.999));
-            figures.max_ns = Some(latencies.max());
+        let limit = limit.filter(|limit| limit.description().latency_sample == Some(sample));
+        let (mut own, mut of_limit) = (Latencies::default(), Latencies::default());
+        for _ in 0..self.settings.rounds {
+            if let Some(limit) = limit {
+                self.latency_round(limit, &mut of_limit)?;
+            }
+            self.latency_round(self.scenario, &mut own)?;
+        }
+        if let Some(all) = own.all.filter(|all| !all.is_empty()) {
+            figures.p50_ns = Some(all.value_at_quantile(0.5));
+            figures.p99_ns = Some(all.value_at_quantile(0.99));
+            figures.p999_ns = Some(all.value_at_quantile(0.999));
+            figures.max_ns = Some(all.max());
             figures.latency_sample = Some(sample.to_owned());
+        }
+        figures.limit_p50_ns = of_limit.all.map(|all| all.value_at_quantile(0.5));
+        figures.p50_ratio_to_limit =
+            statistics::median_ratio(&own.p50_ns, &of_limit.p50_ns).map(to_thousandths);
+        Ok(())
+    }
+
+    fn latency_round(
+        &self,
+        scenario: &dyn Scenario,
+        latencies: &mut Latencies,
+    ) -> Result<(), RunError> {
+        let messages = self.settings.messages.unwrap_or(scenario.description().default_messages);
+        let (outcome, _) = self.round(scenario, messages, Purpose::Latency, "latency round")?;
+        if let Some(round) = outcome.latencies {
+            latencies.add(round);
         }
         Ok(())
     }

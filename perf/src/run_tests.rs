@@ -81,8 +81,11 @@ fn a_run_does_one_pass_of_each_kind_and_all_its_rounds() {
     let result = run_with(&scenario, Some(&limit), &settings(), two_writes()).expect("it runs");
     let rounds = scenario.rounds.lock().expect("not poisoned").clone();
     use Purpose::{Latency, Memory, Time};
-    assert_eq!(rounds, [Memory, Time, Time, Time, Latency]);
-    assert_eq!(*limit.rounds.lock().expect("not poisoned"), [Time; 3]);
+    assert_eq!(rounds, [Memory, Time, Time, Time, Latency, Latency, Latency]);
+    assert_eq!(
+        *limit.rounds.lock().expect("not poisoned"),
+        [Time, Time, Time, Latency, Latency, Latency]
+    );
     if result.verdict != Verdict::Invalid {
         assert_eq!(result.messages, 10);
         assert!(result.figures.calibration_ns.expect("timed") > 0.0);
@@ -90,6 +93,7 @@ fn a_run_does_one_pass_of_each_kind_and_all_its_rounds() {
         assert_eq!(result.figures.limit_name.as_deref(), Some("fake-limit"));
         assert_eq!(result.figures.syscalls_per_message, Some(0.5));
         assert!(result.figures.p50_ns.expect("laps were timed") > 0);
+        assert!(result.figures.p50_ratio_to_limit.expect("its laps were timed too") > 0.0);
     }
 }
 

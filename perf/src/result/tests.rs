@@ -22,6 +22,9 @@ fn full() -> RunResult {
             allocations_per_message: Some(0.0),
             syscalls_per_message: Some(0.25),
             worst_ns_per_message: Some(9.0),
+            best_limit_ns: Some(4.5),
+            limit_p50_ns: Some(400),
+            p50_ratio_to_limit: Some(1.25),
             latency_sample: Some("round trip".into()),
             heap_bytes_per_actor: Some(48.0),
             system_calls: Some(BTreeMap::from([("futex".into(), 3)])),
@@ -64,6 +67,9 @@ fn the_json_keys_stand_in_their_fixed_order() {
             "allocations_per_message",
             "syscalls_per_message",
             "worst_ns_per_message",
+            "best_limit_ns",
+            "limit_p50_ns",
+            "p50_ratio_to_limit",
             "latency_sample",
             "heap_bytes_per_actor",
             "system_calls",
@@ -132,9 +138,10 @@ ping-pong: valid
   CPUs              0,1, idle profile busy
   ns a message      median 7.50, best 7.00, worst 9.00
   messages a second 133 333 333
-  raw limit         raw 5.00 ns a message; this is 1.50 times that
+  raw limit         raw 5.00 ns a message, best 4.50; this is 1.50 times that
   latency           ns, one sample is a round trip
                     p50 500, p99 600, p99.9 900, max 12 345
+                    the limit's p50 400; this is 1.25 times that
   bytes an actor    57.5 beyond its state, 48.0 of them on the heap
   allocations       0 a message
   system calls      0.25 a message (over 12 messages, futex 3)

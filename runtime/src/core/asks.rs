@@ -131,7 +131,7 @@ impl Core {
         deadline_ns: u64,
     ) -> Option<(u32, u32)> {
         let (slot, generation) = self.asks.insert(asker, continuation, TimerId::NONE)?;
-        match self.timers.insert(deadline_ns, Due::Ask { slot, generation }) {
+        match self.timers.insert(deadline_ns, Due::Ask { slot, generation }.into()) {
             Ok(timer) => self.asks.table[slot as usize].timer = timer,
             Err(_) => {
                 self.asks.take(slot, generation);

@@ -463,3 +463,7 @@ static NO_ACTOR: ActorInfo = ActorInfo {
     signal: never_signal,
     stopped: never_stopped,
 };
+
+#[cfg(test)]
+#[path = "cell_tests.rs"]
+mod tests;

@@ -33,6 +33,8 @@ pub(crate) struct Cold {
     pub awaited: Option<(u32, u32)>,
     pub stash: Stash,
     pub timers: BTreeMap<TimerKey, KeyedTimer>,
+    /// Which of them a timer of the wheel is, by its number.
+    pub timer_keys: BTreeMap<u32, TimerKey>,
     pub receive_timeout: Option<ReceiveTimeout>,
     pub last_message_ns: u64,
     pub watchers: Vec<Address>,

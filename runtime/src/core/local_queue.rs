@@ -234,3 +234,7 @@ impl Drop for LocalQueue {
 fn new_chunk() -> NonNull<Chunk> {
     NonNull::from(Box::leak(Box::new(Chunk([0; CHUNK_BYTES]))))
 }
+
+#[cfg(test)]
+#[path = "local_queue_tests.rs"]
+mod tests;

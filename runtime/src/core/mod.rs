@@ -52,7 +52,7 @@ use self::observe::Observer;
 use self::outbound::Outbound;
 use self::ports::Ports;
 use self::random::Random;
-use self::schedule::Due;
+use self::schedule::PackedDue;
 use self::tasks::{Blocking, Completions, LocalTask};
 use self::timers::Timers;
 use self::turn::Effect;
@@ -118,7 +118,7 @@ pub(crate) struct Core {
     pub now_ns: u64,
     pub asks: Asks,
     pub opened_asks: Vec<(u32, u32)>,
-    pub timers: Timers<Due>,
+    pub timers: Timers<PackedDue>,
     pub outbounds: Vec<Option<Outbound>>,
     pub touched: Vec<u32>,
     pub unpublished: Vec<u32>,

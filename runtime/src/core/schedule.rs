@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use std::num::NonZeroU64;
+
 use super::Core;
 use super::cold::Phase;
 use super::stash::{Held, StoredFrame};
@@ -46,12 +48,54 @@ impl From<u64> for TimerKey {
 }
 
 /// What a timer of the wheel stands for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     Ask { slot: u32, generation: u32 },
-    Keyed { me: u64, key: TimerKey },
+    /// A keyed timer: which one, its actor knows by the timer's number.
+    Keyed { me: u64 },
     ReceiveTimeout { me: u64 },
     Restart { me: u64, life: u32 },
+}
+
+/// A [`Due`] as two whole words, the first of them never 0. An enum would be built on the stack in parts and copied to
+/// the wheel with wide loads, each of which waits for the parts: that doubled the price of an ask.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PackedDue {
+    kind: NonZeroU64,
+    of: u64,
+}
+
+const DUE_ASK: u64 = 1;
+const DUE_KEYED: u64 = 2;
+const DUE_RECEIVE_TIMEOUT: u64 = 3;
+const DUE_RESTART: u64 = 4;
+
+impl From<Due> for PackedDue {
+    #[inline(always)]
+    fn from(due: Due) -> PackedDue {
+        let (kind, of) = match due {
+            Due::Ask { slot, generation } => {
+                (DUE_ASK, u64::from(slot) | u64::from(generation) << 32)
+            }
+            Due::Keyed { me } => (DUE_KEYED, me),
+            Due::ReceiveTimeout { me } => (DUE_RECEIVE_TIMEOUT, me),
+            Due::Restart { me, life } => (DUE_RESTART | u64::from(life) << 8, me),
+        };
+        // Every kind is at least 1.
+        PackedDue { kind: NonZeroU64::MIN.saturating_add(kind - 1), of }
+    }
+}
+
+impl From<PackedDue> for Due {
+    fn from(packed: PackedDue) -> Due {
+        let (kind, of) = (packed.kind.get(), packed.of);
+        match kind & 0xFF {
+            DUE_ASK => Due::Ask { slot: of as u32, generation: (of >> 32) as u32 },
+            DUE_KEYED => Due::Keyed { me: of },
+            DUE_RECEIVE_TIMEOUT => Due::ReceiveTimeout { me: of },
+            _ => Due::Restart { me: of, life: (kind >> 8) as u32 },
+        }
+    }
 }
 
 /// A timer of an actor with its message.
@@ -83,9 +127,10 @@ impl Core {
         let full =
             self.slots.cold_mut(me).is_none_or(|cold| cold.timers.len() >= KEYED_TIMERS_LIMIT);
         let id =
-            if full { None } else { self.timers.insert(deadline_ns, Due::Keyed { me, key }).ok() };
+            if full { None } else { self.timers.insert(deadline_ns, Due::Keyed { me }.into()).ok() };
         match (id, self.slots.cold_mut(me)) {
             (Some(id), Some(cold)) => {
+                cold.timer_keys.insert(id.number(), key);
                 cold.timers.insert(key, KeyedTimer { id, frame, period_ns, deadline_ns });
             }
             _ => {
@@ -104,6 +149,11 @@ impl Core {
     pub(crate) fn cancel_timer(&mut self, me: u64, key: TimerKey) {
         let Some(cold) = self.slots.cold_if_any(me) else { return };
         if let Some(timer) = cold.timers.remove(&key) {
+            // Of a timer that has fired and waits for its actor, the number may be another's by now.
+            let number = timer.id.number();
+            if cold.timer_keys.get(&number) == Some(&key) {
+                cold.timer_keys.remove(&number);
+            }
             self.timers.cancel(timer.id);
         }
     }
@@ -120,7 +170,7 @@ impl Core {
         if let Some((after_ns, frame)) = after {
             match self
                 .timers
-                .insert(self.now_ns.saturating_add(after_ns), Due::ReceiveTimeout { me })
+                .insert(self.now_ns.saturating_add(after_ns), Due::ReceiveTimeout { me }.into())
             {
                 Ok(id) => {
                     if let Some(cold) = self.slots.cold_mut(me) {
@@ -138,6 +188,7 @@ impl Core {
     pub(crate) fn cancel_all_timers(&mut self, me: u64) {
         let Some(cold) = self.slots.cold_if_any(me) else { return };
         let keyed = std::mem::take(&mut cold.timers);
+        cold.timer_keys.clear();
         let timeout = cold.receive_timeout.take();
         for timer in keyed.into_values() {
             self.timers.cancel(timer.id);
@@ -152,13 +203,18 @@ impl Core {
     pub(crate) fn fire_timers(&mut self, budget: usize) -> usize {
         let mut fired = 0;
         while fired < budget {
-            let Some((_, due)) = self.timers.pop_due(self.now_ns) else { break };
+            let Some((id, due)) = self.timers.pop_due(self.now_ns) else { break };
             fired += 1;
-            match due {
+            match Due::from(due) {
                 Due::Ask { slot, generation } => {
                     self.fail_ask(slot, generation, super::asks::AskError::Timeout.number());
                 }
-                Due::Keyed { me, key } => self.fire_keyed(me, key),
+                Due::Keyed { me } => {
+                    let cold = self.slots.cold_if_any(me);
+                    if let Some(key) = cold.and_then(|cold| cold.timer_keys.remove(&id.number())) {
+                        self.fire_keyed(me, key);
+                    }
+                }
                 Due::ReceiveTimeout { me } => self.fire_receive_timeout(me),
                 Due::Restart { me, life } => self.restart_now(me, life),
             }
@@ -184,10 +240,11 @@ impl Core {
             let behind_ns = now_ns.saturating_sub(timer.deadline_ns);
             let steps_ns = (behind_ns / period_ns + 1).saturating_mul(period_ns);
             let deadline_ns = timer.deadline_ns.saturating_add(steps_ns);
-            if let Ok(id) = self.timers.insert(deadline_ns, Due::Keyed { me, key })
+            if let Ok(id) = self.timers.insert(deadline_ns, Due::Keyed { me }.into())
                 && let Some(cold) = self.slots.cold_if_any(me)
             {
                 let next = KeyedTimer { id, frame: copy, period_ns: Some(period_ns), deadline_ns };
+                cold.timer_keys.insert(id.number(), key);
                 cold.timers.insert(key, next);
             }
         }
@@ -212,7 +269,7 @@ impl Core {
         let again_ns = if busy || due_ns > now_ns { due_ns.max(now_ns + 1) } else { 0 };
         if again_ns > 0 {
             let again_ns = if busy { now_ns.saturating_add(timeout.after_ns) } else { again_ns };
-            match self.timers.insert(again_ns, Due::ReceiveTimeout { me }) {
+            match self.timers.insert(again_ns, Due::ReceiveTimeout { me }.into()) {
                 Ok(id) => timeout.id = id,
                 Err(_) => self.counters.timers_refused += 1,
             }
@@ -221,7 +278,7 @@ impl Core {
         let mut frame = timeout.frame.copied();
         match self
             .timers
-            .insert(now_ns.saturating_add(timeout.after_ns), Due::ReceiveTimeout { me })
+            .insert(now_ns.saturating_add(timeout.after_ns), Due::ReceiveTimeout { me }.into())
         {
             Ok(id) => timeout.id = id,
             Err(_) => self.counters.timers_refused += 1,
@@ -281,5 +338,23 @@ impl Core {
     /// Notes a change of timers for the end of the turn.
     pub(crate) fn change_timer(&mut self, me: u64, change: TimerChange) {
         self.effect(Effect::Timer { me, change: Box::new(change) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_words_hold_whatever_may_be_due() {
+        for due in [
+            Due::Ask { slot: u32::MAX, generation: 7 },
+            Due::Keyed { me: u64::MAX },
+            Due::ReceiveTimeout { me: 0 },
+            Due::Restart { me: 1 << 62, life: u32::MAX },
+        ] {
+            assert_eq!(Due::from(PackedDue::from(due)), due);
+        }
+        assert_eq!(size_of::<Option<PackedDue>>(), 16);
     }
 }

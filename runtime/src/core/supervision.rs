@@ -238,7 +238,7 @@ impl Core {
             self.control.push_back(Control::Restart { me, life });
         } else if self
             .timers
-            .insert(now_ns.saturating_add(after_ns), Due::Restart { me, life })
+            .insert(now_ns.saturating_add(after_ns), Due::Restart { me, life }.into())
             .is_err()
         {
             self.counters.timers_refused += 1;

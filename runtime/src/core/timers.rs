@@ -35,6 +35,11 @@ pub(crate) struct TimerId {
 
 impl TimerId {
     /// No timer: every method treats it as a stale id.
+    /// Unique among the pending timers; a later timer may have it again.
+    pub(crate) fn number(self) -> u32 {
+        self.index
+    }
+
     pub(crate) const NONE: TimerId = TimerId { index: NO_NODE, generation: 0 };
 }
 

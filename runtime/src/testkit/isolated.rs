@@ -23,10 +23,10 @@ use crate::message::{LocalMessage, Message};
 
 /// An actor without anyone around it, for tests of a single behaviour.
 ///
-/// Each call runs the turns that one event leads to and gives what they did. Nothing of it goes any further:
-/// messages are not delivered, children do not start, actors that should stop do not, futures are not run. Only
-/// what the actor keeps for itself works on: its state, its behaviour, its stash, its timers
-/// ([`Isolated::advance`]) and its asks ([`Isolated::deliver`] the answer to the address in the request).
+/// Each call runs the turns that one event leads to and gives what they did. Nothing of it goes any further: messages
+/// are not delivered, children do not start, actors that should stop do not, futures are not run. Only what the actor
+/// keeps for itself works on: its state, its behaviour, its stash, its timers ([`Isolated::advance`]) and its asks
+/// ([`Isolated::deliver`] the answer to the address in the request).
 ///
 /// ```
 /// use mainspring::prelude::*;
@@ -115,8 +115,8 @@ impl<A: Actor> Isolated<A> {
         self.deliver(ActorRef::from_words(place, self.me), message)
     }
 
-    /// The turn with a message to any address of the actor: the answer to an ask, at the address that its request
-    /// held; or a port.
+    /// The turn with a message to any address of the actor: the answer to an ask, at the address that its request held;
+    /// or a port.
     pub fn deliver<M: LocalMessage>(&mut self, to: ActorRef<M>, message: &M) -> Effects {
         let (place, me) = to.words();
         self.run(|core| {

@@ -32,6 +32,8 @@
 //! probe.expect(|greeting| greeting.text == "hello");
 //! probe.expect_nothing();
 //! ```
+//!
+//! For one actor and one turn at a time there is [`Isolated`]. The guide is `docs/testing.md` in the repository.
 
 mod effects;
 mod isolated;
@@ -45,3 +47,8 @@ pub use effects::{Effects, TimerSet};
 pub use isolated::{Isolated, Surroundings};
 pub use probe::{PATIENCE, Probe};
 pub use simulation::{At, STEPS_LIMIT, Simulation};
+
+/// The samples of the guide are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+struct Guide;

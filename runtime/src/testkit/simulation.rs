@@ -146,8 +146,8 @@ impl Simulation {
         self.run_for(time);
     }
 
-    /// Lets everything that lies ahead happen: comes to rest within so much virtual time, with no timer, stall or
-    /// delay left, nothing queued, and no work under way.
+    /// Lets everything that lies ahead happen: comes to rest within so much virtual time, with no timer, stall or delay
+    /// left, nothing queued, and no work under way.
     ///
     /// # Panics
     /// When something is left then; the message says what.
@@ -272,12 +272,13 @@ impl At {
 }
 
 thread_local! {
-    /// A handler used the simulation that runs it. Its panic is caught like every panic of a handler, so that the
-    /// test would go on without this.
+    /// A handler used the simulation that runs it. Its panic is caught like every panic of a handler, so that the test
+    /// would go on without this.
     static MISUSED: Cell<bool> = const { Cell::new(false) };
 }
 
-const MISUSE: &str = "the simulation was used inside a handler, which it is running: use it between turns, from the test";
+const MISUSE: &str = "the simulation was used inside a handler, which it is running; \
+    use it between turns, from the test";
 
 /// The world, from the test.
 ///

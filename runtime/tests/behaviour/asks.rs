@@ -57,7 +57,7 @@ impl Asker {
     }
 }
 
-/// Keeps the addresses for its answers and answers all of them, in reverse, when asked `n == 99`.
+/// Keeps the addresses for its answers and answers all of them when asked `n == 99`.
 #[derive(Default)]
 struct Late(Vec<(u64, ActorRef<Number>)>);
 
@@ -67,7 +67,7 @@ impl Actor for Late {
     fn receive(&mut self, ctx: &mut Context<Self>, question: &Archived<Question>) -> Next<Self> {
         self.0.push((question.n.to_native(), question.reply_to));
         if question.n == 99 {
-            for (n, reply_to) in self.0.drain(..).rev() {
+            for (n, reply_to) in self.0.drain(..) {
                 ctx.tell(reply_to, &Number { n: n * 10 });
             }
         }
@@ -88,7 +88,7 @@ fn asks_are_answered_on_every_core_and_interleave() {
                 sim.tell(asker, &Number { n });
             }
             sim.run_until_idle();
-            assert_eq!(numbers(&probe), [200, 990, 20, 10]);
+            assert_eq!(numbers(&probe), [200, 10, 20, 990]);
             sim.run_for(20 * MS);
             assert_eq!(numbers(&probe), [0; 0]);
         });
@@ -106,7 +106,7 @@ fn an_answer_after_the_deadline_is_counted_and_reaches_no_later_ask_in_its_place
         play(&mut sim, asker, 1);
         sim.run_for(6 * MS);
         assert_eq!(numbers(&probe), [TIMEOUT]);
-        // The next asks take the same slot; the answers to both come together.
+        // The next ask takes the same slot, and waits there when the answer to the first one comes.
         play(&mut sim, asker, 99);
         assert_eq!(numbers(&probe), [990]);
         assert_eq!(sim.dead_letters(Reason::LateReply), 1);

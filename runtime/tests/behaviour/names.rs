@@ -151,3 +151,21 @@ fn a_restart_keeps_the_name() {
     let probe = sim.probe::<Number>();
     assert_eq!(numbers(&probe), [0; 0]);
 }
+
+#[test]
+fn what_one_turn_asks_of_another_core_happens_there_in_the_same_order() {
+    Simulation::for_seeds(1..=10, |sim| {
+        let mut sim = sim.cores(2);
+        let fickle = sim.at(0).core(1).spawn(|| {
+            Puppet::new(|ctx, _| {
+                ctx.register("shop");
+                ctx.unregister("shop");
+                Next::Same
+            })
+        });
+        let (looker, found) = looker(&mut sim, 0);
+        play(&mut sim, fickle, 0);
+        play(&mut sim, looker, 0);
+        assert_eq!(texts(&found), ["unknown"]);
+    });
+}

@@ -107,8 +107,8 @@ fn restarts_beyond_the_limit_within_the_window_stop_the_actor() {
     assert_eq!(sim.dead_letters(Reason::NoActor), 1);
 }
 
-/// A parent that spawns on 0 three children with the policy and tells of its signals; each child tells its starts,
-/// stops and ends as `name verb`. Number `k` makes child `k` break.
+/// A parent that spawns on 0 three children with the policy and tells of its signals; each child tells its starts and
+/// stops as `name verb`. Number `k` makes child `k` break.
 fn family(
     sim: &mut Simulation,
     policy: impl Into<OnFailure>,

@@ -31,7 +31,8 @@ struct Stage {
     open: Rc<Cell<bool>>,
 }
 
-/// A worker: 1 pipes a gated future, 2 a future that panics, 3 blocking work, 4 blocking work that panics; 666 fails.
+/// A worker: 1 pipes a gated future, 2 a future that panics, 3 blocking work, 4 blocking work that panics, 5 a gated
+/// future that panics; 666 fails.
 fn stage(change: fn(&mut Limits)) -> Stage {
     quietly();
     let mut sim = Simulation::seeded(6).limits(change);
@@ -51,6 +52,14 @@ fn stage(change: fn(&mut Limits)) -> Stage {
                 2 => ctx.pipe(async { panic!("on purpose") }, tell),
                 3 => ctx.blocking(|| 43, tell),
                 4 => ctx.blocking(|| panic!("on purpose"), tell),
+                5 => {
+                    let gate = Gate(Rc::clone(&gate));
+                    let work = async move {
+                        gate.await;
+                        panic!("on purpose")
+                    };
+                    ctx.pipe(work, tell);
+                }
                 _ => return Next::Fault,
             }
             Next::Same
@@ -86,19 +95,21 @@ fn work_that_panics_is_told() {
 
 #[test]
 fn a_restarted_actor_gets_neither_results_nor_failures_of_its_earlier_life() {
-    for n in [1, 3, 2, 4] {
+    for n in [1, 3, 2, 4, 5] {
         let mut stage = stage(|_| {});
         stage.sim.tell(stage.worker, &Number { n });
         stage.sim.panic_turn(stage.worker, 1);
         stage.sim.tell(stage.worker, &Number { n: 666 });
-        if n == 1 {
+        let gated = n == 1 || n == 5;
+        if gated {
             stage.sim.run_until_idle();
             stage.open.set(true);
         }
         stage.sim.run_for(Duration::from_secs(1));
         // Blocking work may have ended before the failure; a gated future cannot have.
-        if n == 1 {
+        if gated {
             assert_eq!(numbers(&stage.told), [0; 0]);
+            assert_eq!(texts(&stage.signals), [""; 0]);
         }
         // The next life works as ever.
         play(&mut stage.sim, stage.worker, 3);

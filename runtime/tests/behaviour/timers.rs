@@ -104,12 +104,14 @@ fn a_cancelled_timer_is_never_delivered() {
     });
 }
 
-/// Asks with `.exclusive()` a question that nobody answers; when its deadline has passed, cancels a timer that was
-/// due meanwhile.
+type Then = fn(&mut Context<'_, Suspended>);
+
+/// Asks with `.exclusive()` a question that nobody answers; when its deadline has passed, does something to a timer
+/// that was due meanwhile.
 struct Suspended {
     nobody: ActorRef<Question>,
     told: ActorRef<Number>,
-    cancels: bool,
+    then: Then,
 }
 
 impl Actor for Suspended {
@@ -134,25 +136,28 @@ impl Suspended {
         ctx: &mut Context<Self>,
         _: Result<&Archived<Number>, AskError>,
     ) -> Next<Self> {
-        if self.cancels {
-            ctx.timer("due").cancel();
-        }
+        (self.then)(ctx);
         Next::Same
     }
 }
 
 #[test]
-fn a_timer_that_was_due_while_its_actor_was_suspended_can_still_be_cancelled() {
-    for (cancels, expected) in [(true, 0), (false, 1)] {
+fn a_timer_that_was_due_while_its_actor_was_suspended_can_still_be_cancelled_or_replaced() {
+    let cases: [(Then, usize); 3] = [
+        (|ctx| ctx.timer("due").cancel(), 0),
+        (|ctx| ctx.timer("due").after(5 * MS, &Number { n: 1 }), 0),
+        // Left alone: four deadlines passed, and they are one message.
+        (|_| {}, 1),
+    ];
+    for (case, (then, expected)) in cases.into_iter().enumerate() {
         let mut sim = Simulation::seeded(2);
         let probe = sim.probe::<Number>();
         let nobody = sim.probe::<Question>();
         let (nobody, told) = (nobody.actor(), probe.actor());
-        let actor = sim.spawn(move || Suspended { nobody, told, cancels });
+        let actor = sim.spawn(move || Suspended { nobody, told, then });
         play(&mut sim, actor, 0);
         sim.run_for(Duration::from_micros(9_500));
-        // Four deadlines passed; they are one message.
-        assert_eq!(numbers(&probe).len(), expected, "cancels: {cancels}");
+        assert_eq!(numbers(&probe).len(), expected, "case {case}");
     }
 }
 
