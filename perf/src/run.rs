@@ -1,7 +1,8 @@
 //! One run of one scenario: counting passes first, then interleaved rounds, then those for latencies, then a verdict.
 //!
 //! ```text
-//! memory pass · traced child · [calibration limit scenario] [scenario limit calibration] [..] · [limit scenario] [..]
+//! memory pass · traced child · [calibration limit scenario] [scenario limit calibration] [..] · single messages of
+//! [limit scenario] [..]
 //! ```
 //!
 //! Every round times the calibration loop, the raw limit and the scenario close together, in an order that turns

@@ -268,10 +268,8 @@ impl Core {
 
     /// The long way is needed while the actor is not simply running.
     pub(crate) fn refresh_unusual(&mut self, me: u64) {
-        let unusual = self
-            .slots
-            .cold(me)
-            .is_some_and(|cold| cold.phase != Phase::Running || cold.receive_timeout.is_some());
-        self.slots.set_unusual(me, unusual);
+        self.slots.refresh_unusual(me, |cold| {
+            cold.phase != Phase::Running || cold.receive_timeout.is_some()
+        });
     }
 }

@@ -302,11 +302,16 @@ impl Slots {
         Some(unsafe { (*cell.as_ptr()).cold.get_or_insert_with(Default::default) })
     }
 
-    /// Frames take the long way from now on, or no longer.
-    pub fn set_unusual(&mut self, me: u64, unusual: bool) {
+    /// Frames take the long way from now on if `unusual` says so of the actor's cold part; without one they do not.
+    #[inline]
+    pub fn refresh_unusual(&mut self, me: u64, unusual: impl FnOnce(&Cold) -> bool) {
         if let Some(cell) = self.find(me) {
-            // SAFETY: the head is live and `&mut self` makes the write unique.
-            unsafe { (*cell.as_ptr()).me = if unusual { me | UNUSUAL } else { me } }
+            // SAFETY: the head is live and `&mut self` makes the look and the write unique.
+            unsafe {
+                let head = &mut *cell.as_ptr();
+                let unusual = head.cold.as_deref().is_some_and(unusual);
+                head.me = if unusual { me | UNUSUAL } else { me };
+            }
         }
     }
 

@@ -50,11 +50,21 @@ impl From<u64> for TimerKey {
 /// What a timer of the wheel stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
-    Ask { slot: u32, generation: u32 },
+    Ask {
+        slot: u32,
+        generation: u32,
+    },
     /// A keyed timer: which one, its actor knows by the timer's number.
-    Keyed { me: u64 },
-    ReceiveTimeout { me: u64 },
-    Restart { me: u64, life: u32 },
+    Keyed {
+        me: u64,
+    },
+    ReceiveTimeout {
+        me: u64,
+    },
+    Restart {
+        me: u64,
+        life: u32,
+    },
 }
 
 /// A [`Due`] as two whole words, the first of them never 0. An enum would be built on the stack in parts and copied to
@@ -126,8 +136,11 @@ impl Core {
         self.cancel_timer(me, key);
         let full =
             self.slots.cold_mut(me).is_none_or(|cold| cold.timers.len() >= KEYED_TIMERS_LIMIT);
-        let id =
-            if full { None } else { self.timers.insert(deadline_ns, Due::Keyed { me }.into()).ok() };
+        let id = if full {
+            None
+        } else {
+            self.timers.insert(deadline_ns, Due::Keyed { me }.into()).ok()
+        };
         match (id, self.slots.cold_mut(me)) {
             (Some(id), Some(cold)) => {
                 cold.timer_keys.insert(id.number(), key);

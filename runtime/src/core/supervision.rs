@@ -220,6 +220,9 @@ impl Core {
 
     /// Ends this life of the actor; the next begins after the pause.
     fn suspend_for_restart(&mut self, me: u64, after_ns: u64) {
+        // An actor that stops leaves its asks to their answers and deadlines, which find nobody; the next life of this
+        // one would be found.
+        self.close_asks_of(me);
         self.end_life(me);
         for child in self.slots.children(me as u32).collect::<Vec<_>>() {
             self.stop_actor(child, StopReason::Stopped);
@@ -249,7 +252,6 @@ impl Core {
     /// Drops the state and all that belongs to this life only.
     fn end_life(&mut self, me: u64) {
         self.cancel_all_timers(me);
-        self.close_asks_of(me);
         if self.slots.cold_mut(me).is_some_and(|cold| std::mem::replace(&mut cold.vacant, true)) {
             return;
         }
