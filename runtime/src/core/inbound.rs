@@ -149,7 +149,8 @@ impl Core {
     }
 
     /// Whether a frame waits in any ring.
-    pub(crate) fn has_inbound(&mut self) -> bool {
+    #[inline]
+    pub(crate) fn has_inbound(&self) -> bool {
         self.inbounds.iter().any(|inbound| {
             let control = inbound.control.as_ref().is_some_and(|control| !control.is_empty());
             !inbound.held && (control || !inbound.user.is_empty())

@@ -214,11 +214,15 @@ impl Core {
         if !self.control.is_empty() {
             work += self.handle_control(self.limits.control_budget) as u64;
         }
-        work += self.sweep_control_lanes(self.limits.control_budget as u64);
+        // One look at the heads of all rings first: a sweep that finds nothing is over soon, and the next comes sooner.
+        let inbound = self.has_inbound();
+        if inbound {
+            work += self.sweep_control_lanes(self.limits.control_budget as u64);
+        }
         if !self.timers.is_empty() {
             work += self.fire_timers(self.limits.timer_budget) as u64;
         }
-        let from_rings = self.sweep_inbound(self.limits.inbound_budget);
+        let from_rings = if inbound { self.sweep_inbound(self.limits.inbound_budget) } else { 0 };
         let from_self =
             if self.queue.is_empty() { 0 } else { self.drain_local(self.limits.local_budget).0 };
         self.window_turns += (from_rings + from_self) % dispatch::WINDOW_TURNS;

@@ -110,7 +110,10 @@ impl<L: CoreLoop> Pump<L> {
                 self.idle_sweeps = 0;
                 self.let_executor_look(EXECUTOR_LOOK_EVERY_NS).await;
             } else if self.keeps_looking() {
-                (0..PAUSES).for_each(|_| std::hint::spin_loop());
+                // A core that never sleeps is there for latency alone: a pause would cost it a third of a hop.
+                if self.idle != IdleProfile::Busy {
+                    (0..PAUSES).for_each(|_| std::hint::spin_loop());
+                }
                 self.let_executor_look(IDLE_EXECUTOR_LOOK_EVERY_NS).await;
             } else {
                 self.park().await;

@@ -50,5 +50,15 @@ impl Wake for CoreWaker {
     }
 }
 
+/// The cores of a node that never sleep need no waking, and who publishes for them no fence.
+pub(super) struct NeverSleeps;
+
+impl Wake for NeverSleeps {
+    #[inline]
+    fn wake_after_publish(&self) -> bool {
+        false
+    }
+}
+
 /// How long a thread outside the cores waits for a core before it says that the core is silent.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);

@@ -12,9 +12,10 @@ use super::blocking::Pool;
 use super::builder::NodeBuilder;
 use super::client::Client;
 use super::configuration::Configuration;
-use super::core_loop::{HostedCore, PATIENCE};
+use super::core_loop::{HostedCore, NeverSleeps, PATIENCE};
 use super::deadlines::Deadlines;
 use super::error::{Error, NodeError, StartError};
+use super::idle::IdleProfile;
 use super::mailbox::Mailbox;
 use super::shutdown;
 use crate::actor::{Actor, StopReason};
@@ -23,7 +24,7 @@ use crate::context::{Spawn, SpawnError};
 use crate::core::control::Control;
 use crate::core::inbound::{Inbound, Injector};
 use crate::core::limits::Limits;
-use crate::core::outbound::Outbound;
+use crate::core::outbound::{Outbound, Wake};
 use crate::core::supervision::OnFailure;
 use crate::core::{Core, CoreSettings};
 use crate::driver::{Clock, CoreThread, CoreWaker, HostSettings, spawn_core};
@@ -125,7 +126,7 @@ impl Node {
             }
         };
         let mut node = Node { shared, threads: Vec::new(), pool, cpus: resolved.cpus };
-        for (core, lanes) in node.connect(cores).into_iter().enumerate() {
+        for (core, lanes) in node.connect(cores, configuration.idle).into_iter().enumerate() {
             let core = core as u16;
             let thread = node
                 .start_core(core, cores, lanes, &configuration)
@@ -137,14 +138,17 @@ impl Node {
     }
 
     /// A pair of rings for each ordered pair of cores.
-    fn connect(&self, cores: u16) -> Vec<Lanes> {
+    fn connect(&self, cores: u16, idle: IdleProfile) -> Vec<Lanes> {
         let limits = self.shared.limits;
         let mut lanes: Vec<Lanes> = (0..cores).map(|_| Lanes::default()).collect();
         for from in 0..cores {
             for to in (0..cores).filter(|to| *to != from) {
                 let (user_out, user_in) = checked_ring(limits.ring_bytes);
                 let (control_out, control_in) = checked_ring(limits.control_ring_bytes);
-                let waker = self.shared.wakers[to as usize].clone();
+                let waker: Arc<dyn Wake> = match idle {
+                    IdleProfile::Busy => Arc::new(NeverSleeps),
+                    _ => self.shared.wakers[to as usize].clone(),
+                };
                 let outbound = Outbound::new(user_out, Some(control_out), waker);
                 lanes[from as usize].outbounds.push((to, outbound));
                 let control = Some(control_in);
