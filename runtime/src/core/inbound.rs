@@ -149,12 +149,19 @@ impl Core {
     }
 
     /// Whether a frame waits in any ring.
-    #[inline]
     pub(crate) fn has_inbound(&self) -> bool {
-        self.inbounds.iter().any(|inbound| {
-            let control = inbound.control.as_ref().is_some_and(|control| !control.is_empty());
-            !inbound.held && (control || !inbound.user.is_empty())
-        })
+        self.look_at_rings() != (false, false)
+    }
+
+    /// Whether a frame waits in any control lane, and in any users' lane.
+    #[inline]
+    pub(crate) fn look_at_rings(&self) -> (bool, bool) {
+        let (mut control_waits, mut users_wait) = (false, false);
+        for inbound in self.inbounds.iter().filter(|inbound| !inbound.held) {
+            control_waits |= inbound.control.as_ref().is_some_and(|control| !control.is_empty());
+            users_wait |= !inbound.user.is_empty();
+        }
+        (control_waits, users_wait)
     }
 
     /// Forgets the rings of a client that is gone.

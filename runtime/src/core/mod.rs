@@ -120,7 +120,8 @@ pub(crate) struct Core {
     pub opened_asks: Vec<(u32, u32)>,
     pub timers: Timers<PackedDue>,
     pub outbounds: Vec<Option<Outbound>>,
-    pub touched: Vec<u32>,
+    /// Number of the running turn, so that a way out knows whether it has written there before.
+    pub turn: u64,
     pub unpublished: Vec<u32>,
     pub effects: Vec<Effect>,
     pub control: VecDeque<Control>,
@@ -171,7 +172,7 @@ impl Core {
             opened_asks: Vec::new(),
             timers: Timers::new(now_ns, limits.timers),
             outbounds: (0..settings.cores).map(|_| None).collect(),
-            touched: Vec::new(),
+            turn: 1,
             unpublished: Vec::new(),
             effects: Vec::new(),
             control: VecDeque::new(),
@@ -215,14 +216,15 @@ impl Core {
             work += self.handle_control(self.limits.control_budget) as u64;
         }
         // One look at the heads of all rings first: a sweep that finds nothing is over soon, and the next comes sooner.
-        let inbound = self.has_inbound();
-        if inbound {
+        let (control_waits, users_wait) = self.look_at_rings();
+        if control_waits {
             work += self.sweep_control_lanes(self.limits.control_budget as u64);
         }
         if !self.timers.is_empty() {
             work += self.fire_timers(self.limits.timer_budget) as u64;
         }
-        let from_rings = if inbound { self.sweep_inbound(self.limits.inbound_budget) } else { 0 };
+        let from_rings =
+            if users_wait { self.sweep_inbound(self.limits.inbound_budget) } else { 0 };
         let from_self =
             if self.queue.is_empty() { 0 } else { self.drain_local(self.limits.local_budget).0 };
         self.window_turns += (from_rings + from_self) % dispatch::WINDOW_TURNS;

@@ -25,13 +25,14 @@ pub(crate) struct Outbound {
     /// Answers and control messages; clients have none and get answers in the user lane.
     control: Option<Producer>,
     pub wake: Arc<dyn Wake>,
-    pub user_mark: Option<Mark>,
+    user_mark: Option<Mark>,
     control_mark: Option<Mark>,
     backlog: VecDeque<Box<dyn Any + Send>>,
     pub backlog_refused: u64,
     /// Set while frames wait for the flush.
     pub unpublished: bool,
-    pub touched: bool,
+    /// The last turn that wrote here; numbers begin at 1.
+    turn: u64,
     /// The simulator lets this lane look full.
     pub jammed: bool,
 }
@@ -47,21 +48,19 @@ impl Outbound {
             backlog: VecDeque::new(),
             backlog_refused: 0,
             unpublished: false,
-            touched: false,
+            turn: 0,
             jammed: false,
         }
     }
 
-    /// Remembers where the running turn began to write.
+    /// Remembers where the turn with this number began to write.
     #[inline]
-    pub fn touch(&mut self) -> bool {
-        if self.touched {
-            return false;
+    pub fn touch(&mut self, turn: u64) {
+        if self.turn != turn {
+            self.turn = turn;
+            self.user_mark = Some(self.user.mark());
+            self.control_mark = self.control.as_ref().map(Producer::mark);
         }
-        self.touched = true;
-        self.user_mark = Some(self.user.mark());
-        self.control_mark = self.control.as_ref().map(Producer::mark);
-        true
     }
 
     /// The lane for answers.
@@ -70,14 +69,11 @@ impl Outbound {
         self.control.as_mut().unwrap_or(&mut self.user)
     }
 
-    /// The turn returned.
-    pub fn keep(&mut self) {
-        self.touched = false;
-    }
-
-    /// The turn failed.
-    pub fn rollback(&mut self) {
-        self.touched = false;
+    /// The turn with this number failed.
+    pub fn rollback(&mut self, turn: u64) {
+        if self.turn != turn {
+            return;
+        }
         if let Some(mark) = self.user_mark.take() {
             self.user.rollback(mark);
         }

@@ -193,10 +193,7 @@ impl Core {
         };
         match self.outbounds.get_mut(index) {
             Some(Some(outbound)) => {
-                if outbound.touch() {
-                    self.touched.push(index as u32);
-                    self.dirty = true;
-                }
+                outbound.touch(self.turn);
                 if !outbound.unpublished {
                     outbound.unpublished = true;
                     self.unpublished.push(index as u32);

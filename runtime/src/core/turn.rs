@@ -108,6 +108,7 @@ impl Core {
         }
         self.queue.publish();
         self.opened_asks.clear();
+        self.turn += 1;
     }
 
     #[cold]
@@ -117,11 +118,6 @@ impl Core {
             self.observe_commit();
         }
         self.dirty = false;
-        for touched in self.touched.drain(..) {
-            if let Some(outbound) = &mut self.outbounds[touched as usize] {
-                outbound.keep();
-            }
-        }
         self.large.keep();
         if self.effects.is_empty() {
             return;
@@ -162,11 +158,10 @@ impl Core {
         self.dirty = false;
         self.queue.rollback();
         self.large.drop_unkept();
-        for touched in self.touched.drain(..) {
-            if let Some(outbound) = &mut self.outbounds[touched as usize] {
-                outbound.rollback();
-            }
+        for outbound in self.outbounds.iter_mut().flatten() {
+            outbound.rollback(self.turn);
         }
+        self.turn += 1;
         for (slot, generation) in std::mem::take(&mut self.opened_asks) {
             self.close_ask(slot, generation);
         }

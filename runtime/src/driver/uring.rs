@@ -2,7 +2,7 @@
 //!
 //! Promises:
 //! - [`Uring::park`] is one `io_uring_enter`: it submits what is queued, sleeps until the core's bell rings,
-//! something
+//!   something
 //!   completes or the time is up, and collects what has completed. The bell is watched by a poll that stays armed, so
 //!   a wake costs the sender one `write` and the sleeper nothing beyond the enter it sleeps in.
 //! - [`Uring::turn`] does the same without sleeping, and without a system call when there is nothing to submit or
