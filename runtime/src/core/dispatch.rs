@@ -304,6 +304,7 @@ impl Core {
             if self.observed && self.look_at(me, frame.header) {
                 return self.unusual(frame);
             }
+            self.last_turn = me;
             let bytes = frame.header.len() as usize;
             let run = AssertUnwindSafe(|| {
                 // SAFETY: the word matched, so the cell is live; senders write the receiver's message type.
@@ -395,6 +396,7 @@ impl Core {
             return self.unusual(frame);
         }
         self.observe_turn(me, frame.header);
+        self.last_turn = me;
         let began_ns = self.begin_timed_turn();
         let bytes = frame.header.len() as usize;
         let injected = self.injected_panic(me);

@@ -152,6 +152,8 @@ pub(crate) struct Core {
     window_turns: u64,
     idle_sweeps: u32,
     slow_turn_logged_ns: u64,
+    /// Whose turn was the last one.
+    pub last_turn: u64,
     pub timed_turns_left: u32,
     pub finished: bool,
 }
@@ -203,6 +205,7 @@ impl Core {
             window_turns: 0,
             idle_sweeps: 0,
             slow_turn_logged_ns: 0,
+            last_turn: 0,
             timed_turns_left: 0,
             finished: false,
         }
@@ -300,7 +303,7 @@ impl Core {
         self.timed_turns_left = TIMED_TURNS;
         self.observed = true;
         if turns == 1 {
-            return;
+            return self.turn_was_slow(self.last_turn, elapsed_ns);
         }
         if self.may_log_slow_turn() {
             tracing::warn!(

@@ -108,13 +108,17 @@ impl<L: CoreLoop> Pump<L> {
             }
             if did_something {
                 self.idle_sweeps = 0;
-                self.let_executor_look(EXECUTOR_LOOK_EVERY_NS).await;
+                if self.tasks.running() > 0 {
+                    self.let_executor_look(EXECUTOR_LOOK_EVERY_NS).await;
+                }
             } else if self.keeps_looking() {
                 // A core that never sleeps is there for latency alone: a pause would cost it a third of a hop.
                 if self.idle != IdleProfile::Busy {
                     (0..PAUSES).for_each(|_| std::hint::spin_loop());
                 }
-                self.let_executor_look(IDLE_EXECUTOR_LOOK_EVERY_NS).await;
+                if self.tasks.running() > 0 {
+                    self.let_executor_look(IDLE_EXECUTOR_LOOK_EVERY_NS).await;
+                }
             } else {
                 self.park().await;
             }
@@ -155,12 +159,10 @@ impl<L: CoreLoop> Pump<L> {
         true
     }
 
-    /// Gives the thread to the executor for a look, if futures are under way and the last look was so long ago.
+    /// Gives the thread to the executor for a look, if the last one was so long ago. Only called while futures are under
+    /// way: even an asynchronous function that does nothing costs a hop some nanoseconds.
     #[inline]
     async fn let_executor_look(&mut self, every_ns: u64) {
-        if self.tasks.running() == 0 {
-            return;
-        }
         let now_ns = self.clock.now_ns();
         if now_ns.saturating_sub(self.executor_looked_at_ns) >= every_ns {
             self.rest.let_executor_look().await;
