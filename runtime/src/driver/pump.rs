@@ -159,8 +159,8 @@ impl<L: CoreLoop> Pump<L> {
         true
     }
 
-    /// Gives the thread to the executor for a look, if the last one was so long ago. Only called while futures are under
-    /// way: even an asynchronous function that does nothing costs a hop some nanoseconds.
+    /// Gives the thread to the executor for a look, if the last one was so long ago. Only called while futures are
+    /// under way: even an asynchronous function that does nothing costs a hop some nanoseconds.
     #[inline]
     async fn let_executor_look(&mut self, every_ns: u64) {
         let now_ns = self.clock.now_ns();
