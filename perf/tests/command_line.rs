@@ -71,6 +71,35 @@ fn a_message_through_two_atomics_makes_no_system_call() {
 }
 
 #[test]
+fn a_message_of_a_system_that_just_runs_makes_no_system_call() {
+    if affinity::allowed_cpus().expect("readable").len() < 2 {
+        println!("skipped: two cores that never sleep need two CPUs");
+        return;
+    }
+    let arguments = ["counted", "steady-state", "--messages", "12000"];
+    let Some(calls) = counted(&arguments, LONG_ENOUGH) else { return };
+    let calls = calls.expect("the child runs to its end");
+    assert_eq!(calls.total(), 0, "{calls:?}");
+}
+
+#[test]
+fn a_hop_between_sleeping_cores_makes_the_calls_that_sleep_and_wake() {
+    if affinity::allowed_cpus().expect("readable").len() < 2 {
+        println!("skipped: two cores need two CPUs");
+        return;
+    }
+    let arguments = ["counted", "ping-pong-cross-core-eco", "--messages", "1000"];
+    let Some(calls) = counted(&arguments, LONG_ENOUGH) else { return };
+    let calls = calls.expect("the child runs to its end");
+    let others = |number: &&u64| {
+        ![libc::SYS_write, libc::SYS_io_uring_enter].contains(&(**number as libc::c_long))
+    };
+    assert_eq!(calls.by_number.keys().find(others), None, "{calls:?}");
+    let wakes = calls.by_number.get(&(libc::SYS_write as u64)).copied().unwrap_or(0);
+    assert!((1..=1010).contains(&wakes), "at most one wake-up a hop: {calls:?}");
+}
+
+#[test]
 fn a_child_that_fails_is_reported_with_its_exit_code() {
     let Some(calls) = counted(&["counted", "no-such-scenario"], LONG_ENOUGH) else { return };
     assert!(matches!(calls, Err(TraceError::ChildFailed(ChildEnd::Code(2)))), "{calls:?}");
