@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::thread;
 
 use hdrhistogram::Histogram;
+use mainspring_perf_contest::RoundReport;
 
 /// The most rounds of a run.
 pub const MOST_ROUNDS: usize = 1_000;
@@ -150,12 +151,20 @@ pub fn run(
     Ok(plan.result(settings.rounds, times.messages, figures, verdict::judge(&case)))
 }
 
-/// Does one counting pass of a scenario, for a tracer that watches this process.
-pub fn run_counted(scenario: &dyn Scenario, settings: &RunSettings) -> Result<u64, RunError> {
+/// Does one round of a scenario: for a tracer that watches this process, or as a contestant beside others.
+pub fn run_single(
+    scenario: &dyn Scenario,
+    settings: &RunSettings,
+    purpose: Purpose,
+) -> Result<RoundReport, RunError> {
     let plan = Plan::new(scenario, settings)?;
-    let (outcome, _) =
-        plan.round(scenario, plan.messages, Purpose::SystemCalls, "counting pass")?;
-    Ok(outcome.messages)
+    let (outcome, measured) = plan.round(scenario, plan.messages, purpose, "single round")?;
+    Ok(RoundReport {
+        messages: outcome.messages,
+        elapsed_ns: measured.elapsed_ns,
+        sum: outcome.sum.unwrap_or(0),
+        allocations: measured.allocations.map(|counted| counted.allocations),
+    })
 }
 
 /// A scenario with its settings, checked.

@@ -46,7 +46,8 @@ impl Scenario for AskSameCore {
         node.spawn(make).map_err(runtime("make who asks"))?;
         let latencies = stage.finish()?;
         totals.check_numbers(WARM_UP + measured)?;
-        Ok(Outcome { messages: measured, latencies })
+        let sum = Some(totals.measured_sum(WARM_UP, measured));
+        Ok(Outcome { messages: measured, latencies, sum })
     }
 }
 

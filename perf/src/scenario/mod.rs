@@ -93,6 +93,9 @@ pub struct Outcome {
     pub messages: u64,
     /// A nanosecond histogram, in rounds that are run for latency.
     pub latencies: Option<Histogram<u64>>,
+    /// What the work came to, in scenarios that are a program of `mainspring-perf-contest`: there it must be what every
+    /// other contestant comes to.
+    pub sum: Option<u64>,
 }
 
 /// Why a round has no outcome. Everything it had started has been taken down.

@@ -32,6 +32,12 @@ impl Totals {
         self.count.fetch_add(count, Ordering::Relaxed);
     }
 
+    /// What the receivers got of the measured numbers, counted from 0 up as if there had been no warm-up.
+    pub fn measured_sum(&self, warm_up: u64, measured: u64) -> u64 {
+        let of_warm_up = warm_up * warm_up.saturating_sub(1) / 2;
+        self.sum.load(Ordering::Relaxed).wrapping_sub(of_warm_up + measured * warm_up)
+    }
+
     /// Succeeds when the receivers got so many messages.
     pub fn check_count(&self, expected: u64) -> Result<(), ScenarioError> {
         check("the number of messages received", expected, self.count.load(Ordering::Relaxed))

@@ -97,7 +97,8 @@ impl Scenario for PingPong {
         asking.map_err(runtime("make the actor that asks"))?;
         let latencies = stage.finish()?;
         totals.check_numbers(warm_up + round_trips)?;
-        Ok(Outcome { messages: round_trips * 2, latencies })
+        let sum = Some(totals.measured_sum(warm_up, round_trips));
+        Ok(Outcome { messages: round_trips * 2, latencies, sum })
     }
 }
 

@@ -45,7 +45,7 @@ impl Scenario for RawMemoryLoop {
         let sum = thread::scope(|scope| scope.spawn(work).join())
             .map_err(|_| ScenarioError::ThreadLost)??;
         check("the sum of what was read", messages * (messages - 1) / 2, sum)?;
-        Ok(Outcome { messages, latencies: None })
+        Ok(Outcome { messages, latencies: None, sum: None })
     }
 }
 

@@ -40,6 +40,6 @@ impl Scenario for RawSystemCall {
         };
         thread::scope(|scope| scope.spawn(work).join())
             .map_err(|_| ScenarioError::ThreadLost)??;
-        Ok(Outcome { messages: round.messages, latencies: None })
+        Ok(Outcome { messages: round.messages, latencies: None, sum: None })
     }
 }

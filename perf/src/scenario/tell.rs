@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use mainspring::prelude::*;
+use mainspring_perf_contest::Random;
 
 use super::number::{Number, Sink, Totals};
 use super::stage::{Course, Stage, runtime};
@@ -99,7 +100,8 @@ impl Scenario for Tell {
         stage.node().actor(make).start().map_err(runtime("make the sender"))?;
         let latencies = stage.finish()?;
         totals.check_numbers(warm_up + measured)?;
-        Ok(Outcome { messages: measured, latencies })
+        let sum = Some(totals.measured_sum(warm_up, measured));
+        Ok(Outcome { messages: measured, latencies, sum })
     }
 }
 
@@ -144,10 +146,13 @@ impl Receivers {
                 },
             })
             .collect();
-        let mut random = Random(1);
+        // The same sequence each time, so that every round does the same.
+        let mut random = Random::seeded(1);
         match self {
             Receivers::InTurn(_) => made,
-            Receivers::Mixed => (0..MIXED_ORDER).map(|_| made[random.below(made.len())]).collect(),
+            Receivers::Mixed => {
+                (0..MIXED_ORDER).map(|_| made[random.below(made.len() as u64) as usize]).collect()
+            }
             Receivers::Shuffled(_) | Receivers::ShuffledAndBusy(_) => shuffled(made, &mut random),
         }
     }
@@ -163,22 +168,9 @@ fn sink<const WEIGHT: u64, const STEPS: u32>(
 
 fn shuffled<T>(mut items: Vec<T>, random: &mut Random) -> Vec<T> {
     for last in (1..items.len()).rev() {
-        items.swap(last, random.below(last + 1));
+        items.swap(last, random.below(last as u64 + 1) as usize);
     }
     items
-}
-
-/// The same sequence each time, so that every round does the same (SplitMix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
 }
 
 /// Tells its receivers the numbers from 0 up, then itself to go on.
@@ -249,7 +241,7 @@ mod tests {
 
     #[test]
     fn shuffling_loses_nothing_and_moves_nearly_everything() {
-        let mut shuffled = shuffled((0..1_000).collect::<Vec<usize>>(), &mut Random(1));
+        let mut shuffled = shuffled((0..1_000).collect::<Vec<usize>>(), &mut Random::seeded(1));
         let moved = shuffled.iter().enumerate().filter(|(place, item)| place != *item).count();
         assert!(moved > 900, "{moved}");
         shuffled.sort_unstable();

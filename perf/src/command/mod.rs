@@ -1,0 +1,121 @@
+//! The command line; one file a command.
+//!
+//! Exit codes: 0 when figures were printed, 1 when a run failed or is invalid, 2 when the command line asks for
+//! something impossible. Every error is one line on stderr that says what to do.
+
+mod list;
+mod round;
+mod run;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::raw::affinity::AffinityError;
+use crate::run::RunError;
+
+/// How long the child in which system calls are counted may take.
+pub const COUNTING_LIMIT: Duration = Duration::from_secs(120);
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    match CommandLine::parse().what.execute() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("mainspring-perf: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Measures what a message costs in mainspring, beside what the machine itself needs for it.
+#[derive(Debug, Parser)]
+#[command(name = "mainspring-perf", version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Lists the scenarios: what each measures, the CPUs it needs and its raw limit.
+    List,
+    /// Runs one scenario beside its raw limit and prints its figures.
+    Run(run::RunArguments),
+    /// Does one round of a scenario for a tracer; `run` starts it to count system calls.
+    #[command(hide = true)]
+    Counted(round::RoundArguments),
+    /// Does one round of a scenario and prints one line of report; `compare` starts it, as it starts a peer's program.
+    #[command(hide = true)]
+    Round(round::SingleArguments),
+}
+
+/// Why a command did not print what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// No scenario has this name.
+    #[error("there is no scenario \"{0}\"; `mainspring-perf list` shows all")]
+    UnknownScenario(String),
+    /// The affinity mask of this process leaves out some of the CPUs.
+    #[error(
+        "CPUs {asked:?} were asked for, but this process may use only {allowed:?}; choose among these"
+    )]
+    CpusNotAllowed {
+        /// The CPUs of the command line.
+        asked: Vec<usize>,
+        /// What this process may use.
+        allowed: Vec<usize>,
+    },
+    /// The affinity mask cannot be read or set.
+    #[error(transparent)]
+    Affinity(#[from] AffinityError),
+    /// A run gave no result.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A result cannot be written down.
+    #[error("the result cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A result cannot be printed.
+    #[error("the result cannot be printed: {0}")]
+    Output(#[from] io::Error),
+}
+
+impl CommandError {
+    fn exit_code(&self) -> u8 {
+        use CommandError::*;
+        match self {
+            UnknownScenario(_) | CpusNotAllowed { .. } => 2,
+            Run(RunError::Rounds { .. } | RunError::Messages { .. } | RunError::NoCores { .. }) => {
+                2
+            }
+            Affinity(_) | Run(_) | Json(_) | Output(_) => 1,
+        }
+    }
+}
+
+impl What {
+    fn execute(self) -> Result<ExitCode, CommandError> {
+        match self {
+            What::List => {
+                io::stdout().write_all(list::list().as_bytes())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            What::Run(arguments) => arguments.execute(),
+            What::Counted(round) => round.execute_counted(),
+            What::Round(single) => single.execute(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        CommandLine::command().debug_assert();
+    }
+}
