@@ -14,6 +14,7 @@
 //! | [`section`] | the measured part of a round |
 //! | [`verdict`], [`evidence`] | whether the figures may be believed |
 //! | [`result`], [`statistics`], [`calibration`], [`latency`] | figures |
+//! | [`revision`] | the program as it was at another git revision |
 //! | [`raw`] | what the kernel is asked for; the only module with `unsafe` |
 #![deny(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod latency;
 #[allow(unsafe_code)]
 pub mod raw;
 pub mod result;
+pub mod revision;
 pub mod run;
 pub mod scenario;
 pub mod section;
