@@ -15,6 +15,7 @@
 //! | [`verdict`], [`evidence`] | whether the figures may be believed |
 //! | [`result`], [`statistics`], [`calibration`], [`latency`] | figures |
 //! | [`revision`] | the program as it was at another git revision |
+//! | [`report`] | what was found, as a page for a browser |
 //! | [`raw`] | what the kernel is asked for; the only module with `unsafe` |
 #![deny(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod evidence;
 pub mod latency;
 #[allow(unsafe_code)]
 pub mod raw;
+pub mod report;
 pub mod result;
 pub mod revision;
 pub mod run;

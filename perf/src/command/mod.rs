@@ -4,16 +4,19 @@
 //! something impossible. Every error is one line on stderr that says what to do.
 
 mod list;
+mod report;
 mod round;
 mod run;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
 use crate::raw::affinity::AffinityError;
+use crate::report::ReportError;
 use crate::run::RunError;
 
 /// How long the child in which system calls are counted may take.
@@ -44,6 +47,8 @@ enum What {
     List,
     /// Runs one scenario beside its raw limit and prints its figures.
     Run(run::RunArguments),
+    /// Makes one page of many results.
+    Report(report::ReportArguments),
     /// Does one round of a scenario for a tracer; `run` starts it to count system calls.
     #[command(hide = true)]
     Counted(round::RoundArguments),
@@ -77,6 +82,17 @@ pub enum CommandError {
     /// A result cannot be written down.
     #[error("the result cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+    /// There is no page of these results.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// A file cannot be written.
+    #[error("{}: {source}; choose a folder that you may write to", path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
     /// A result cannot be printed.
     #[error("the result cannot be printed: {0}")]
     Output(#[from] io::Error),
@@ -86,7 +102,7 @@ impl CommandError {
     fn exit_code(&self) -> u8 {
         use CommandError::*;
         match self {
-            UnknownScenario(_) | CpusNotAllowed { .. } => 2,
+            UnknownScenario(_) | CpusNotAllowed { .. } | Report(_) | Unwritable { .. } => 2,
             Run(RunError::Rounds { .. } | RunError::Messages { .. } | RunError::NoCores { .. }) => {
                 2
             }
@@ -103,6 +119,7 @@ impl What {
                 Ok(ExitCode::SUCCESS)
             }
             What::Run(arguments) => arguments.execute(),
+            What::Report(arguments) => arguments.execute(),
             What::Counted(round) => round.execute_counted(),
             What::Round(single) => single.execute(),
         }
