@@ -94,7 +94,9 @@ impl Chart {
         for tick in plot.x.ticks() {
             let x = plot.x(tick);
             svg.line("grid", (x, TOP), (x, BOTTOM));
-            svg.text("small", (x, BOTTOM + 16.0), Anchor::Middle, &self.x.unit.text(tick));
+            // A label at the right end would be cut off by the edge of the picture.
+            let anchor = if x > RIGHT - 20.0 { Anchor::End } else { Anchor::Middle };
+            svg.text("small", (x, BOTTOM + 16.0), anchor, &self.x.unit.text(tick));
         }
         svg.text("small", (RIGHT, BOTTOM + 34.0), Anchor::End, &self.x.label);
         svg.text("small", (LEFT, TOP - 8.0), Anchor::Start, &self.y.label);

@@ -53,10 +53,10 @@ fn scalar(name: &str, value: &Value) -> String {
     }
 }
 
-/// The name without its unit, with spaces, behind that of the object it stands in.
+/// The name with spaces, without the unit where the number shows it, behind that of the object it stands in.
 fn label(above: &str, name: &str) -> String {
-    let stem = SUFFIXES.iter().find_map(|(suffix, _)| name.strip_suffix(suffix)).unwrap_or(name);
-    let own = stem.replace('_', " ");
+    let stem = name.strip_suffix("_ns").unwrap_or(name);
+    let own = stem.replace('_', " ").replace("p9999", "p99.99").replace("p999", "p99.9");
     if above.is_empty() { own } else { format!("{above}: {own}") }
 }
 
@@ -93,12 +93,13 @@ mod tests {
 
     #[test]
     fn a_name_says_its_unit() {
-        let value = json!({"p99_ns": 1500, "ns_per_message": 7.9, "ratio_to_limit": 5.1,
+        let value = json!({"p99_ns": 1500, "p999_ns": 2500, "ns_per_message": 7.9, "ratio_to_limit": 5.1,
             "messages_per_second": 2e6, "messages": 1234567, "reasons": ["a", "b"]});
         let rows = facts(value.as_object().expect("an object"));
         let text =
             |name: &str| rows.iter().find(|(label, _)| label == name).map(|row| row.1.as_str());
         assert_eq!(text("p99"), Some("1.5 µs"));
+        assert_eq!(text("p99.9"), Some("2.5 µs"));
         assert_eq!(text("ns per message"), Some("7.9 ns"));
         assert_eq!(text("ratio to limit"), Some("5.1 ×"));
         assert_eq!(text("messages"), Some("1\u{202f}234\u{202f}567"));
