@@ -77,7 +77,7 @@ fn a_curve_marks_its_knee_and_draws_invalid_points_hollow() {
     let html = page_of(&[&Folder::new("curve", &[("curve.json", curve)])]).expect("a page");
     assert!(html.contains(">knee</text>") && html.contains("class=\"hollow1\""), "{html}");
     assert!(html.contains("knee at 2 k/s"), "{html}");
-    assert!(html.contains("<th>offered</th>"), "{html}");
+    assert!(html.contains("<th>offered per second</th>"), "{html}");
 }
 
 #[test]
