@@ -1,0 +1,25 @@
+//! actix as a contestant: actors with synchronous handlers, told by `Addr::do_send`, asked by `Addr::send`.
+//!
+//! Invariant: nothing is shared between actors but tables of their addresses. A clone of an address allocates twice
+//! in actix 0.13, so addresses travel in tables or behind an `Arc` and are not cloned for a message.
+#![forbid(unsafe_code)]
+
+mod ask;
+mod ping_pong;
+mod stage;
+mod tell;
+
+use std::process::ExitCode;
+
+use mainspring_perf_contest::entrant::{self, Implementation};
+
+const IMPLEMENTATIONS: [Implementation; 4] = [
+    ("ping-pong-same-core", ping_pong::same_core),
+    ("tell-same-core", tell::same_core),
+    ("ask-same-core", ask::same_core),
+    ("savina-ping-pong", ping_pong::savina),
+];
+
+fn main() -> ExitCode {
+    entrant::main(&IMPLEMENTATIONS)
+}
