@@ -51,7 +51,8 @@ impl Default for LapTimer {
     }
 }
 
-fn empty_histogram() -> Histogram<u64> {
+/// A histogram without entries, as all of a run are: from 1 ns to [`HIGHEST_NS`], [`DIGITS`] digits.
+pub fn empty_histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, HIGHEST_NS, DIGITS)
         .expect("the bounds are constants within the limits of a histogram")
 }

@@ -11,6 +11,7 @@
 //! |---|---|
 //! | [`scenario`] | what is measured; one file a scenario, registered in one place |
 //! | [`run`] | one run: passes, interleaved rounds, verdict |
+//! | [`load`] | load at a rate: response times from a schedule |
 //! | [`section`] | the measured part of a round |
 //! | [`verdict`], [`evidence`] | whether the figures may be believed |
 //! | [`result`], [`statistics`], [`calibration`], [`latency`] | figures |
@@ -23,6 +24,7 @@ pub mod calibration;
 pub mod command;
 pub mod evidence;
 pub mod latency;
+pub mod load;
 #[allow(unsafe_code)]
 pub mod raw;
 pub mod report;

@@ -6,6 +6,7 @@
 //!
 //! Raw limits are scenarios too: the least that the machine itself needs for the same work, without a runtime.
 
+mod ask_cross_core;
 mod ask_same_core;
 mod number;
 mod ping_pong;
@@ -16,7 +17,7 @@ mod raw_memory_loop;
 mod raw_system_call;
 mod raw_two_atomics;
 mod spawn;
-mod stage;
+pub mod stage;
 mod steady_state;
 mod tell;
 mod tell_cross_core;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use hdrhistogram::Histogram;
 pub use mainspring::prelude::IdleProfile;
 
+use crate::load::OpenLoop;
 use crate::raw::affinity::AffinityError;
 use crate::section::Section;
 
@@ -38,6 +40,11 @@ pub trait Scenario: Sync {
     /// Does one round. Returns an error when anything went wrong, also when the messages' sums are not right; the
     /// round's figures are worth nothing then.
     fn round(&self, round: &Round<'_>) -> Result<Outcome, ScenarioError>;
+
+    /// The scenario under load at a rate, if it can be driven so.
+    fn open_loop(&self) -> Option<&dyn OpenLoop> {
+        None
+    }
 }
 
 /// What a scenario is.
@@ -172,6 +179,7 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &tell::RANDOM,
         &tell::RANDOM_75NS,
         &ask_same_core::AskSameCore,
+        &ask_cross_core::AskCrossCore,
         &ping_pong::CROSS_CORE,
         &ping_pong::CROSS_CORE_ECO,
         &tell_cross_core::TellCrossCore,
