@@ -16,6 +16,7 @@ mod raw_handler_work;
 mod raw_memory_loop;
 mod raw_system_call;
 mod raw_two_atomics;
+mod savina;
 mod spawn;
 pub mod stage;
 mod steady_state;
@@ -36,6 +37,11 @@ use crate::section::Section;
 pub trait Scenario: Sync {
     /// What it is; the same each time.
     fn description(&self) -> &'static Description;
+
+    /// The most CPUs that it makes use of when it is given more than it needs.
+    fn cpus_most(&self) -> usize {
+        self.description().cpus_needed
+    }
 
     /// Does one round. Returns an error when anything went wrong, also when the messages' sums are not right; the
     /// round's figures are worth nothing then.
@@ -186,6 +192,15 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &spawn::SPAWN,
         &spawn::ACTOR_MEMORY,
         &steady_state::SteadyState,
+        &savina::ping_pong::PING_PONG,
+        &savina::count::COUNT,
+        &savina::fork_join_throughput::FORK_JOIN_THROUGHPUT,
+        &savina::fork_join_create::FORK_JOIN_CREATE,
+        &savina::thread_ring::THREAD_RING,
+        &savina::chameneos::CHAMENEOS,
+        &savina::big::BIG,
+        &savina::banking::BANKING,
+        &savina::chat::CHAT,
     ]
 }
 
