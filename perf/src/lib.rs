@@ -29,6 +29,7 @@ pub mod load;
 pub mod raw;
 pub mod report;
 pub mod result;
+pub mod results;
 pub mod revision;
 pub mod run;
 pub mod scenario;
