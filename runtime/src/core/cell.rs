@@ -158,6 +158,13 @@ impl Slots {
         unsafe { (*self.cell(me as u32).as_ptr()).me == me }
     }
 
+    /// Whether the actor is alive and has neither a rarely used part nor children: nothing but its cell is to be freed.
+    pub fn is_bare(&self, me: u64) -> bool {
+        let Some(cell) = self.find(me) else { return false };
+        // SAFETY: `find` gave a live head.
+        unsafe { (*cell.as_ptr()).cold.is_none() && !self.has_children(me as u32) }
+    }
+
     #[inline]
     fn is_tombstone(&self, cell: NonNull<CellHead>) -> bool {
         std::ptr::eq(cell.as_ptr(), &*self.tombstone)
@@ -271,6 +278,20 @@ impl Slots {
     pub fn children(&self, slot: u32) -> Children<'_> {
         let first = self.family.get(slot as usize).map_or(NO_SLOT, |links| links.first_child);
         Children { slots: self, next: first }
+    }
+
+    /// Leaves an actor's children without a parent; they are returned.
+    pub fn disown_children(&mut self, me: u64) -> Vec<u64> {
+        if !self.has_children(me as u32) {
+            return Vec::new();
+        }
+        let children: Vec<u64> = self.children(me as u32).collect();
+        for child in &children {
+            let first_child = self.family[*child as u32 as usize].first_child;
+            self.family[*child as u32 as usize] = Family { first_child, ..ORPHAN };
+        }
+        self.family[me as u32 as usize].first_child = NO_SLOT;
+        children
     }
 
     /// All living actors without a parent, in slot order.

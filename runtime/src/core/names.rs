@@ -115,11 +115,18 @@ impl Core {
         }
     }
 
-    /// An actor is gone: its names are free, its subscriptions end.
-    pub(crate) fn forget_names(&mut self, me: u64, names: Vec<String>) {
+    /// An actor is gone: its names are free.
+    pub(crate) fn release_names(&mut self, me: u64, names: Vec<String>) {
         let actor = self.address_of(me);
         for name in names {
             self.tell_arbiter(NameNews::Released { name, actor });
+        }
+    }
+
+    /// An actor is gone: its subscriptions end.
+    pub(crate) fn forget_subscriptions(&mut self, me: u64) {
+        if self.names.subscribers.is_empty() {
+            return;
         }
         self.names.subscribers.retain(|_, subscribers| {
             subscribers.retain(|subscriber| *subscriber != me);

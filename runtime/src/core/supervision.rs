@@ -4,7 +4,8 @@
 //! makes a new state from the factory in the same cell, so references to the actor stay good; messages that come
 //! meanwhile wait. Nothing resumes after a panic, since the state may be half-changed.
 //!
-//! Actors stop children first, one step at a time, so that a large tree does not hold up the core.
+//! Actors stop children first, one step at a time, so that a large tree does not hold up the core. An actor that has
+//! neither children nor a rarely used part has nothing to wait for and nobody to tell, so it is gone at once.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -296,6 +297,9 @@ impl Core {
 
     /// The actor stops: children first. Repeated requests change nothing.
     pub(crate) fn stop_actor(&mut self, me: u64, reason: StopReason) {
+        if self.slots.is_bare(me) {
+            return self.leave(me, reason);
+        }
         let Some(cold) = self.slots.cold_mut(me) else { return };
         if cold.phase == Phase::Stopping {
             return;
@@ -328,13 +332,41 @@ impl Core {
             return;
         }
         let reason = cold.stop_reason.unwrap_or(StopReason::Stopped);
-        if !cold.vacant && reason != StopReason::Failed {
+        self.leave(me, reason);
+    }
+
+    /// The last turn, if the actor still has a state to run it on, and then the cell is free.
+    fn leave(&mut self, me: u64, reason: StopReason) {
+        if reason != StopReason::Failed {
             self.run_stopped(me);
         }
         self.observe_note(me, "stopped");
-        self.end_life(me);
+        // Its children were gone before; what the last turn has made goes too.
+        for child in self.slots.disown_children(me) {
+            self.control.push_back(Control::Stop { me: child, reason });
+        }
         let parent = self.slots.parent(me);
-        let Some(cold) = self.slots.cold_mut(me) else { return };
+        if self.slots.cold(me).is_some() {
+            self.end_life(me);
+            self.take_leave(me, reason);
+        } else {
+            self.drop_state_of(me);
+        }
+        self.unsubscribe_dead_letters(me);
+        self.forget_subscriptions(me);
+        self.slots.remove(me);
+        self.counters.stopped += 1;
+        if let Some(parent) = parent
+            && !self.slots.has_children(parent as u32)
+            && self.slots.cold(parent).is_some_and(|cold| cold.phase == Phase::Stopping)
+        {
+            self.control.push_back(Control::Finish { me: parent });
+        }
+    }
+
+    /// Tells all who have to do with the actor, and counts what it has kept.
+    fn take_leave(&mut self, me: u64, reason: StopReason) {
+        let Some(cold) = self.slots.cold_if_any(me) else { return };
         let watchers = std::mem::take(&mut cold.watchers);
         let watching = std::mem::take(&mut cold.watching);
         let names = std::mem::take(&mut cold.names);
@@ -353,16 +385,7 @@ impl Core {
             let control = Control::Unwatch { me: watched.words().1, watcher: actor };
             self.send_control(watched, control);
         }
-        self.unsubscribe_dead_letters(me);
-        self.forget_names(me, names);
-        self.slots.remove(me);
-        self.counters.stopped += 1;
-        if let Some(parent) = parent
-            && !self.slots.has_children(parent as u32)
-            && self.slots.cold(parent).is_some_and(|cold| cold.phase == Phase::Stopping)
-        {
-            self.control.push_back(Control::Finish { me: parent });
-        }
+        self.release_names(me, names);
     }
 
     /// Takes back an actor that was made by a turn that failed.

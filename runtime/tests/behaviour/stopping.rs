@@ -65,6 +65,50 @@ fn the_last_turn_can_still_send() {
 }
 
 #[test]
+fn an_actor_that_has_nothing_but_its_state_is_gone_within_its_turn() {
+    let mut sim = Simulation::seeded(3);
+    let told = sim.probe::<Text>();
+    let to = told.actor();
+    let actor = sim.spawn(move || {
+        Puppet::new(|_, _| Next::Stop)
+            .on_stop(move |ctx| ctx.tell(to, &Text { text: "goodbye".into() }))
+    });
+    sim.run_until_idle();
+    sim.tell(actor, &Number { n: 0 });
+    sim.tell(actor, &Number { n: 1 });
+    sim.run_until_idle();
+    assert_eq!((texts(&told).len(), sim.actors()), (1, 1));
+    // The second message found nobody, rather than one who was about to leave.
+    let lost = (sim.dead_letters(Reason::NoActor), sim.dead_letters(Reason::Stopping));
+    assert_eq!(lost, (1, 0));
+}
+
+#[test]
+fn children_that_the_last_turn_makes_do_not_outlive_it() {
+    Simulation::for_seeds(1..=20, |mut sim| {
+        let told = sim.probe::<Text>();
+        let to = told.actor();
+        let parent = sim.spawn(move || {
+            Puppet::new(|_, _| Next::Stop).on_stop(move |ctx| {
+                for _ in 0..3 {
+                    ctx.spawn(Puppet::idle).start();
+                    ctx.spawn(Puppet::idle).on_failure(Restart::at_most(1)).start();
+                }
+                ctx.tell(to, &Text { text: "goodbye".into() });
+            })
+        });
+        sim.run_until_idle();
+        play(&mut sim, parent, 0);
+        // Those who come into the freed places have children of their own only.
+        let heir = sim.spawn(|| Puppet::new(|_, _| Next::Stop));
+        sim.run_until_idle();
+        assert_eq!((texts(&told).len(), sim.actors()), (1, 2));
+        play(&mut sim, heir, 0);
+        assert_eq!(sim.actors(), 1);
+    });
+}
+
+#[test]
 fn an_actor_stops_another_on_any_core() {
     Simulation::for_seeds(1..=20, |sim| {
         let mut sim = sim.cores(2);
