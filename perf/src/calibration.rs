@@ -5,7 +5,10 @@
 //! time varied is marked as degraded.
 
 use std::hint::black_box;
+use std::thread;
 use std::time::Instant;
+
+use crate::raw::affinity::{self, AffinityError};
 
 /// Steps of the loop. Each depends on the one before it, so the loop can be neither split nor reordered.
 pub const STEPS: u32 = 2_000_000;
@@ -15,6 +18,27 @@ pub fn calibration_ns() -> u64 {
     let began = Instant::now();
     black_box(fixed_work(black_box(1), STEPS));
     (began.elapsed().as_nanos() as u64).max(1)
+}
+
+/// Why the loop was not timed where it should have been.
+#[derive(Debug, thiserror::Error)]
+pub enum CalibrationError {
+    /// The thread could not be pinned.
+    #[error(transparent)]
+    Affinity(#[from] AffinityError),
+    /// The thread was lost.
+    #[error("its thread ended before its work was done")]
+    Lost,
+}
+
+/// Times the loop once, on a thread of its own on this CPU.
+///
+/// # Errors
+/// [`CalibrationError`].
+pub fn calibration_ns_on(cpu: usize) -> Result<u64, CalibrationError> {
+    let work = || affinity::pin_to(cpu).map(|()| calibration_ns());
+    let joined = thread::scope(|scope| scope.spawn(work).join());
+    Ok(joined.map_err(|_| CalibrationError::Lost)??)
 }
 
 /// A multiplication, an addition and a rotation a step: registers only, no memory, no branch to predict.

@@ -20,18 +20,18 @@ pub enum AffinityError {
         highest: usize,
     },
     /// The kernel refused to move the thread.
-    #[error("this thread cannot be pinned to CPU {cpu}: {source}; choose one of the allowed CPUs")]
+    #[error("this thread cannot be pinned to CPUs {cpus:?}: {source}; choose allowed CPUs")]
     Refused {
-        /// The CPU that was asked for.
-        cpu: usize,
+        /// The CPUs that were asked for.
+        cpus: Vec<usize>,
         /// What the kernel said.
         source: io::Error,
     },
     /// The kernel accepted the mask and then reported another one.
-    #[error("this thread was pinned to CPU {cpu}, but the kernel reports CPUs {found:?}")]
+    #[error("this thread was pinned to CPUs {cpus:?}, but the kernel reports CPUs {found:?}")]
     NotKept {
-        /// The CPU that was asked for.
-        cpu: usize,
+        /// The CPUs that were asked for.
+        cpus: Vec<usize>,
         /// What was read back.
         found: Vec<usize>,
     },
@@ -45,20 +45,29 @@ pub fn allowed_cpus() -> Result<Vec<usize>, AffinityError> {
 
 /// Pins the calling thread to one CPU and checks that it is.
 pub fn pin_to(cpu: usize) -> Result<(), AffinityError> {
-    if cpu >= CPUS_IN_A_MASK {
-        return Err(AffinityError::OutOfRange { cpu, highest: CPUS_IN_A_MASK - 1 });
-    }
+    restrict_to(&[cpu])
+}
+
+/// Restricts the calling thread, and whatever threads and processes it starts from now on, to some CPUs, which are
+/// given in ascending order, and checks that it is.
+pub fn restrict_to(cpus: &[usize]) -> Result<(), AffinityError> {
     let mut set = empty_mask();
-    // SAFETY: `cpu` is below the number of bits in the set.
-    unsafe { libc::CPU_SET(cpu, &mut set) };
+    for &cpu in cpus {
+        if cpu >= CPUS_IN_A_MASK {
+            return Err(AffinityError::OutOfRange { cpu, highest: CPUS_IN_A_MASK - 1 });
+        }
+        // SAFETY: `cpu` is below the number of bits in the set.
+        unsafe { libc::CPU_SET(cpu, &mut set) };
+    }
     // SAFETY: the pointer and the size describe one initialised set; 0 names the calling thread.
     let answer = unsafe { libc::sched_setaffinity(0, mem::size_of_val(&set), &set) };
+    let asked = || cpus.to_vec();
     if answer != 0 {
-        return Err(AffinityError::Refused { cpu, source: io::Error::last_os_error() });
+        return Err(AffinityError::Refused { cpus: asked(), source: io::Error::last_os_error() });
     }
     let found = allowed_cpus()?;
-    if found != [cpu] {
-        return Err(AffinityError::NotKept { cpu, found });
+    if found != cpus {
+        return Err(AffinityError::NotKept { cpus: asked(), found });
     }
     Ok(())
 }
@@ -98,6 +107,24 @@ mod tests {
         })
         .join()
         .expect("the pinned thread ends well");
+    }
+
+    #[test]
+    fn what_a_restricted_thread_starts_is_restricted_too() {
+        let highest = *allowed_cpus().expect("readable").last().expect("at least one CPU");
+        let start = move || {
+            restrict_to(&[highest]).expect("an allowed CPU");
+            std::process::Command::new("cat").arg("/proc/self/status").output()
+        };
+        let output = std::thread::spawn(start).join().expect("no panic").expect("cat starts");
+        let status = String::from_utf8(output.stdout).expect("UTF-8");
+        let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+        assert_eq!(list.map(str::trim), Some(highest.to_string().as_str()));
+    }
+
+    #[test]
+    fn no_cpu_at_all_is_refused() {
+        assert!(matches!(restrict_to(&[]), Err(AffinityError::Refused { .. })));
     }
 
     #[test]

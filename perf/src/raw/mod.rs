@@ -9,12 +9,14 @@
 //! | [`affinity`] | which CPUs the calling thread may use; pinning it to one, read back |
 //! | [`event_fd`] | a counter that a thread can sleep on: the kernel's cheapest wake-up |
 //! | [`allocator`] | the system's allocator with a count in front |
-//! | [`usage`] | CPU time and involuntary switches of this process |
+//! | [`usage`] | CPU time and involuntary switches of this process and its children |
 //! | [`mark`] | harmless system calls that mark the ends of a measured section |
+//! | [`child_end`] | waits for the end of a child, at most so long, without looking again and again |
 //! | [`trace`] | runs a child and counts its system calls between the marks |
 
 pub mod affinity;
 pub mod allocator;
+pub mod child_end;
 pub mod event_fd;
 pub mod mark;
 pub mod trace;

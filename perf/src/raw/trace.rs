@@ -328,7 +328,7 @@ fn end_of(status: i32) -> ChildEnd {
     }
 }
 
-fn open_handle(process: libc::pid_t) -> io::Result<OwnedFd> {
+pub(super) fn open_handle(process: libc::pid_t) -> io::Result<OwnedFd> {
     // SAFETY: the call takes two integers.
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) };
     if fd < 0 {

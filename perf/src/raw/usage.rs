@@ -1,4 +1,4 @@
-//! What this process has used of the machine so far.
+//! What this process and its children have used of the machine so far.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -12,11 +12,42 @@ pub struct Usage {
     pub involuntary_switches: u64,
 }
 
-/// Reads what this process has used.
+/// Reads what this process has used, with those of its children that it has waited for.
 pub fn of_this_process() -> io::Result<Usage> {
+    Ok(read(libc::RUSAGE_SELF)?.plus(of_children()?))
+}
+
+/// Reads what those children of this process have used that it has waited for.
+pub fn of_children() -> io::Result<Usage> {
+    read(libc::RUSAGE_CHILDREN)
+}
+
+impl Usage {
+    /// Both together.
+    pub fn plus(self, other: Usage) -> Usage {
+        Usage {
+            cpu_ns: self.cpu_ns.saturating_add(other.cpu_ns),
+            involuntary_switches: self
+                .involuntary_switches
+                .saturating_add(other.involuntary_switches),
+        }
+    }
+
+    /// What was used from an earlier reading to this one.
+    pub fn since(self, earlier: Usage) -> Usage {
+        Usage {
+            cpu_ns: self.cpu_ns.saturating_sub(earlier.cpu_ns),
+            involuntary_switches: self
+                .involuntary_switches
+                .saturating_sub(earlier.involuntary_switches),
+        }
+    }
+}
+
+fn read(whose: libc::c_int) -> io::Result<Usage> {
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the pointer leads to a structure of the right type that we own.
-    let answer = unsafe { libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr()) };
+    let answer = unsafe { libc::getrusage(whose, usage.as_mut_ptr()) };
     if answer != 0 {
         return Err(io::Error::last_os_error());
     }
@@ -44,5 +75,17 @@ mod tests {
             after = of_this_process().expect("readable");
         }
         assert!(after.involuntary_switches >= before.involuntary_switches);
+    }
+
+    #[test]
+    fn the_work_of_a_child_counts_once_it_has_been_waited_for() {
+        let (own, children) =
+            (of_this_process().expect("readable"), of_children().expect("readable"));
+        let busy = ["-c", "i=0; while [ $i -lt 50000 ]; do i=$((i+1)); done"];
+        let status = std::process::Command::new("sh").args(busy).status().expect("sh starts");
+        assert!(status.success());
+        let used = of_children().expect("readable").since(children);
+        assert!(used.cpu_ns > 0);
+        assert!(of_this_process().expect("readable").since(own).cpu_ns >= used.cpu_ns);
     }
 }
