@@ -1,4 +1,8 @@
-//! What a handful of rounds says: best, median, worst, and ratios between paired rounds.
+//! What a handful of rounds says: best, median, worst, and ratios between paired rounds, and how sure they are.
+
+pub mod bootstrap;
+
+pub use bootstrap::{Estimate, Interval, median_estimate};
 
 /// Best, median and worst of some rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,9 +39,13 @@ impl Summary {
 /// The median of `values[i] / limits[i]`. Both belong to the same moment of the run, so a machine that changes its
 /// speed between rounds does not move the ratio. None when there are no pairs.
 pub fn median_ratio(values: &[f64], limits: &[f64]) -> Option<f64> {
+    Summary::of(&paired_ratios(values, limits)).map(|summary| summary.median)
+}
+
+/// `values[i] / limits[i]`, without the pairs whose limit is 0.
+pub fn paired_ratios(values: &[f64], limits: &[f64]) -> Vec<f64> {
     let pairs = values.iter().zip(limits).filter(|(_, limit)| **limit > 0.0);
-    let ratios: Vec<f64> = pairs.map(|(value, limit)| value / limit).collect();
-    Summary::of(&ratios).map(|summary| summary.median)
+    pairs.map(|(value, limit)| value / limit).collect()
 }
 
 #[cfg(test)]
