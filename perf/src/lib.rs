@@ -13,6 +13,7 @@
 //! | [`run`] | one run: passes, interleaved rounds, verdict |
 //! | [`load`] | load at a rate: response times from a schedule |
 //! | [`section`] | the measured part of a round |
+//! | [`comparison`] | scenarios beside peers and beside other revisions, as processes that take turns |
 //! | [`verdict`], [`evidence`] | whether the figures may be believed |
 //! | [`result`], [`statistics`], [`calibration`], [`latency`] | figures |
 //! | [`revision`] | the program as it was at another git revision |
@@ -22,6 +23,7 @@
 
 pub mod calibration;
 pub mod command;
+pub mod comparison;
 pub mod evidence;
 pub mod latency;
 pub mod load;

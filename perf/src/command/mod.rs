@@ -3,7 +3,9 @@
 //! Exit codes: 0 when figures were printed, 1 when a run failed or is invalid, 2 when the command line asks for
 //! something impossible. Every error is one line on stderr that says what to do.
 
+mod compare;
 mod list;
+mod pair;
 mod report;
 mod round;
 mod run;
@@ -47,6 +49,10 @@ enum What {
     List,
     /// Runs one scenario beside its raw limit and prints its figures.
     Run(run::RunArguments),
+    /// Lets mainspring, its raw limit and the peers take turns and prints how their times relate.
+    Compare(compare::CompareArguments),
+    /// Lets two revisions take turns and says whether the second is faster, slower, or one cannot tell.
+    Pair(pair::PairArguments),
     /// Makes one page of many results.
     Report(report::ReportArguments),
     /// Does one round of a scenario for a tracer; `run` starts it to count system calls.
@@ -79,6 +85,12 @@ pub enum CommandError {
     /// A run gave no result.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// Contestants were not compared.
+    #[error(transparent)]
+    Compare(#[from] compare::CompareError),
+    /// Revisions were not compared.
+    #[error(transparent)]
+    Pair(#[from] pair::PairError),
     /// A result cannot be written down.
     #[error("the result cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -106,7 +118,9 @@ impl CommandError {
             Run(RunError::Rounds { .. } | RunError::Messages { .. } | RunError::NoCores { .. }) => {
                 2
             }
-            Affinity(_) | Run(_) | Json(_) | Output(_) => 1,
+            Compare(error) if error.is_of_the_command_line() => 2,
+            Pair(error) if error.is_of_the_command_line() => 2,
+            Affinity(_) | Run(_) | Compare(_) | Pair(_) | Json(_) | Output(_) => 1,
         }
     }
 }
@@ -120,6 +134,8 @@ impl What {
             }
             What::Run(arguments) => arguments.execute(),
             What::Report(arguments) => arguments.execute(),
+            What::Compare(arguments) => arguments.execute(),
+            What::Pair(arguments) => arguments.execute(),
             What::Counted(round) => round.execute_counted(),
             What::Round(single) => single.execute(),
         }

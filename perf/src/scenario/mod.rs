@@ -8,6 +8,7 @@
 
 mod ask_cross_core;
 mod ask_same_core;
+mod empty;
 mod number;
 mod ping_pong;
 mod pinned_pair;
@@ -174,6 +175,7 @@ pub fn check(what: &'static str, expected: u64, found: u64) -> Result<(), Scenar
 /// Every scenario, in the order in which they are listed.
 pub fn all() -> Vec<&'static dyn Scenario> {
     vec![
+        &empty::Empty,
         &raw_two_atomics::RawTwoAtomics,
         &raw_event_fd::RawEventFd,
         &raw_memory_loop::RawMemoryLoop,

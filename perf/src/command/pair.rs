@@ -1,0 +1,94 @@
+//! `pair`: two revisions of mainspring, the first one beside itself before it stands beside the second.
+
+use std::io::{self, Write as _};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use clap::Args;
+
+use super::CommandError;
+use super::compare::{CompareError, ContestArguments, Progress};
+use crate::comparison::child;
+use crate::comparison::contest;
+use crate::comparison::pair::{PairResult, contestant};
+use crate::revision::{self, Revision, RevisionError};
+use crate::verdict::Verdict;
+
+/// The arguments of `pair`.
+#[derive(Args, Debug)]
+pub struct PairArguments {
+    /// The revision to compare with: a commit, a branch, a tag, or . for the program that is running.
+    revision_a: String,
+    /// The revision that is judged.
+    revision_b: String,
+    #[command(flatten)]
+    contest: ContestArguments,
+}
+
+/// Why two revisions are not compared.
+#[derive(Debug, thiserror::Error)]
+pub enum PairError {
+    /// There is no program of a revision.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
+    /// The revision is from before rounds could be run one by one.
+    #[error("{name} ({commit:.12}) has no `round` command yet; choose a later revision")]
+    NoRounds {
+        /// The revision.
+        name: String,
+        /// Its commit.
+        commit: String,
+    },
+}
+
+impl PairError {
+    /// Whether the command line is at fault, and not a build.
+    pub fn is_of_the_command_line(&self) -> bool {
+        match self {
+            PairError::Revision(error) => error.is_of_the_name(),
+            PairError::NoRounds { .. } => true,
+        }
+    }
+}
+
+impl PairArguments {
+    /// Compares the two and prints what may be said of them.
+    pub fn execute(&self) -> Result<ExitCode, CommandError> {
+        let scenario = self.contest.scenario()?;
+        let name = scenario.description().name;
+        let settings = self.contest.settings(scenario)?;
+        let progress = Progress::new(name);
+        let a = ready(&self.revision_a, &progress)?;
+        let b = ready(&self.revision_b, &progress)?;
+        let hold = |letters: [&str; 2], revisions: [&Revision; 2]| {
+            let contestants: Vec<_> = letters
+                .iter()
+                .zip(revisions)
+                .map(|(letter, revision)| contestant(letter, revision, name))
+                .collect();
+            contest::hold(&contestants, &settings, &mut |text| progress.step(text))
+        };
+        let noise = hold(["A", "A again"], [&a, &a]);
+        let both = noise.and_then(|noise| Ok((noise, hold(["A", "B"], [&a, &b])?)));
+        progress.clear();
+        let (noise, both) = both.map_err(CompareError::Contest)?;
+        let result = PairResult::new(name, [&a, &b], &settings, &noise, &both);
+        let text = if self.contest.json { result.to_json()? + "\n" } else { result.to_string() };
+        io::stdout().write_all(text.as_bytes())?;
+        let is_invalid = result.verdict == Verdict::Invalid;
+        Ok(if is_invalid { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    }
+}
+
+/// The program of a revision that can do rounds.
+fn ready(name: &str, progress: &Progress) -> Result<Revision, PairError> {
+    let revision = revision::build(name, &mut |text| progress.note(text))?;
+    let mut asked = Command::new(&revision.program);
+    asked.args(["round", "--help"]);
+    match child::run(asked, &[], HELP_LIMIT) {
+        Ok(_) => Ok(revision),
+        Err(_) => Err(PairError::NoRounds { name: revision.name, commit: revision.commit }),
+    }
+}
+
+const HELP_LIMIT: Duration = Duration::from_secs(30);

@@ -1,0 +1,202 @@
+//! A contest: contestants take turns, round by round, on the same CPUs.
+//!
+//! First each contestant's round is sized, so that all take about as long. Then come the blocks: the calibration loop,
+//! then one round of each contestant, in an order that turns round each time. The first contestant is the one that the
+//! others are compared with; without it there is no contest. Any other that fails is out from there on, and the rest
+//! goes on.
+//!
+//! Invariant: what stands at one place of [`Standing::ns_per_message`] of different contestants belongs to the same
+//! block.
+
+use std::time::Duration;
+
+use super::blocks;
+use super::contestant::{Contestant, ContestantError, Finished, Kind};
+use super::sizing::{Sized, Sizing};
+use crate::calibration::{self, CalibrationError};
+use crate::evidence::{Evidence, EvidenceError, Snapshot};
+use crate::raw::usage::Usage;
+
+/// What a contest is like.
+#[derive(Clone, Debug)]
+pub struct ContestSettings {
+    /// How many blocks.
+    pub blocks: usize,
+    /// How long a contestant's round should take.
+    pub round: Duration,
+    /// How long a contestant's process may take for a round, with its start and its warm-up.
+    pub deadline: Duration,
+    /// The CPUs of every contestant.
+    pub cpus: Vec<usize>,
+}
+
+/// How one contestant has done.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// Messages of each of its rounds.
+    pub messages: u64,
+    /// One entry a block.
+    pub ns_per_message: Vec<f64>,
+    /// All its processes of the blocks together.
+    pub usage: Usage,
+    /// How long these processes lived.
+    pub wall: Duration,
+    /// What the section of its rounds took, all together.
+    pub measured: Duration,
+    /// Why it is out; its figures are worth nothing then.
+    pub out: Option<String>,
+}
+
+/// How a contest ended.
+#[derive(Debug)]
+pub struct Contested {
+    /// One for each contestant, in the same order.
+    pub standings: Vec<Standing>,
+    /// The calibration loop, once a block.
+    pub calibration_ns: Vec<f64>,
+    /// What the machine did during the blocks. The switches are those of the first contestant alone, because those of
+    /// another may come from its own threads.
+    pub evidence: Result<Evidence, EvidenceError>,
+}
+
+/// Why a contest has no end.
+#[derive(Debug, thiserror::Error)]
+pub enum ContestError {
+    /// There is nobody to compare the others with.
+    #[error("{name}: {source}")]
+    First {
+        /// The first contestant.
+        name: String,
+        /// Why it is out.
+        source: ContestantError,
+    },
+    /// The calibration loop could not be run.
+    #[error("calibration: {0}")]
+    Calibration(#[from] CalibrationError),
+    /// No contestant was given.
+    #[error("a contest needs a contestant")]
+    Nobody,
+}
+
+/// Holds a contest. Takes about `blocks` times `round` for each contestant, and what their warm-ups take.
+pub fn hold(
+    contestants: &[Contestant],
+    settings: &ContestSettings,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Contested, ContestError> {
+    if contestants.is_empty() {
+        return Err(ContestError::Nobody);
+    }
+    let mut field = Field { contestants, settings, standings: Vec::new() };
+    for contestant in contestants {
+        progress(&format!("sizing {}", contestant.name));
+        field.size(contestant)?;
+    }
+    let mut calibration_ns = Vec::new();
+    let before = Snapshot::of(&settings.cpus);
+    for block in 0..settings.blocks {
+        calibration_ns.push(calibration::calibration_ns_on(settings.cpus[0])? as f64);
+        for place in blocks::order(contestants.len(), block) {
+            let name = &contestants[place].name;
+            progress(&format!("block {} of {}: {name}", block + 1, settings.blocks));
+            field.turn(place)?;
+        }
+    }
+    let after = Snapshot::of(&settings.cpus);
+    let evidence = field.evidence_between(before, after);
+    Ok(Contested { standings: field.standings, calibration_ns, evidence })
+}
+
+struct Field<'a> {
+    contestants: &'a [Contestant],
+    settings: &'a ContestSettings,
+    standings: Vec<Standing>,
+}
+
+impl Field<'_> {
+    /// Finds how many messages the rounds of the next contestant have.
+    fn size(&mut self, contestant: &Contestant) -> Result<(), ContestError> {
+        let mut standing = Standing::default();
+        let found = self.messages_of(contestant);
+        match found {
+            Ok(messages) => standing.messages = messages,
+            Err(source) => self.leaves(contestant, source, &mut standing)?,
+        }
+        self.standings.push(standing);
+        Ok(())
+    }
+
+    fn messages_of(&self, contestant: &Contestant) -> Result<u64, ContestantError> {
+        let target_ns = self.settings.round.as_nanos() as u64;
+        let mut sizing = Sizing::new(contestant.messages_an_iteration(), target_ns);
+        let mut messages = sizing.first();
+        if contestant.kind == Kind::Empty {
+            // Its rounds take no longer however many messages they leave out.
+            messages = 1;
+        }
+        loop {
+            let finished = self.round(contestant, messages)?;
+            if contestant.kind == Kind::Empty {
+                return Ok(messages);
+            }
+            match sizing.took(finished.report.elapsed_ns) {
+                Sized::Try(next) => messages = next,
+                Sized::Found(found) => return Ok(found),
+            }
+        }
+    }
+
+    fn turn(&mut self, place: usize) -> Result<(), ContestError> {
+        let (contestant, mut standing) =
+            (&self.contestants[place], std::mem::take(&mut self.standings[place]));
+        if standing.out.is_none() {
+            match self.round(contestant, standing.messages) {
+                Ok(finished) => standing.take_in(&finished),
+                Err(source) => self.leaves(contestant, source, &mut standing)?,
+            }
+        }
+        self.standings[place] = standing;
+        Ok(())
+    }
+
+    fn round(&self, contestant: &Contestant, messages: u64) -> Result<Finished, ContestantError> {
+        contestant.round(messages, &self.settings.cpus, self.settings.deadline)
+    }
+
+    fn leaves(
+        &self,
+        contestant: &Contestant,
+        source: ContestantError,
+        standing: &mut Standing,
+    ) -> Result<(), ContestError> {
+        if std::ptr::eq(contestant, &self.contestants[0]) {
+            return Err(ContestError::First { name: contestant.name.clone(), source });
+        }
+        *standing = Standing { out: Some(source.to_string()), ..Standing::default() };
+        Ok(())
+    }
+
+    fn evidence_between(
+        &self,
+        before: Result<Snapshot, EvidenceError>,
+        after: Result<Snapshot, EvidenceError>,
+    ) -> Result<Evidence, EvidenceError> {
+        let first = &self.standings[0];
+        Ok(Evidence {
+            wall_seconds: first.wall.as_secs_f64(),
+            involuntary_switches: first.usage.involuntary_switches,
+            ..before?.until(&after?, self.settings.cpus.len())
+        })
+    }
+}
+
+impl Standing {
+    fn take_in(&mut self, finished: &Finished) {
+        // A scenario that is no program may do a few messages more than it was asked for.
+        self.messages = finished.report.messages;
+        self.ns_per_message.push(finished.ns_per_message());
+        self.usage = self.usage.plus(finished.usage);
+        self.wall += finished.wall;
+        self.measured += Duration::from_nanos(finished.report.elapsed_ns);
+    }
+}

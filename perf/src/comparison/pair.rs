@@ -1,0 +1,296 @@
+//! Two revisions beside each other, and what may be said of them.
+//!
+//! The first contest is between a revision and itself: its ratio would be 1 on a machine without noise, and how far
+//! its interval reaches is the noise floor. The second is between the two revisions.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::contest::{ContestSettings, Contested};
+use super::contestant::{Contestant, Kind};
+use super::result::{judged, ratio_of};
+use crate::result::to_thousandths;
+use crate::revision::Revision;
+use crate::statistics::{Estimate, Interval, Summary};
+use crate::verdict::Verdict;
+
+/// What may be said of the second revision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Conclusion {
+    /// It takes less time.
+    Faster,
+    /// It takes more time.
+    Slower,
+    /// The difference, if there is one, is within the noise.
+    CannotTell,
+}
+
+impl Conclusion {
+    /// The words for it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Conclusion::Faster => "faster",
+            Conclusion::Slower => "slower",
+            Conclusion::CannotTell => "cannot tell",
+        }
+    }
+}
+
+/// Concludes from the interval of A / A and that of B / A. B is faster only if its whole interval lies below 1 and
+/// below all of A / A; slower only if it lies above both.
+pub fn conclude(noise: Interval, ratio: Interval) -> Conclusion {
+    if ratio.high < noise.low.min(1.0) {
+        Conclusion::Faster
+    } else if ratio.low > noise.high.max(1.0) {
+        Conclusion::Slower
+    } else {
+        Conclusion::CannotTell
+    }
+}
+
+/// What a pair of revisions came to.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PairResult {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The whole in one sentence.
+    pub headline: String,
+    /// What may be said of the second revision.
+    pub conclusion: Conclusion,
+    /// The first revision.
+    pub a: Side,
+    /// The second revision.
+    pub b: Side,
+    /// The first revision's time divided by its own: the noise floor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio_a_to_a: Option<Estimate>,
+    /// The second revision's time divided by the first one's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ratio_b_to_a: Option<Estimate>,
+    /// How many blocks each of the two contests had.
+    pub rounds: usize,
+    /// The CPUs of every round.
+    pub cpus: Vec<usize>,
+    /// How far the figures may be believed.
+    pub verdict: Verdict,
+    /// Why not further.
+    pub reasons: Vec<String>,
+}
+
+/// One revision.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Side {
+    /// What it was asked for by.
+    pub revision: String,
+    /// Its commit.
+    pub commit: String,
+    /// Median of its rounds beside the other revision.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ns_per_message: Option<f64>,
+    /// Messages of each of these rounds.
+    pub messages: u64,
+}
+
+/// The revision as a contestant with a scenario.
+pub fn contestant(name: &str, revision: &Revision, scenario: &str) -> Contestant {
+    let shown = format!("{name} ({})", revision.name);
+    Contestant::of_harness(&shown, Kind::Mainspring, &revision.program, scenario)
+        .measuring(format!("{scenario} at {}", revision.commit))
+}
+
+impl PairResult {
+    /// Puts together what the contest of A with itself and that of A with B came to.
+    pub fn new(
+        scenario: &str,
+        revisions: [&Revision; 2],
+        settings: &ContestSettings,
+        noise: &Contested,
+        both: &Contested,
+    ) -> PairResult {
+        let judgements = [judged(noise, settings), judged(both, settings)];
+        let verdict = judgements[0].verdict.max(judgements[1].verdict);
+        let reasons = ["A beside itself", "A beside B"]
+            .iter()
+            .zip(&judgements)
+            .flat_map(|(part, judgement)| {
+                judgement.reasons.iter().map(move |reason| format!("{part}: {reason}"))
+            })
+            .collect();
+        let is_shown = verdict != Verdict::Invalid;
+        let ratio = |contested: &Contested| {
+            let [first, second] = &contested.standings[..] else { return None };
+            ratio_of(second, &first.ns_per_message).filter(|_| is_shown)
+        };
+        let (ratio_a_to_a, ratio_b_to_a) = (ratio(noise), ratio(both));
+        let conclusion = match (ratio_a_to_a, ratio_b_to_a) {
+            (Some(noise), Some(ratio)) => conclude(noise.interval, ratio.interval),
+            _ => Conclusion::CannotTell,
+        };
+        let side = |place: usize| {
+            let standing = &both.standings[place];
+            let median = Summary::of(&standing.ns_per_message).filter(|_| is_shown);
+            Side {
+                revision: revisions[place].name.clone(),
+                commit: revisions[place].commit.clone(),
+                ns_per_message: median.map(|summary| to_thousandths(summary.median)),
+                messages: standing.messages,
+            }
+        };
+        PairResult {
+            scenario: scenario.to_owned(),
+            headline: headline(conclusion, revisions, ratio_a_to_a, ratio_b_to_a),
+            conclusion,
+            a: side(0),
+            b: side(1),
+            ratio_a_to_a: ratio_a_to_a.map(rounded),
+            ratio_b_to_a: ratio_b_to_a.map(rounded),
+            rounds: settings.blocks,
+            cpus: settings.cpus.clone(),
+            verdict,
+            reasons,
+        }
+    }
+
+    /// One JSON object, indented.
+    pub fn to_json(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+}
+
+fn headline(
+    conclusion: Conclusion,
+    [a, b]: [&Revision; 2],
+    noise: Option<Estimate>,
+    ratio: Option<Estimate>,
+) -> String {
+    let (Some(noise), Some(ratio)) = (noise, ratio) else {
+        return format!("cannot tell whether {} is faster or slower than {}", b.name, a.name);
+    };
+    let measured =
+        format!("B takes {} of A's time; A beside itself {}", spread(ratio), spread(noise));
+    match conclusion {
+        Conclusion::CannotTell => {
+            format!(
+                "cannot tell whether {} is faster or slower than {}: {measured}",
+                b.name, a.name
+            )
+        }
+        known => format!("{} is {} than {}: {measured}", b.name, known.words(), a.name),
+    }
+}
+
+fn spread(Estimate { median, interval }: Estimate) -> String {
+    format!("{median:.3} ({:.3} to {:.3})", interval.low, interval.high)
+}
+
+/// A ten-thousandth of a ratio is below any noise.
+fn rounded(Estimate { median, interval }: Estimate) -> Estimate {
+    let round = |value: f64| (value * 1e4).round() / 1e4;
+    let interval = Interval { low: round(interval.low), high: round(interval.high) };
+    Estimate { median: round(median), interval }
+}
+
+impl fmt::Display for PairResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {} ({})", self.scenario, self.conclusion.words(), self.verdict.word())?;
+        for reason in &self.reasons {
+            writeln!(f, "  because {reason}")?;
+        }
+        for (letter, side) in [("A", &self.a), ("B", &self.b)] {
+            write!(f, "  {letter}  {} {:.12}", side.revision, side.commit)?;
+            match side.ns_per_message {
+                Some(median) => writeln!(f, "  {median:.2} ns a message")?,
+                None => writeln!(f)?,
+            }
+        }
+        for (what, ratio) in [("A / A, the noise", self.ratio_a_to_a), ("B / A", self.ratio_b_to_a)]
+        {
+            if let Some(ratio) = ratio {
+                writeln!(f, "  {what:<18}{}", spread(ratio))?;
+            }
+        }
+        writeln!(f, "  {}", self.headline)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use crate::comparison::contest::Standing;
+    use crate::evidence::Evidence;
+    use std::time::Duration;
+
+    fn between(low: f64, high: f64) -> Interval {
+        Interval { low, high }
+    }
+
+    #[test]
+    fn faster_and_slower_are_said_only_beyond_one_and_beyond_the_noise() {
+        use Conclusion::*;
+        let noise = between(0.97, 1.02);
+        for (ratio, expected) in [
+            (between(0.90, 0.96), Faster),
+            (between(0.90, 0.97), CannotTell),
+            (between(0.975, 0.99), CannotTell),
+            (between(0.90, 1.10), CannotTell),
+            (between(1.00, 1.02), CannotTell),
+            (between(1.03, 1.04), Slower),
+        ] {
+            assert_eq!(conclude(noise, ratio), expected, "{ratio:?}");
+        }
+    }
+
+    #[test]
+    fn noise_that_leans_to_one_side_does_not_make_the_other_side_easier() {
+        let leaning = between(1.05, 1.10);
+        assert_eq!(conclude(leaning, between(1.01, 1.04)), Conclusion::CannotTell);
+        assert_eq!(conclude(leaning, between(0.95, 0.99)), Conclusion::Faster);
+        assert_eq!(conclude(between(0.90, 0.95), between(0.96, 0.99)), Conclusion::CannotTell);
+    }
+
+    fn revision(name: &str) -> Revision {
+        Revision { name: name.into(), commit: "0123456789abcdef".into(), program: "perf".into() }
+    }
+
+    fn contested(ns_of_second: f64, evidence: Evidence) -> Contested {
+        let standing = |ns: f64| Standing { ns_per_message: vec![ns; 5], ..Standing::default() };
+        Contested {
+            standings: vec![standing(10.0), standing(ns_of_second)],
+            calibration_ns: vec![1.0; 5],
+            evidence: Ok(evidence),
+        }
+    }
+
+    fn pair(ns_of_b: f64, evidence: Evidence) -> PairResult {
+        let settings = ContestSettings {
+            blocks: 5,
+            round: Duration::from_millis(1),
+            deadline: Duration::from_secs(1),
+            cpus: vec![0],
+        };
+        let (a, b) = (revision("old"), revision("new"));
+        let noise = contested(10.0, Evidence::default());
+        PairResult::new("spawn", [&a, &b], &settings, &noise, &contested(ns_of_b, evidence))
+    }
+
+    #[test]
+    fn a_pair_says_which_revision_takes_less_time_and_beside_which_noise() {
+        let result = pair(8.0, Evidence::default());
+        assert_eq!(result.conclusion, Conclusion::Faster);
+        assert!(result.headline.contains("new is faster than old"), "{}", result.headline);
+        assert!(result.headline.contains("B takes 0.800 "), "{}", result.headline);
+        assert!(result.to_string().contains("A / A, the noise  1.000 (1.000 to 1.000)"));
+    }
+
+    #[test]
+    fn a_pair_on_a_busy_machine_cannot_tell_and_shows_no_times() {
+        let busy = Evidence { cpus_used_by_others: 0.9, ..Evidence::default() };
+        let result = pair(8.0, busy);
+        assert_eq!((result.conclusion, result.verdict), (Conclusion::CannotTell, Verdict::Invalid));
+        assert_eq!((result.ratio_b_to_a, result.b.ns_per_message), (None, None));
+        assert!(result.reasons[0].starts_with("A beside B: other processes"), "{result:?}");
+    }
+}
