@@ -1,2 +1,8 @@
-//! A direct-I/O core log and event-sourced actors. Not begun: the crate holds its place so that imports go one way.
+//! A direct-I/O core log and event-sourced actors.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`format`](mod@format) | the bytes of a core log |
 #![forbid(unsafe_code)]
+
+pub mod format;
