@@ -3,6 +3,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`format`](mod@format) | the bytes of a core log |
+//! | [`log`] | what is written where, what is durable, and what is left after a crash |
 #![forbid(unsafe_code)]
 
 pub mod format;
+pub mod log;

@@ -1,0 +1,98 @@
+//! Names that a segment's dictionary must hold before a record refers to them.
+//!
+//! Whoever appends keeps them, so that no table has to be asked for each record: each remembers the segment in which
+//! it was declared last. After a restart a name is declared once more; an entry that stands twice says the same twice.
+
+use crate::format::dictionary::{EntityEntry, MOST_NAME_BYTES, SchemaEntry};
+
+/// A payload's name, version and layout.
+#[derive(Clone, Debug)]
+pub struct DeclaredSchema {
+    name: String,
+    version: u16,
+    fingerprint: u64,
+    /// The segment, and the number there.
+    declared: Option<(u64, u16)>,
+}
+
+/// An entity's full name.
+#[derive(Clone, Debug)]
+pub struct DeclaredEntity {
+    payload: Box<[u8]>,
+    hash: u64,
+    declared_segment: Option<u64>,
+}
+
+/// A name that the format has no room for. Nothing was made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a name of {bytes} bytes is too long; the journal keeps names and ids of up to {MOST_NAME_BYTES} bytes"
+)]
+pub struct NameTooLong {
+    /// How long it is.
+    pub bytes: usize,
+}
+
+impl DeclaredSchema {
+    /// A layout that no segment knows yet.
+    pub fn new(name: &str, version: u16, fingerprint: u64) -> Result<Self, NameTooLong> {
+        checked(name.len())?;
+        Ok(DeclaredSchema { name: name.to_owned(), version, fingerprint, declared: None })
+    }
+
+    /// Its number in a segment's dictionary, when it is there.
+    pub(super) fn number_in(&self, segment_id: u64) -> Option<u16> {
+        self.declared.filter(|(segment, _)| *segment == segment_id).map(|(_, number)| number)
+    }
+
+    /// The entry that declares it under a number.
+    pub(super) fn declare(&mut self, segment_id: u64, number: u16) -> SchemaEntry {
+        self.declared = Some((segment_id, number));
+        SchemaEntry {
+            number,
+            version: self.version,
+            fingerprint: self.fingerprint,
+            name: self.name.clone(),
+        }
+    }
+
+    /// Bytes of the entry.
+    pub(super) fn entry_bytes(&self) -> usize {
+        16 + self.name.len()
+    }
+}
+
+impl DeclaredEntity {
+    /// An entity that no segment knows yet.
+    pub fn new(entity_type: &str, id: &[u8]) -> Result<Self, NameTooLong> {
+        checked(entity_type.len())?;
+        checked(id.len())?;
+        let entry = EntityEntry { entity_type: entity_type.to_owned(), id: id.to_vec() };
+        let (payload, hash) = (entry.encode().into_boxed_slice(), entry.hash());
+        Ok(DeclaredEntity { payload, hash, declared_segment: None })
+    }
+
+    /// The hash by which records refer to it.
+    pub fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The payload of its entry.
+    pub(super) fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Whether it is in a segment's dictionary.
+    pub(super) fn is_in(&self, segment_id: u64) -> bool {
+        self.declared_segment == Some(segment_id)
+    }
+
+    /// Its entry is in a segment's dictionary now.
+    pub(super) fn declare(&mut self, segment_id: u64) {
+        self.declared_segment = Some(segment_id);
+    }
+}
+
+fn checked(bytes: usize) -> Result<(), NameTooLong> {
+    if bytes > MOST_NAME_BYTES { Err(NameTooLong { bytes }) } else { Ok(()) }
+}
