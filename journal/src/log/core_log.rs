@@ -318,7 +318,8 @@ impl CoreLog {
         let entry =
             self.in_flight.iter_mut().find(|entry| entry.frame == frame && !entry.completed);
         entry.ok_or(CommitError { frame })?.completed = true;
-        while let Some(done) = self.in_flight.pop_front_if(|entry| entry.completed) {
+        while self.in_flight.front().is_some_and(|entry| entry.completed) {
+            let Some(done) = self.in_flight.pop_front() else { break };
             if !self.poisoned {
                 self.durable = Durable { frame: done.frame, lsn: done.end_lsn };
                 self.unstated = !done.is_marker;

@@ -15,7 +15,9 @@
 mod core_log;
 mod declared;
 mod frame_buffer;
+pub mod recovery;
 mod segment;
+mod window;
 
 pub use core_log::{
     AppendError, CommitError, CoreLog, Durable, LogIdentity, LogSettings, NewRecord, Position,
