@@ -1,8 +1,8 @@
 //! A commit frame: the records of one commit, chained to the frame before.
 //!
 //! The chain makes a stale frame of a recycled segment, a frame that was written elsewhere and a frame that was lost
-//! in between all look alike: they do not follow. The durable prefix that each frame states is what later proves that an
-//! earlier frame had been acknowledged, so that its loss is corruption and not a torn tail.
+//! in between all look alike: they do not follow. The durable prefix that each frame states is what later proves
+//! that an earlier frame had been acknowledged, so that its loss is corruption and not a torn tail.
 
 use super::fields::{put, u32_at, u64_at};
 use super::{BLOCK_BYTES, checksum, whole_blocks};

@@ -2,8 +2,8 @@
 //! in words, byte by byte.
 //!
 //! Everything here is a pure function of bytes. All integers are little-endian. Bytes from a disk are never trusted:
-//! every length is checked against what is there, every checksum before what it covers is used, and what is wrong is a
-//! typed error with its offset. Nothing panics, whatever the bytes.
+//! every length is checked against what is there, every checksum before what it covers is used, and what is wrong
+//! is a typed error with its offset. Nothing panics, whatever the bytes.
 //!
 //! Sizes, which are part of the format:
 //!

@@ -297,8 +297,8 @@ impl CoreLog {
         Some(self.write_of(sealed, now_ms))
     }
 
-    /// Whether an idle log should say that its last frame is durable, and puts the marker in line if so. Without it, a last
-    /// frame that rots cannot be told from one that was never finished.
+    /// Whether an idle log should say that its last frame is durable, and puts the marker in line if so. Without
+    /// it, a last frame that rots cannot be told from one that was never finished.
     pub fn mark_idle(&mut self, now_ns: u64) -> bool {
         let is_busy =
             self.filling.is_some() || !self.sealed.is_empty() || !self.in_flight.is_empty();
@@ -353,8 +353,8 @@ impl CoreLog {
         self.filling.is_none() && self.sealed.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Makes sure that a frame of the open segment takes so many bytes of records. When there is no room, nothing that
-    /// was taken before is lost or moved.
+    /// Makes sure that a frame of the open segment takes so many bytes of records. When there is no room, nothing
+    /// that was taken before is lost or moved.
     fn make_room(&mut self, bytes: usize) -> Result<(), AppendError> {
         let limit = self.settings.frame_limit_bytes.max(BLOCK_BYTES);
         let is_complete =

@@ -1,7 +1,8 @@
 //! Names that a segment's dictionary must hold before a record refers to them.
 //!
 //! Whoever appends keeps them, so that no table has to be asked for each record: each remembers the segment in which
-//! it was declared last. After a restart a name is declared once more; an entry that stands twice says the same twice.
+//! it was declared last. After a restart a name is declared once more; an entry that stands twice says the same
+//! twice.
 
 use crate::format::dictionary::{EntityEntry, MOST_NAME_BYTES, SchemaEntry};
 

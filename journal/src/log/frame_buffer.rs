@@ -73,7 +73,8 @@ impl FrameBuffer {
         start - self.lead_bytes
     }
 
-    /// Completes the frame: `header` with what this buffer knows of it. Returns the header and all bytes, whole blocks.
+    /// Completes the frame: `header` with what this buffer knows of it. Returns the header and all bytes, whole
+    /// blocks.
     pub fn seal(mut self, header: FrameHeader) -> (FrameHeader, BlockBuffer) {
         let from = self.lead_bytes + FRAME_HEADER_BYTES;
         let header = FrameHeader {

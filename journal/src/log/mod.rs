@@ -1,7 +1,8 @@
 //! The core log as a machine: what is written where, what is durable, and what is left after a crash.
 //!
 //! [`CoreLog`] decides and a driver obeys: the machine takes records and completions and returns writes; it opens no
-//! file, reads no clock and never waits. [`recovery`] does the same for the way back: it asks for blocks and says what they mean.
+//! file, reads no clock and never waits. [`recovery`] does the same for the way back: it asks for blocks and says
+//! what they mean.
 //!
 //! Invariants:
 //!

@@ -1,13 +1,13 @@
 //! The way back: which frames a log holds after a crash, and whether what is missing was ever promised.
 //!
-//! A frame that does not follow the one before ends the log. Whether it is a **torn tail** (the write of a commit that nobody was
-//! told of) or **corruption** (a commit that was acknowledged and is gone) is decided by proof: a later frame that
-//! states a durable prefix beyond the bad one. With proof the log is refused, and nothing is changed; without, the log
-//! ends there, and the caller zeroes what [`Recovered::repair`] names before it writes.
+//! A frame that does not follow the one before ends the log. Whether it is a **torn tail** (the write of a commit
+//! that nobody was told of) or **corruption** (a commit that was acknowledged and is gone) is decided by proof: a
+//! later frame that states a durable prefix beyond the bad one. With proof the log is refused, and nothing is
+//! changed; without, the log ends there, and the caller zeroes what [`Recovered::repair`] names before it writes.
 //!
-//! The very last frame of a log has no later one. Therefore an idle log writes a marker ([`super::CoreLog::mark_idle`]);
-//! a record that was acknowledged within the last idle time before a crash and whose block rots afterwards cannot be
-//! told from a torn one by a single copy.
+//! The very last frame of a log has no later one. Therefore an idle log writes a marker
+//! ([`super::CoreLog::mark_idle`]); a record that was acknowledged within the last idle time before a crash and
+//! whose block rots afterwards cannot be told from a torn one by a single copy.
 //!
 //! What is read is never trusted: a length, a checksum and the chain are checked before a byte is used.
 
@@ -101,8 +101,8 @@ pub enum RecoveryError {
 /// An acknowledged frame that is gone.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "corruption: frame {frame} at byte {offset} of segment {segment_id} (file {}) was acknowledged, as frame {proof} states, \
-     and cannot be read: {reason}; restore a copy, or salvage what is left into a new directory", file.0
+    "corruption: frame {frame} at byte {offset} of segment {segment_id} (file {}) was acknowledged, \
+     as frame {proof} states, and cannot be read: {reason}; restore a copy, or salvage what is left into a new directory", file.0
 )]
 pub struct Corruption {
     /// The segment.
@@ -428,8 +428,8 @@ impl Scan<'_> {
         Ok(self.recovered)
     }
 
-    /// A file whose header cannot be used is a spare one: never used, zeroed when it was recycled, or torn when it was about
-    /// to become the next segment. Any other frame in it shows that its header was whole once.
+    /// A file whose header cannot be used is a spare one: never used, zeroed when it was recycled, or torn when it
+    /// was about to become the next segment. Any other frame in it shows that its header was whole once.
     fn check_headless(
         &mut self,
         file: SegmentFile,

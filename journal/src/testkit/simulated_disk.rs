@@ -1,7 +1,8 @@
-//! A disk in memory that does at a crash what real ones may do: sectors that were not synced are kept, lost or torn, each
-//! for itself and in any order.
+//! A disk in memory that does at a crash what real ones may do: sectors that were not synced are kept, lost or
+//! torn, each for itself and in any order.
 //!
-//! What was synced is kept, until a test damages it. Everything random comes from a seed, so a failure can be repeated.
+//! What was synced is kept, until a test damages it. Everything random comes from a seed, so a failure can be
+//! repeated.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

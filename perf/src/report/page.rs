@@ -219,7 +219,8 @@ fn folded(summary: &str, value: &Value) -> String {
         })
         .collect();
     format!(
-        "<details><summary>{}</summary><div class=\"wide\"><table class=\"facts\">{rows}</table></div></details>\n",
+        "<details><summary>{}</summary><div class=\"wide\">\
+         <table class=\"facts\">{rows}</table></div></details>\n",
         escaped(summary)
     )
 }
