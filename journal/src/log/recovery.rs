@@ -102,7 +102,9 @@ pub enum RecoveryError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "corruption: frame {frame} at byte {offset} of segment {segment_id} (file {}) was acknowledged, \
-     as frame {proof} states, and cannot be read: {reason}; restore a copy, or salvage what is left into a new directory", file.0
+     as frame {proof} states, and cannot be read: {reason}; restore a copy, or salvage what is left into \
+     a new directory",
+    file.0
 )]
 pub struct Corruption {
     /// The segment.

@@ -256,7 +256,8 @@ background:#ddd;color:#222}\
 figure{margin:.8rem 0}figure svg{width:100%;height:auto;display:block}\
 .wide{overflow-x:auto}table{border-collapse:collapse;font-size:.85rem;font-variant-numeric:tabular-nums}\
 th,td{padding:.2rem .6rem;border-bottom:1px solid #ddd;text-align:right;white-space:nowrap}\
-.contents td{white-space:normal;text-align:left}.facts th,.facts td{text-align:left;white-space:normal;vertical-align:top}th{font-weight:500;color:#555}\
+.contents td{white-space:normal;text-align:left}\
+.facts th,.facts td{text-align:left;white-space:normal;vertical-align:top}th{font-weight:500;color:#555}\
 td:first-child,th:first-child{text-align:left;padding-left:0}\
 summary{cursor:pointer;padding:.5rem 0}\
 @media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}th,.name{color:#aaa}\
