@@ -15,8 +15,8 @@ const DEADLINE: Duration = Duration::from_secs(1);
 pub fn same_core(task: &Task) -> RoundReport {
     let numbers = task.messages;
     stage::run(task, async move |stage| {
-        let asked = stage.start(0, Asked);
-        let asking = stage.start(0, Asking { asked });
+        let asked = stage.start(Asked);
+        let asking = stage.start(Asking { asked });
         ask(&asking, WARM_UP_MESSAGES).await;
         let start = Instant::now();
         let sum = ask(&asking, numbers).await;

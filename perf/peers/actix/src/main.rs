@@ -5,19 +5,34 @@
 #![forbid(unsafe_code)]
 
 mod ask;
+mod banking;
+mod big;
+mod chameneos;
+mod chat;
+mod count;
+mod fork_join;
 mod ping_pong;
 mod stage;
 mod tell;
+mod thread_ring;
 
 use std::process::ExitCode;
 
 use mainspring_perf_contest::entrant::{self, Implementation};
 
-const IMPLEMENTATIONS: [Implementation; 4] = [
+const IMPLEMENTATIONS: [Implementation; 12] = [
     ("ping-pong-same-core", ping_pong::same_core),
     ("tell-same-core", tell::same_core),
     ("ask-same-core", ask::same_core),
     ("savina-ping-pong", ping_pong::savina),
+    ("savina-count", count::savina),
+    ("savina-fork-join-throughput", fork_join::throughput),
+    ("savina-fork-join-create", fork_join::create),
+    ("savina-thread-ring", thread_ring::savina),
+    ("savina-chameneos", chameneos::savina),
+    ("savina-big", big::savina),
+    ("savina-banking", banking::savina),
+    ("savina-chat", chat::savina),
 ];
 
 fn main() -> ExitCode {

@@ -32,11 +32,11 @@ pub fn savina(task: &Task) -> RoundReport {
     })
 }
 
-/// A pair of actors on one arbiter: two that do nothing but talk to each other are kept together.
+/// Both actors, in the same arbiter.
 async fn start(stage: &Stage) -> Addr<Ping> {
-    let pong = stage.start(0, Pong { ping: None });
+    let pong = stage.start(Pong { ping: None });
     let ping = Ping { pong: pong.clone(), numbers: 0, came_back: CameBack::default(), done: None };
-    let ping = stage.start(0, ping);
+    let ping = stage.start(ping);
     pong.do_send(Partner(ping.clone()));
     ping
 }

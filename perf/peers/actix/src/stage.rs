@@ -1,6 +1,7 @@
 //! The system that a program runs on, where its actors are placed, and the measured section: warm-up first, then the
 //! clock.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
@@ -10,22 +11,36 @@ use mainspring_perf_contest::entrant::Task;
 /// Messages of the warm-up of a program that is not one of the suite's.
 pub const WARM_UP_MESSAGES: u64 = 50_000;
 
-/// The arbiters of a round, each a thread that runs actors.
+/// After so many messages a sender of a long stream yields; it would fill the memory otherwise.
+pub const STREAM_MESSAGES: u64 = 256;
+
+/// Where actors are placed: the current thread, or arbiters that are a thread each. actix moves no actor, so the
+/// program says where each of them goes.
+#[derive(Clone)]
 pub struct Stage {
-    arbiters: Vec<ArbiterHandle>,
+    arbiters: Arc<[ArbiterHandle]>,
 }
 
 impl Stage {
-    /// Starts an actor on the arbiter whose turn it is: actor `number` goes to arbiter `number` modulo their count.
-    pub fn start<A>(&self, number: u64, actor: A) -> Addr<A>
+    /// Starts an actor where those that it talks to are. Without a reason to do otherwise an actor of actix starts
+    /// in the arbiter of the one that starts it, and a message to another thread costs more than most handlers do.
+    pub fn start<A>(&self, actor: A) -> Addr<A>
+    where
+        A: Actor<Context = Context<A>> + Send,
+    {
+        self.start_apart(0, 1, actor)
+    }
+
+    /// Starts actor `number` of `count` that are spread over all arbiters, neighbours together.
+    pub fn start_apart<A>(&self, number: u64, count: u64, actor: A) -> Addr<A>
     where
         A: Actor<Context = Context<A>> + Send,
     {
         match &self.arbiters[..] {
             [] => actor.start(),
             several => {
-                let arbiter = &several[number as usize % several.len()];
-                A::start_in_arbiter(arbiter, move |_| actor)
+                let place = number * several.len() as u64 / count;
+                A::start_in_arbiter(&several[place as usize], move |_| actor)
             }
         }
     }
@@ -56,13 +71,12 @@ where
 
 /// Iterations of a program of the suite: one to warm up, then the measured ones, one after the other. `iteration` is
 /// given its number.
-pub fn iterate<F>(task: &Task, iteration: impl Fn(std::rc::Rc<Stage>, u64) -> F) -> RoundReport
+pub fn iterate<F>(task: &Task, iteration: impl Fn(Stage, u64) -> F) -> RoundReport
 where
     F: Future<Output = u64>,
 {
     let iterations = task.iterations();
     run(task, async move |stage| {
-        let stage = std::rc::Rc::new(stage);
         iteration(stage.clone(), 0).await;
         let start = Instant::now();
         let mut sum = 0;

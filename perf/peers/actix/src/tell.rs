@@ -15,9 +15,9 @@ use super::stage::{self, WARM_UP_MESSAGES};
 pub fn same_core(task: &Task) -> RoundReport {
     let numbers = task.messages;
     stage::run(task, async move |stage| {
-        let start_receiver = |number| stage.start(number, Receiver { sum: 0 });
-        let receivers = (0..TELL_ACTORS as u64).map(start_receiver).collect();
-        let sender = stage.start(0, Sender { receivers });
+        let start_receiver = |_| stage.start(Receiver { sum: 0 });
+        let receivers = (0..TELL_ACTORS).map(start_receiver).collect();
+        let sender = stage.start(Sender { receivers });
         tell(&sender, WARM_UP_MESSAGES).await;
         let start = Instant::now();
         let sum = tell(&sender, numbers).await;
