@@ -194,6 +194,8 @@ pub fn write_boxed<M: Message>(value: &M, limit_bytes: usize) -> Result<AlignedB
 
 /// As [`write_boxed`], for a message to an actor of this node. The flags are those of [`Written`].
 ///
+/// What this writes is often kept for long, by a million timers too: the buffer is as large as its payload needs.
+///
 /// # Errors
 ///
 /// [`LocalRefusal`], never its `Overflow`; then the `Local` payloads are still in `value`.
@@ -203,20 +205,20 @@ pub(crate) fn write_local_boxed<M: LocalMessage>(
     value: &M,
     limit_bytes: usize,
 ) -> Result<(AlignedBuffer, u8), LocalRefusal> {
-    let mut room_bytes = BOXED_START_BYTES.max(local_room_bytes::<M>()).min(limit_bytes);
+    let mut room_bytes = local_room_bytes::<M>().min(limit_bytes);
     loop {
         let mut buffer = AlignedBuffer::zeroed(room_bytes);
         // SAFETY: the buffer is aligned and exclusively ours for its length.
         match unsafe { write_local_at(value, buffer.as_mut_slice().as_mut_ptr(), room_bytes) } {
             Ok(written) => {
                 buffer.truncate(written.payload_bytes);
-                return Ok((buffer, written.flags));
+                return Ok((buffer.fitted(), written.flags));
             }
             Err(LocalRefusal::Overflow) if room_bytes == limit_bytes => {
                 return Err(LocalRefusal::TooLarge { limit_bytes });
             }
             Err(LocalRefusal::Overflow) => {
-                room_bytes = room_bytes.saturating_mul(2).min(limit_bytes);
+                room_bytes = room_bytes.saturating_mul(2).max(BOXED_START_BYTES).min(limit_bytes);
             }
             Err(refusal) => return Err(refusal),
         }

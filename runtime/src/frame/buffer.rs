@@ -24,7 +24,7 @@ unsafe impl Sync for AlignedBuffer {}
 impl AlignedBuffer {
     /// `length` zero bytes. Ends the process, as every collection does, if there is no memory.
     pub fn zeroed(length: usize) -> Self {
-        let stride = length.max(1).next_multiple_of(FRAME_ALIGN);
+        let stride = stride_of(length);
         let layout = layout(stride);
         // SAFETY: the layout is not empty.
         let start = unsafe { alloc_zeroed(layout) };
@@ -48,6 +48,16 @@ impl AlignedBuffer {
     pub fn truncate(&mut self, length: usize) {
         self.length = self.length.min(length);
     }
+
+    /// The same bytes in no more memory than they need.
+    pub fn fitted(self) -> Self {
+        if self.stride == stride_of(self.length) {
+            return self;
+        }
+        let mut fitted = AlignedBuffer::zeroed(self.length);
+        fitted.as_mut_slice().copy_from_slice(self.as_slice());
+        fitted
+    }
 }
 
 impl Drop for AlignedBuffer {
@@ -63,9 +73,28 @@ impl fmt::Debug for AlignedBuffer {
     }
 }
 
+/// Bytes of memory for so many bytes.
+fn stride_of(length: usize) -> usize {
+    length.max(1).next_multiple_of(FRAME_ALIGN)
+}
+
 fn layout(stride: usize) -> Layout {
     match Layout::from_size_align(stride, FRAME_ALIGN) {
         Ok(layout) => layout,
         Err(_) => handle_alloc_error(Layout::new::<u8>()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fitted_buffer_has_the_same_bytes_and_no_memory_to_spare() {
+        let mut buffer = AlignedBuffer::zeroed(1_000);
+        buffer.as_mut_slice()[..3].copy_from_slice(&[1, 2, 3]);
+        buffer.truncate(3);
+        let fitted = buffer.fitted();
+        assert_eq!((fitted.as_slice(), fitted.stride), (&[1, 2, 3][..], FRAME_ALIGN));
     }
 }
