@@ -16,6 +16,10 @@ static COUNTING: Mutex<()> = Mutex::new(());
 /// An idle actor may need so much memory beyond its state.
 const BYTES_AN_ACTOR: f64 = 96.0;
 
+/// A timer that is put off may ask the allocator for so many bytes: its message, and the change that waits for the
+/// end of the turn.
+const BYTES_A_TIMER: u64 = 256;
+
 /// What a round of so many messages took; none, with the reason printed, when there are too few CPUs.
 fn measured(name: &str, messages: u64) -> Option<Measured> {
     let _one_at_a_time = COUNTING.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,4 +53,13 @@ fn an_idle_actor_needs_little_memory_beyond_its_state() {
     let growth = measured.resident_growth_bytes.expect("memory was measured") as f64;
     let beyond_state = growth / actors as f64 - state;
     assert!((1.0..=BYTES_AN_ACTOR).contains(&beyond_state), "{beyond_state} bytes an actor");
+}
+
+#[test]
+fn a_timer_that_is_put_off_asks_for_little_more_memory_than_its_message() {
+    let messages = 20_000;
+    let Some(measured) = measured("timers", messages) else { return };
+    let allocations = measured.allocations.expect("the allocator is installed");
+    let bytes = allocations.allocated_bytes / messages;
+    assert!((1..=BYTES_A_TIMER).contains(&bytes), "{bytes} bytes a timer: {allocations:?}");
 }

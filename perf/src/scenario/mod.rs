@@ -6,23 +6,30 @@
 //!
 //! Raw limits are scenarios too: the least that the machine itself needs for the same work, without a runtime.
 
+mod ask_burst;
 mod ask_cross_core;
 mod ask_same_core;
+mod client_ask;
 mod empty;
+mod fan_out;
+mod mixed_load;
 mod number;
 mod ping_pong;
 mod pinned_pair;
 mod raw_event_fd;
 mod raw_handler_work;
 mod raw_memory_loop;
+mod raw_record_stream;
 mod raw_system_call;
 mod raw_two_atomics;
+mod ring;
 mod savina;
 mod spawn;
 pub mod stage;
 mod steady_state;
 mod tell;
 mod tell_cross_core;
+mod timers;
 
 use std::io;
 use std::sync::Arc;
@@ -172,6 +179,12 @@ pub fn check(what: &'static str, expected: u64, found: u64) -> Result<(), Scenar
     if expected == found { Ok(()) } else { Err(ScenarioError::Check { what, expected, found }) }
 }
 
+/// The sum of so many numbers from 0 up; it wraps.
+pub fn sum_of_numbers(numbers: u64) -> u64 {
+    let sum = u128::from(numbers) * u128::from(numbers.saturating_sub(1)) / 2;
+    sum as u64
+}
+
 /// Every scenario, in the order in which they are listed.
 pub fn all() -> Vec<&'static dyn Scenario> {
     vec![
@@ -179,6 +192,7 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &raw_two_atomics::RawTwoAtomics,
         &raw_event_fd::RawEventFd,
         &raw_memory_loop::RawMemoryLoop,
+        &raw_record_stream::RawRecordStream,
         &raw_system_call::RawSystemCall,
         &raw_handler_work::RawHandlerWork,
         &ping_pong::SAME_CORE,
@@ -191,9 +205,15 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &ping_pong::CROSS_CORE,
         &ping_pong::CROSS_CORE_ECO,
         &tell_cross_core::TellCrossCore,
+        &ring::RingStream,
         &spawn::SPAWN,
         &spawn::ACTOR_MEMORY,
         &steady_state::SteadyState,
+        &timers::PendingTimers,
+        &fan_out::FanOut,
+        &ask_burst::AskBurst,
+        &client_ask::ClientAsk,
+        &mixed_load::MixedLoad,
         &savina::ping_pong::PING_PONG,
         &savina::count::COUNT,
         &savina::fork_join_throughput::FORK_JOIN_THROUGHPUT,
