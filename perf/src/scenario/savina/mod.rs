@@ -6,7 +6,8 @@
 //! iteration is done. Making and stopping the actors of every measured iteration is inside.
 //!
 //! On two CPUs the node has two cores. Each program's file says where its actors live and why; those of a
-//! [`crew`] are spread over all cores.
+//! [`crew`] are spread over all cores. Cores idle as a node's cores do by default: a core that waits for another one
+//! looks for 50 µs and then sleeps, which matters where the CPUs are shared with others.
 //!
 //! Invariant: every message between cores has room in its ring. Programs that could send more than a ring takes
 //! either have a bounded number under way or ask for the refusal (`try_tell`) and go on later.
@@ -24,6 +25,7 @@ pub mod thread_ring;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use mainspring::prelude::*;
 
@@ -64,7 +66,7 @@ const COMMON: Description = Description {
     counted_messages: 1,
     latency_sample: None,
     actor_state_bytes: None,
-    idle: Some(IdleProfile::Busy),
+    idle: Some(IdleProfile::Hybrid { spin: Duration::from_micros(50) }),
 };
 
 impl<P: Program> Scenario for Savina<P> {

@@ -13,7 +13,7 @@ fn round<P: Program>(program: P, cores: usize) -> Option<Result<Outcome, Scenari
     };
     let section = Arc::new(Section::new(Purpose::Time));
     let messages = ITERATIONS * program.messages();
-    let round = Round { messages, cpus, idle: Some(IdleProfile::Busy), section: &section };
+    let round = Round { messages, cpus, idle: COMMON.idle, section: &section };
     Some(Savina { description: &COMMON, program }.round(&round))
 }
 
@@ -80,6 +80,11 @@ fn banking_confirms_every_transfer_and_loses_nothing() {
 #[test]
 fn chat_completes_every_act() {
     comes_to_its_sum(chat::Chat { directories: 4, clients: 64, turns: 20 });
+}
+
+#[test]
+fn cores_idle_as_those_of_a_node_do_by_default() {
+    assert_eq!(COMMON.idle, Some(IdleProfile::default()));
 }
 
 #[test]
