@@ -89,6 +89,18 @@ pub struct Evidence {
     pub cpus_used_by_others: f64,
 }
 
+/// What happened between two moments that could be read, on `cpus` CPUs.
+///
+/// # Errors
+/// Those of the moment that could not be read.
+pub fn between(
+    before: Result<Snapshot, EvidenceError>,
+    after: Result<Snapshot, EvidenceError>,
+    cpus: usize,
+) -> Result<Evidence, EvidenceError> {
+    Ok(before?.until(&after?, cpus))
+}
+
 /// Memory of this process that is in RAM.
 pub fn resident_bytes() -> Result<u64, EvidenceError> {
     let missing = || EvidenceError::Unexpected { path: STATUS, missing: "VmRSS in kB".into() };

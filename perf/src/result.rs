@@ -242,12 +242,13 @@ impl RunResult {
     }
 }
 
-fn row(f: &mut fmt::Formatter<'_>, name: &str, value: String) -> fmt::Result {
+/// One row of a table.
+pub fn row(f: &mut fmt::Formatter<'_>, name: &str, value: String) -> fmt::Result {
     writeln!(f, "  {name:<18}{value}")
 }
 
 /// A number with a space between thousands.
-fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -9,9 +9,8 @@
 //! round each time, so a machine that changes its speed slows all three and favours none. Counting and timing
 //! never share a round. The function returns figures only when every round's sums were right.
 
-use crate::calibration;
-use crate::evidence::{EvidenceError, Snapshot};
-use crate::raw::affinity::{self, AffinityError};
+use crate::calibration::{CalibrationError, calibration_ns_on};
+use crate::evidence::{self, Snapshot};
 use crate::raw::trace::{SystemCalls, TraceError};
 use crate::result::{Figures, RunResult, to_millionths, to_thousandths};
 use crate::scenario::{Description, IdleProfile, Outcome, Round, Scenario, ScenarioError};
@@ -21,7 +20,7 @@ use crate::system_call;
 use crate::verdict::{self, Case, Judgement, Verdict};
 
 use std::sync::Arc;
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use hdrhistogram::Histogram;
 use mainspring_perf_contest::RoundReport;
@@ -55,6 +54,22 @@ pub struct Surroundings<'a> {
     pub count_system_calls: &'a mut dyn FnMut(u64) -> Result<SystemCalls, TraceError>,
     /// Called before every step with what comes next, for a person who waits.
     pub progress: &'a mut dyn FnMut(&str),
+    /// Raised to end the run behind the round that is under way.
+    pub stop: &'a AtomicBool,
+}
+
+impl Surroundings<'_> {
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// What came of a run.
+pub struct Run {
+    /// The result.
+    pub result: RunResult,
+    /// All single messages, where those were timed.
+    pub latencies_ns: Option<Histogram<u64>>,
 }
 
 /// Why a run gave no result. Nothing of it is left behind.
@@ -100,10 +115,7 @@ pub enum RunError {
     },
     /// The calibration loop could not be run where the scenario runs.
     #[error("calibration: {0}")]
-    Calibration(#[from] AffinityError),
-    /// The calibration loop's thread was lost.
-    #[error("calibration: its thread ended before its work was done")]
-    CalibrationLost,
+    Calibration(#[from] CalibrationError),
 }
 
 /// Runs a scenario. Takes as long as its rounds do.
@@ -111,7 +123,7 @@ pub fn run(
     scenario: &dyn Scenario,
     settings: &RunSettings,
     surroundings: &mut Surroundings<'_>,
-) -> Result<RunResult, RunError> {
+) -> Result<Run, RunError> {
     let plan = Plan::new(scenario, settings)?;
     let description = plan.description;
     if settings.cpus.len() < description.cpus_needed {
@@ -120,22 +132,29 @@ pub fn run(
             cpus_given: settings.cpus.len(),
             ..Case::default()
         };
-        return Ok(plan.result(0, plan.messages, Figures::default(), verdict::judge(&case)));
+        let result = plan.result(0, plan.messages, Figures::default(), verdict::judge(&case));
+        return Ok(Run { result, latencies_ns: None });
     }
     let mut figures = Figures::default();
     let mut remarks = Vec::new();
     (surroundings.progress)("counting allocations");
     plan.memory_pass(&mut figures, &mut remarks)?;
-    (surroundings.progress)("counting system calls");
-    plan.system_call_pass(surroundings, &mut figures, &mut remarks);
+    if !surroundings.is_stopped() {
+        (surroundings.progress)("counting system calls");
+        plan.system_call_pass(surroundings, &mut figures, &mut remarks);
+    }
 
     let before = Snapshot::of(&settings.cpus);
     let times = plan.timed_rounds(surroundings)?;
     let after = Snapshot::of(&settings.cpus);
     plan.fill_times(&times, surroundings.limit, &mut figures);
     (surroundings.progress)("timing single messages");
-    plan.latency_rounds(surroundings.limit, &mut figures)?;
+    let latencies_ns = plan.latency_rounds(surroundings, &mut figures)?;
 
+    let rounds = times.scenario_ns.len();
+    if surroundings.is_stopped() {
+        remarks.push(format!("interrupted after {rounds} of {} rounds", settings.rounds));
+    }
     let mut case = Case {
         cpus_needed: description.cpus_needed,
         cpus_given: settings.cpus.len(),
@@ -144,11 +163,20 @@ pub fn run(
         remarks,
         ..Case::default()
     };
-    match evidence_between(before, after, settings.cpus.len()) {
+    match evidence::between(before, after, settings.cpus.len()) {
         Ok(evidence) => case.evidence = Some(evidence),
         Err(error) => case.remarks.push(format!("nothing is known of the machine's load: {error}")),
     }
-    Ok(plan.result(settings.rounds, times.messages, figures, verdict::judge(&case)))
+    let result = plan.result(rounds, times.messages, figures, verdict::judge(&case));
+    Ok(Run { result, latencies_ns })
+}
+
+/// Refuses what [`run`] would refuse, before anything runs.
+///
+/// # Errors
+/// [`RunError`], one that names a setting.
+pub fn check(scenario: &dyn Scenario, settings: &RunSettings) -> Result<(), RunError> {
+    Plan::new(scenario, settings).map(|_| ())
 }
 
 /// Does one round of a scenario: for a tracer that watches this process, or as a contestant beside others.
@@ -291,8 +319,11 @@ impl<'a> Plan<'a> {
     }
 
     fn timed_rounds(&self, surroundings: &mut Surroundings<'_>) -> Result<Times, RunError> {
-        let mut times = Times::default();
+        let mut times = Times { messages: self.messages, ..Times::default() };
         for number in 0..self.settings.rounds {
+            if surroundings.is_stopped() {
+                break;
+            }
             (surroundings.progress)(&format!("round {} of {}", number + 1, self.settings.rounds));
             let mut steps = [Step::Calibration, Step::Limit, Step::Scenario];
             if number % 2 == 1 {
@@ -313,7 +344,7 @@ impl<'a> Plan<'a> {
     ) -> Result<(), RunError> {
         match (step, limit) {
             (Step::Calibration, _) => {
-                times.calibration_ns.push(calibrate_on(self.settings.cpus[0])? as f64);
+                times.calibration_ns.push(calibration_ns_on(self.settings.cpus[0])? as f64);
             }
             (Step::Limit, None) => {}
             (Step::Limit, Some(limit)) => {
@@ -356,19 +387,24 @@ impl<'a> Plan<'a> {
     /// round does not feel what happens to few of its messages, so it says more than a mean on a machine with others.
     fn latency_rounds(
         &self,
-        limit: Option<&dyn Scenario>,
+        surroundings: &Surroundings<'_>,
         figures: &mut Figures,
-    ) -> Result<(), RunError> {
-        let Some(sample) = self.description.latency_sample else { return Ok(()) };
-        let limit = limit.filter(|limit| limit.description().latency_sample == Some(sample));
+    ) -> Result<Option<Histogram<u64>>, RunError> {
+        let Some(sample) = self.description.latency_sample else { return Ok(None) };
+        let limit =
+            surroundings.limit.filter(|limit| limit.description().latency_sample == Some(sample));
         let (mut own, mut of_limit) = (Latencies::default(), Latencies::default());
         for _ in 0..self.settings.rounds {
+            if surroundings.is_stopped() {
+                break;
+            }
             if let Some(limit) = limit {
                 self.latency_round(limit, &mut of_limit)?;
             }
             self.latency_round(self.scenario, &mut own)?;
         }
-        if let Some(all) = own.all.filter(|all| !all.is_empty()) {
+        let all = own.all.filter(|all| !all.is_empty());
+        if let Some(all) = &all {
             figures.p50_ns = Some(all.value_at_quantile(0.5));
             figures.p99_ns = Some(all.value_at_quantile(0.99));
             figures.p999_ns = Some(all.value_at_quantile(0.999));
@@ -378,7 +414,7 @@ impl<'a> Plan<'a> {
         figures.limit_p50_ns = of_limit.all.map(|all| all.value_at_quantile(0.5));
         figures.p50_ratio_to_limit =
             statistics::median_ratio(&own.p50_ns, &of_limit.p50_ns).map(to_thousandths);
-        Ok(())
+        Ok(all)
     }
 
     fn latency_round(
@@ -425,20 +461,6 @@ enum Step {
     Calibration,
     Limit,
     Scenario,
-}
-
-fn calibrate_on(cpu: usize) -> Result<u64, RunError> {
-    let work = || affinity::pin_to(cpu).map(|()| calibration::calibration_ns());
-    let joined = thread::scope(|scope| scope.spawn(work).join());
-    Ok(joined.map_err(|_| RunError::CalibrationLost)??)
-}
-
-fn evidence_between(
-    before: Result<Snapshot, EvidenceError>,
-    after: Result<Snapshot, EvidenceError>,
-    cpus: usize,
-) -> Result<crate::evidence::Evidence, EvidenceError> {
-    Ok(before?.until(&after?, cpus))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::latency::LapTimer;
+use crate::raw::affinity;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
@@ -67,8 +68,9 @@ fn run_with(
             answer.take().expect("counted once")
         },
         progress: &mut |_| {},
+        stop: &AtomicBool::new(false),
     };
-    run(scenario, settings, &mut surroundings)
+    run(scenario, settings, &mut surroundings).map(|run| run.result)
 }
 
 fn two_writes() -> Result<SystemCalls, TraceError> {
@@ -137,4 +139,39 @@ fn settings_out_of_bounds_are_refused_before_anything_runs() {
     let no_cores = RunSettings { idle: Some(IdleProfile::Busy), ..settings() };
     assert!(matches!(refusal(no_cores), RunError::NoCores { .. }));
     assert!(scenario.rounds.lock().expect("not poisoned").is_empty());
+}
+
+#[test]
+fn a_run_that_is_stopped_ends_behind_its_round_and_says_so() {
+    let scenario = Fake::new(&FAKE);
+    let stop = AtomicBool::new(false);
+    let mut steps = 0;
+    let mut surroundings = Surroundings {
+        limit: None,
+        count_system_calls: &mut |_| two_writes(),
+        progress: &mut |step| {
+            steps += 1;
+            stop.store(step.starts_with("round 2"), Ordering::Relaxed);
+        },
+        stop: &stop,
+    };
+    // The step that follows the rounds takes the flag down again, so the fake's latencies are timed.
+    let result = run(&scenario, &settings(), &mut surroundings).expect("it runs").result;
+    assert_eq!(result.rounds, 2);
+    assert_eq!(steps, 5);
+}
+
+#[test]
+fn an_interrupted_run_is_degraded_with_the_rounds_that_were_done() {
+    let scenario = Fake::new(&FAKE);
+    let mut surroundings = Surroundings {
+        limit: None,
+        count_system_calls: &mut |_| panic!("nothing more is counted"),
+        progress: &mut |_| {},
+        stop: &AtomicBool::new(true),
+    };
+    let run = run(&scenario, &settings(), &mut surroundings).expect("it runs");
+    assert!(run.result.verdict >= Verdict::Degraded);
+    assert!(run.result.reasons.contains(&"interrupted after 0 of 3 rounds".to_owned()));
+    assert_eq!((run.result.figures.ns_per_message, run.latencies_ns), (None, None));
 }

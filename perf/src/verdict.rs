@@ -3,9 +3,15 @@
 //! The rules are a pure function of the evidence. An invalid run shows no headline figure; a degraded one shows its
 //! figures with the reasons beside them.
 
+mod load;
+
 use serde::Serialize;
 
 use crate::evidence::Evidence;
+pub use load::{
+    LATE_SHARE_DEGRADED, LATE_SHARE_INVALID, LateAt, LoadFacts, MISSING_SHARE_INVALID,
+    OWN_LATENESS_SHARE, SETTLING_NS, SHORT_SHARE_DEGRADED, SHORT_SHARE_INVALID,
+};
 
 /// How far a run's figures may be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -52,6 +58,8 @@ pub struct Case {
     pub calibration_spread: f64,
     /// What could not be read or counted. Each degrades the run.
     pub remarks: Vec<String>,
+    /// What became of a load at a rate.
+    pub load: Option<LoadFacts>,
 }
 
 /// More than this share of stolen time degrades a run.
@@ -82,6 +90,9 @@ pub fn judge(case: &Case) -> Judgement {
         findings.extend(judge_switches(evidence));
         findings.extend(judge_steal(evidence));
         findings.extend(judge_free_cpus(evidence, case));
+    }
+    if let Some(load) = &case.load {
+        findings.extend(load.findings());
     }
     if case.calibration_spread > CALIBRATION_SPREAD_DEGRADED {
         let reason = format!(
@@ -147,6 +158,7 @@ mod tests {
             evidence: Some(evidence),
             calibration_spread: 1.02,
             remarks: Vec::new(),
+            load: None,
         }
     }
 

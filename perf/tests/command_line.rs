@@ -131,8 +131,11 @@ fn list_shows_what_can_be_run() {
 
 #[test]
 fn a_run_prints_json_with_counted_figures() {
-    let output =
-        perf(&["run", "raw-memory-loop", "--json", "--rounds", "2", "--messages", "51200"]);
+    let out = std::env::temp_dir().join(format!("mainspring-counted-{}", std::process::id()));
+    let folder = out.to_str().expect("UTF-8");
+    let arguments = ["run", "raw-memory-loop", "--json", "--rounds", "2", "--messages", "51200"];
+    let output = perf(&[&arguments[..], &["--out", folder]].concat());
+    std::fs::remove_dir_all(&out).expect("the run has made it");
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(json["scenario"], "raw-memory-loop");
     assert_eq!(json["messages"], 51_200);

@@ -4,8 +4,12 @@
 //! something impossible. Every error is one line on stderr that says what to do.
 
 mod compare;
+mod curve;
+mod interrupt;
 mod list;
 mod pair;
+mod rate;
+mod record;
 mod report;
 mod round;
 mod run;
@@ -17,9 +21,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::load::settings::LoadError;
 use crate::raw::affinity::AffinityError;
 use crate::report::ReportError;
+use crate::results::FolderError;
 use crate::run::RunError;
+use crate::verdict::Verdict;
 
 /// How long the child in which system calls are counted may take.
 pub const COUNTING_LIMIT: Duration = Duration::from_secs(120);
@@ -47,18 +54,21 @@ struct CommandLine {
 enum What {
     /// Lists the scenarios: what each measures, the CPUs it needs and its raw limit.
     List,
-    /// Runs one scenario beside its raw limit and prints its figures.
+    /// Runs one scenario beside its raw limit, or under load at a rate, and prints its figures.
     Run(run::RunArguments),
     /// Lets mainspring, its raw limit and the peers take turns and prints how their times relate.
     Compare(compare::CompareArguments),
     /// Lets two revisions take turns and says whether the second is faster, slower, or one cannot tell.
     Pair(pair::PairArguments),
+    /// Finds out what a scenario can do at most, and what its responses take at parts of that.
+    Curve(curve::CurveArguments),
     /// Makes one page of many results.
     Report(report::ReportArguments),
     /// Does one round of a scenario for a tracer; `run` starts it to count system calls.
     #[command(hide = true)]
     Counted(round::RoundArguments),
-    /// Does one round of a scenario and prints one line of report; `compare` starts it, as it starts a peer's program.
+    /// Does one round of a scenario and prints one line of report; `compare` starts it, as it starts a peer's
+    /// program.
     #[command(hide = true)]
     Round(round::SingleArguments),
 }
@@ -91,6 +101,18 @@ pub enum CommandError {
     /// Revisions were not compared.
     #[error(transparent)]
     Pair(#[from] pair::PairError),
+    /// A load gave no result.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The flag says something about a load, and no rate was given.
+    #[error("{0} says something about a load; give its --rate too, or leave {0} out")]
+    FlagWithoutRate(&'static str),
+    /// The flag says something about rounds, and a rate was given.
+    #[error("{0} says something about rounds; a load with --rate has none, so leave {0} out")]
+    FlagWithRate(&'static str),
+    /// There is no result folder.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
     /// A result cannot be written down.
     #[error("the result cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -115,14 +137,23 @@ impl CommandError {
         use CommandError::*;
         match self {
             UnknownScenario(_) | CpusNotAllowed { .. } | Report(_) | Unwritable { .. } => 2,
+            FlagWithoutRate(_) | FlagWithRate(_) => 2,
+            Folder(FolderError::Parent { .. } | FolderError::NameTaken(_)) => 2,
+            Load(error) if error.is_refusal() => 2,
             Run(RunError::Rounds { .. } | RunError::Messages { .. } | RunError::NoCores { .. }) => {
                 2
             }
             Compare(error) if error.is_of_the_command_line() => 2,
             Pair(error) if error.is_of_the_command_line() => 2,
-            Affinity(_) | Run(_) | Compare(_) | Pair(_) | Json(_) | Output(_) => 1,
+            Affinity(_) | Run(_) | Compare(_) | Pair(_) | Load(_) | Folder(_) => 1,
+            Json(_) | Output(_) => 1,
         }
     }
+}
+
+/// An invalid run has failed.
+fn exit_code_of(verdict: Verdict) -> ExitCode {
+    if verdict == Verdict::Invalid { ExitCode::from(1) } else { ExitCode::SUCCESS }
 }
 
 impl What {
@@ -133,6 +164,7 @@ impl What {
                 Ok(ExitCode::SUCCESS)
             }
             What::Run(arguments) => arguments.execute(),
+            What::Curve(arguments) => arguments.execute(),
             What::Report(arguments) => arguments.execute(),
             What::Compare(arguments) => arguments.execute(),
             What::Pair(arguments) => arguments.execute(),

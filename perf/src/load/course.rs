@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::SyncSender;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use hdrhistogram::Histogram;
 
@@ -45,8 +45,12 @@ struct Shared {
     stretches: Stretches,
     start_ns: OnceLock<u64>,
     stop: Arc<AtomicBool>,
-    spares: Mutex<Vec<Histogram<u64>>>,
+    spares: Arc<Spares>,
 }
+
+/// Empty histograms for intervals: taken by whoever records, given back by whoever has dealt with an interval.
+#[derive(Debug)]
+pub struct Spares(Mutex<Vec<Histogram<u64>>>);
 
 impl LoadCourse {
     /// A load that has not begun. The flag ends it early; `parts` takes what is measured, `done` is told once when
@@ -55,12 +59,11 @@ impl LoadCourse {
         demand: Demand,
         stretches: Stretches,
         stop: Arc<AtomicBool>,
+        spares: Arc<Spares>,
         parts: SyncSender<Part>,
         done: SyncSender<()>,
     ) -> LoadCourse {
-        let spares = (0..SPARE_HISTOGRAMS).map(|_| latency::empty_histogram()).collect();
         let start_ns = OnceLock::new();
-        let spares = Mutex::new(spares);
         let shared = Shared { demand, stretches, start_ns, stop, spares };
         LoadCourse { shared: Arc::new(shared), parts, done }
     }
@@ -71,9 +74,10 @@ impl LoadCourse {
         Pacer::new(self.shared.demand.clone(), self.shared.stretches, start_ns)
     }
 
-    /// A recorder for the load, which has begun: there is an answer already.
-    pub(super) fn recorder(&self) -> Recorder {
-        Recorder::new(self.shared.stretches, self.shared.start_ns.get().copied().unwrap_or(0))
+    /// A recorder for the load, once it has begun.
+    pub(super) fn recorder(&self) -> Option<Recorder> {
+        let start_ns = *self.shared.start_ns.get()?;
+        Some(Recorder::new(self.shared.stretches, start_ns))
     }
 
     /// Whether the load was asked to end early.
@@ -95,19 +99,37 @@ impl LoadCourse {
 
     /// An empty histogram, when there is one.
     pub(super) fn empty_histogram(&self) -> Option<Histogram<u64>> {
-        self.spares().pop()
+        self.shared.spares.take()
+    }
+}
+
+impl Spares {
+    /// As many as are kept.
+    pub fn new() -> Spares {
+        let spares = (0..SPARE_HISTOGRAMS).map(|_| latency::empty_histogram());
+        Spares(Mutex::new(spares.collect()))
     }
 
     /// Gives back the histogram of an interval that has been dealt with. More than a few are not kept.
     pub fn give_back(&self, mut histogram: Histogram<u64>) {
         histogram.reset();
-        let mut spares = self.spares();
+        let mut spares = self.lock();
         if spares.len() < SPARE_HISTOGRAMS {
             spares.push(histogram);
         }
     }
 
-    fn spares(&self) -> std::sync::MutexGuard<'_, Vec<Histogram<u64>>> {
-        self.shared.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    fn take(&self) -> Option<Histogram<u64>> {
+        self.lock().pop()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Histogram<u64>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Spares {
+    fn default() -> Self {
+        Spares::new()
     }
 }

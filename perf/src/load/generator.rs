@@ -106,8 +106,10 @@ impl Answers {
     #[inline]
     pub fn answered(&mut self, stamp: Stamp) {
         let now_ns = self.clock.now_ns();
-        let course = &self.course;
-        let recorder = self.recorder.get_or_insert_with(|| course.recorder());
+        if self.recorder.is_none() {
+            self.recorder = self.course.recorder();
+        }
+        let Some(recorder) = &mut self.recorder else { return };
         recorder.answered(stamp, now_ns);
         if recorder.interval_is_over() {
             self.hand_over_interval();
@@ -125,7 +127,8 @@ impl Answers {
 
 impl Drop for Answers {
     fn drop(&mut self) {
-        if let Some(recorder) = self.recorder.take() {
+        let recorder = self.recorder.take().or_else(|| self.course.recorder());
+        if let Some(recorder) = recorder {
             self.course.hand_over(Part::Answered(Box::new(recorder.finish())));
         }
     }

@@ -10,6 +10,9 @@
 //! | [`pacer`] | what is due now, how late it is, when the load is over; knows no clock |
 //! | [`recorder`] | what answers took, in all and by the second |
 //! | [`generator`], [`course`], [`stage`] | the thin drivers of these inside a scenario |
+//! | [`settings`], [`measure`] | one load: what is refused, how it is driven and collected |
+//! | [`run`], [`result`] | one load with its verdict, as `run --rate` writes it |
+//! | [`curve`] | many loads: latency against rate |
 //!
 //! A scenario that can be driven at a rate implements [`OpenLoop`] and returns it from
 //! [`crate::scenario::Scenario::open_loop`]. Its `drive` starts what it needs, gives a [`generator::Generator`] to
@@ -32,10 +35,15 @@
 //! ```
 
 pub mod course;
+pub mod curve;
 pub mod generator;
+pub mod measure;
 pub mod pacer;
 pub mod recorder;
+pub mod result;
+pub mod run;
 pub mod schedule;
+pub mod settings;
 pub mod stage;
 
 use crate::scenario::ScenarioError;

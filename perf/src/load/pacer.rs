@@ -97,6 +97,8 @@ pub struct Sent {
     pub interval_ns: u64,
     /// How often the service would not take a message.
     pub refused: u64,
+    /// When the measured stretch began, by the process's clock.
+    pub measured_from_ns: u64,
     /// How long the measured stretch was in the end.
     pub measured_ns: u64,
     /// When a request ended the load, in nanoseconds since its start.
@@ -148,6 +150,7 @@ impl Pacer {
                 late: 0,
                 interval_ns,
                 refused: 0,
+                measured_from_ns,
                 measured_ns: stretches.measured_ns,
                 stopped_after_ns: None,
             },

@@ -49,6 +49,11 @@ impl Found {
         if name.starts_with(UNFINISHED) {
             return Err(ReportError::Unfinished(folder.to_owned()));
         }
+        Found::named(folder, name)
+    }
+
+    /// Reads a folder that will have this name: its writer adds the page before it is finished.
+    pub fn named(folder: &Path, name: String) -> Result<Found, ReportError> {
         for (kind, file) in KINDS {
             let Some(result) = json(&folder.join(file))? else { continue };
             return Ok(Found {

@@ -88,6 +88,14 @@ pub fn page(folders: &[&Path]) -> Result<String, ReportError> {
     Ok(page::html(&found?))
 }
 
+/// The page of one result that is still being written to a folder and will be named so.
+///
+/// # Errors
+/// [`ReportError`].
+pub fn page_of_new(folder: &Path, name: &str) -> Result<String, ReportError> {
+    Ok(page::html(&[folder::Found::named(folder, name.to_owned())?]))
+}
+
 /// The picture of a curve: `result` is what `curve.json` holds.
 pub fn curve_svg(result: &serde_json::Value) -> String {
     page::curve(result).to_svg()

@@ -91,6 +91,11 @@ impl ResultFolder {
         Err(FolderError::NameTaken(parent.join(name)))
     }
 
+    /// The name that the folder will have, unless it is taken by then.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Where the folder is while it is being written.
     pub fn path(&self) -> &Path {
         &self.unfinished

@@ -1,13 +1,17 @@
-//! A stream from an actor of one core to 1,000 actors of another, as fast as the ring between them takes it.
+//! A stream from an actor of one core to 1,000 actors of another, as fast as the ring between them takes it; under load
+//! at a rate, to one actor that measures.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use crossbeam_utils::CachePadded;
 use mainspring::prelude::*;
 
 use super::number::{Number, Sink, Totals};
 use super::stage::{Course, Stage, runtime};
 use super::tell::MESSAGES_A_TURN;
 use super::{Description, Outcome, Round, Scenario, ScenarioError};
+use crate::load::{Answers, Generator, Load, OpenLoop, Stamp};
 
 /// One sender on the first core, its receivers on the second.
 pub struct TellCrossCore;
@@ -57,6 +61,44 @@ impl Scenario for TellCrossCore {
         let latencies = stage.finish()?;
         totals.check_numbers(WARM_UP + measured)?;
         Ok(Outcome { messages: measured, latencies, sum: None })
+    }
+
+    fn open_loop(&self) -> Option<&dyn OpenLoop> {
+        Some(self)
+    }
+}
+
+impl OpenLoop for TellCrossCore {
+    fn response(&self) -> &'static str {
+        "from when a message is due to its turn on the other core"
+    }
+
+    fn cpus_needed(&self) -> usize {
+        2
+    }
+
+    fn drive(&self, load: &Load<'_>) -> Result<(), ScenarioError> {
+        let node = load.start_node(2)?;
+        let received = Arc::new(CachePadded::new(AtomicU64::new(0)));
+        let (course, of_receiver) = (load.course.clone(), Arc::clone(&received));
+        let make = move || Receiver {
+            answers: Answers::new(&course),
+            count: 0,
+            received: Arc::clone(&of_receiver),
+        };
+        let receiver = node.actor(make).on_core(1).start();
+        let receiver = receiver.map_err(runtime("make the receiver"))?;
+        let (course, payload_bytes) = (load.course.clone(), load.payload_bytes);
+        let make = move || Source {
+            generator: Generator::new(&course),
+            receiver,
+            message: Stamped { stamp: Stamp::default(), payload: vec![0; payload_bytes] },
+            received: Arc::clone(&received),
+            known: 0,
+            turns: 0,
+        };
+        node.actor(make).on_core(0).start().map_err(runtime("make the generator"))?;
+        load.finish(node)
     }
 }
 
@@ -151,6 +193,77 @@ impl Actor for Finish {
             0 => ctx.tell(message.from, &Number { number: 0, from: ctx.me() }),
             _ => self.course.end(None),
         }
+        Next::Same
+    }
+}
+
+/// A message of a load.
+#[message]
+struct Stamped {
+    stamp: Stamp,
+    payload: Vec<u8>,
+}
+
+/// The generator tells itself to go on.
+#[message]
+struct GoOn;
+
+/// Sends what is due.
+struct Source {
+    generator: Generator,
+    receiver: ActorRef<Stamped>,
+    message: Stamped,
+    /// How many messages the receiver has got.
+    received: Arc<CachePadded<AtomicU64>>,
+    /// How many of these the generator knows of.
+    known: u64,
+    turns: u32,
+}
+
+/// In how many turns the generator looks once at what was received: each look takes the line from the receiver's core.
+const TURNS_A_LOOK: u32 = 32;
+
+impl Actor for Source {
+    type Message = GoOn;
+
+    fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        ctx.tell(ctx.me(), &GoOn);
+        Next::Same
+    }
+
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, _: &Archived<GoOn>) -> Next<Self> {
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns.is_multiple_of(TURNS_A_LOOK) {
+            let received = self.received.load(Ordering::Relaxed);
+            self.generator.answered(received - self.known);
+            self.known = received;
+        }
+        let Source { generator, receiver, message, .. } = self;
+        let goes_on = generator.turn(|stamp| {
+            message.stamp = stamp;
+            ctx.try_tell(*receiver, message).is_ok()
+        });
+        if goes_on {
+            ctx.tell(ctx.me(), &GoOn);
+        }
+        Next::Same
+    }
+}
+
+/// Takes the time of what it gets.
+struct Receiver {
+    answers: Answers,
+    count: u64,
+    received: Arc<CachePadded<AtomicU64>>,
+}
+
+impl Actor for Receiver {
+    type Message = Stamped;
+
+    fn receive(&mut self, _: &mut Context<'_, Self>, message: &Archived<Stamped>) -> Next<Self> {
+        self.answers.answered(Stamp::from(&message.stamp));
+        self.count += 1;
+        self.received.store(self.count, Ordering::Relaxed);
         Next::Same
     }
 }
