@@ -1,0 +1,42 @@
+//! xtra as a contestant: actors on tokio, told by `send(..).detach()` and asked by `send(..)`.
+//!
+//! xtra keeps messages of the same priority in a heap and hands them out in any order. Where a program needs one
+//! message before another, the earlier has the higher priority ([`stage::tell_first`]).
+//!
+//! Invariant: nothing is shared between actors but tables of their addresses.
+#![forbid(unsafe_code)]
+
+mod ask;
+mod banking;
+mod big;
+mod chameneos;
+mod chat;
+mod count;
+mod fork_join;
+mod ping_pong;
+mod stage;
+mod tell;
+mod thread_ring;
+
+use std::process::ExitCode;
+
+use mainspring_perf_contest::entrant::{self, Implementation};
+
+const IMPLEMENTATIONS: [Implementation; 12] = [
+    ("ping-pong-same-core", ping_pong::same_core),
+    ("tell-same-core", tell::same_core),
+    ("ask-same-core", ask::same_core),
+    ("savina-ping-pong", ping_pong::savina),
+    ("savina-count", count::savina),
+    ("savina-fork-join-throughput", fork_join::throughput),
+    ("savina-fork-join-create", fork_join::create),
+    ("savina-thread-ring", thread_ring::savina),
+    ("savina-chameneos", chameneos::savina),
+    ("savina-big", big::savina),
+    ("savina-banking", banking::savina),
+    ("savina-chat", chat::savina),
+];
+
+fn main() -> ExitCode {
+    entrant::main(&IMPLEMENTATIONS)
+}
