@@ -167,7 +167,11 @@ pub fn run(
         Ok(evidence) => case.evidence = Some(evidence),
         Err(error) => case.remarks.push(format!("nothing is known of the machine's load: {error}")),
     }
-    let result = plan.result(rounds, times.messages, figures, verdict::judge(&case));
+    let mut judgement = verdict::judge(&case);
+    if rounds == 0 {
+        judgement.verdict = Verdict::Invalid;
+    }
+    let result = plan.result(rounds, times.messages, figures, judgement);
     Ok(Run { result, latencies_ns })
 }
 

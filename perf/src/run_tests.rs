@@ -145,24 +145,24 @@ fn settings_out_of_bounds_are_refused_before_anything_runs() {
 fn a_run_that_is_stopped_ends_behind_its_round_and_says_so() {
     let scenario = Fake::new(&FAKE);
     let stop = AtomicBool::new(false);
-    let mut steps = 0;
     let mut surroundings = Surroundings {
         limit: None,
         count_system_calls: &mut |_| two_writes(),
         progress: &mut |step| {
-            steps += 1;
-            stop.store(step.starts_with("round 2"), Ordering::Relaxed);
+            if step.starts_with("round 2") {
+                stop.store(true, Ordering::Relaxed);
+            }
         },
         stop: &stop,
     };
-    // The step that follows the rounds takes the flag down again, so the fake's latencies are timed.
-    let result = run(&scenario, &settings(), &mut surroundings).expect("it runs").result;
-    assert_eq!(result.rounds, 2);
-    assert_eq!(steps, 5);
+    let run = run(&scenario, &settings(), &mut surroundings).expect("it runs");
+    assert_eq!((run.result.rounds, run.latencies_ns), (2, None));
+    assert!(run.result.verdict >= Verdict::Degraded);
+    assert!(run.result.reasons.contains(&"interrupted after 2 of 3 rounds".to_owned()));
 }
 
 #[test]
-fn an_interrupted_run_is_degraded_with_the_rounds_that_were_done() {
+fn a_run_that_is_interrupted_before_its_first_round_is_invalid() {
     let scenario = Fake::new(&FAKE);
     let mut surroundings = Surroundings {
         limit: None,
@@ -171,7 +171,7 @@ fn an_interrupted_run_is_degraded_with_the_rounds_that_were_done() {
         stop: &AtomicBool::new(true),
     };
     let run = run(&scenario, &settings(), &mut surroundings).expect("it runs");
-    assert!(run.result.verdict >= Verdict::Degraded);
+    assert_eq!(run.result.verdict, Verdict::Invalid);
     assert!(run.result.reasons.contains(&"interrupted after 0 of 3 rounds".to_owned()));
     assert_eq!((run.result.figures.ns_per_message, run.latencies_ns), (None, None));
 }

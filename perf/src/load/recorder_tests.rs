@@ -13,8 +13,9 @@ fn stretches(warm_up_ns: u64, measured_ns: u64) -> Stretches {
 }
 
 /// A load of 1,000 messages a second against a service on a made-up clock that goes on in steps of 10 us. The service
-/// answers one message after the other; `busy_ns` says how long it takes for the message with this number.
-fn drive(measured_ns: u64, busy_ns: impl Fn(u64) -> u64) -> Answered {
+/// answers one message after the other and has room for so many; `busy_ns` says how long it takes for the message with
+/// this number.
+fn drive(measured_ns: u64, room: usize, busy_ns: impl Fn(u64) -> u64) -> Answered {
     let stretches = stretches(0, measured_ns);
     let schedule = Schedule::new(Arrivals::Uniform, 1_000, 0).expect("a fine rate");
     let mut pacer = Pacer::new(Demand::AtRate(schedule), stretches, 0);
@@ -32,6 +33,10 @@ fn drive(measured_ns: u64, busy_ns: impl Fn(u64) -> u64) -> Answered {
         match pacer.step(now_ns) {
             Step::Finished => return recorder.finish(),
             Step::Wait => now_ns += 10_000,
+            Step::Send(stamp) if under_way.len() >= room => {
+                pacer.refused(stamp);
+                now_ns += 10_000;
+            }
             Step::Send(stamp) => {
                 pacer.sent(stamp);
                 free_at_ns = now_ns.max(free_at_ns) + busy_ns(stamp.number);
@@ -43,7 +48,7 @@ fn drive(measured_ns: u64, busy_ns: impl Fn(u64) -> u64) -> Answered {
 
 #[test]
 fn every_hundredth_message_held_for_2_ms_shows_from_the_99th_percentile_on() {
-    let answered = drive(SECOND, |number| if number % 100 == 99 { 2 * MS } else { 10_000 });
+    let answered = drive(SECOND, 100, |number| if number % 100 == 99 { 2 * MS } else { 10_000 });
     let response = |quantile| answered.response_ns.value_at_quantile(quantile);
     assert_eq!(answered.answered, 1_000);
     assert!(response(0.98) < 50_000, "{}", response(0.98));
@@ -55,12 +60,22 @@ fn every_hundredth_message_held_for_2_ms_shows_from_the_99th_percentile_on() {
 
 #[test]
 fn a_service_that_stalls_for_100_ms_is_late_for_all_who_were_due_meanwhile() {
-    let answered = drive(SECOND, |number| if number == 500 { 100 * MS } else { 1_000 });
-    let late = answered.response_ns.count_between(2 * MS, 200 * MS);
-    assert!((97..=100).contains(&late), "{late}");
-    // Half of them waited for more than half of the stall.
-    let half = answered.response_ns.count_between(50 * MS, 200 * MS);
-    assert!((48..=52).contains(&half), "{half}");
+    let stalled = |room| drive(SECOND, room, |number| if number == 500 { 100 * MS } else { 1_000 });
+    // Whether they could be sent meanwhile or not.
+    for answered in [stalled(1_000), stalled(4)] {
+        let late = answered.response_ns.count_between(2 * MS, 200 * MS);
+        assert!((97..=100).contains(&late), "{late}");
+        // Half of them waited for more than half of the stall.
+        let half = answered.response_ns.count_between(50 * MS, 200 * MS);
+        assert!((48..=52).contains(&half), "{half}");
+    }
+}
+
+#[test]
+fn the_service_time_leaves_out_those_who_could_not_be_sent() {
+    let answered = drive(SECOND, 4, |number| if number == 500 { 100 * MS } else { 1_000 });
+    let late = answered.service_ns.count_between(2 * MS, 200 * MS);
+    assert_eq!(late, 4, "those that were under way when the service stood still");
 }
 
 #[test]

@@ -137,6 +137,7 @@ pub fn facts(measured: &Measured, settings: &LoadSettings) -> LoadFacts {
         scheduled: sent.scheduled,
         sent: sent.sent,
         answered: answered.answered,
+        failed_in_all: sent.failed_in_all,
         measured_ns: sent.measured_ns,
         last_answer_ns: answered.last_ns,
         late: sent.late,

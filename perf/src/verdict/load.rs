@@ -12,6 +12,8 @@ pub struct LoadFacts {
     pub sent: u64,
     /// Of these, how many were answered.
     pub answered: u64,
+    /// Of all messages, also those of the warm-up, how many failed at once because the way was full.
+    pub failed_in_all: u64,
     /// How long the measured stretch was.
     pub measured_ns: u64,
     /// When the last answer came, from the beginning of the measured stretch.
@@ -102,7 +104,11 @@ impl LoadFacts {
         let missing = self.sent.saturating_sub(self.answered);
         let share = missing as f64 / self.sent.max(1) as f64;
         let verdict = graded(share, 0.0, MISSING_SHARE_INVALID)?;
-        Some((verdict, format!("{missing} of {} messages were not answered", self.sent)))
+        let full = match self.failed_in_all {
+            0 => String::new(),
+            failed => format!("; {failed} found the way to the service full"),
+        };
+        Some((verdict, format!("{missing} of {} messages were not answered{full}", self.sent)))
     }
 
     fn judge_late(&self) -> Option<(Verdict, String)> {
@@ -142,6 +148,7 @@ mod tests {
             scheduled: 1_000,
             sent: 1_000,
             answered: 1_000,
+            failed_in_all: 0,
             measured_ns: 1_000_000_000,
             last_answer_ns: 999_500_000,
             late: 0,
@@ -182,7 +189,9 @@ mod tests {
         let one = judged(LoadFacts { answered: 999, ..fine() });
         assert_eq!(one.verdict, Verdict::Degraded);
         assert!(one.reasons.contains(&"1 of 1000 messages were not answered".to_owned()));
-        assert_eq!(judged(LoadFacts { answered: 998, ..fine() }).verdict, Verdict::Invalid);
+        let two = judged(LoadFacts { answered: 998, failed_in_all: 2, ..fine() });
+        assert_eq!(two.verdict, Verdict::Invalid);
+        assert!(two.reasons[1].ends_with("; 2 found the way to the service full"), "{two:?}");
     }
 
     #[test]
