@@ -6,9 +6,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mainspring_perf::comparison::contest::{self, ContestSettings};
+use mainspring_perf::comparison::contest::{self, ContestError, ContestSettings, Contested, Watch};
 use mainspring_perf::comparison::contestant::Contestant;
 use mainspring_perf::comparison::line_up::{self, Chosen, LineUpError};
 use mainspring_perf::comparison::peer::Peer;
@@ -65,6 +66,25 @@ fn settings(blocks: usize, deadline: Duration) -> ContestSettings {
     ContestSettings { blocks, round: Duration::from_millis(1), deadline, cpus }
 }
 
+/// A contest of these peers, the first of which the others are compared with.
+fn held(peers: &Peers, settings: &ContestSettings) -> Result<Contested, ContestError> {
+    let stop = AtomicBool::new(false);
+    let mut watch = Watch { progress: &mut |_| {}, stop: &stop };
+    contest::hold(&peers.contestants(), settings, &mut watch)
+}
+
+/// The same, stopped when the last peer's turn of this block comes.
+fn held_until(peers: &Peers, block: &str) -> Result<Contested, ContestError> {
+    let stop = AtomicBool::new(false);
+    let mut progress = |step: &str| {
+        if step.starts_with(block) && step.ends_with("b-right") {
+            stop.store(true, Ordering::Relaxed);
+        }
+    };
+    let mut watch = Watch { progress: &mut progress, stop: &stop };
+    contest::hold(&peers.contestants(), &settings(4, LONG_ENOUGH), &mut watch)
+}
+
 const LONG_ENOUGH: Duration = Duration::from_secs(60);
 
 fn perf(arguments: &[&str]) -> Output {
@@ -91,8 +111,7 @@ fn peers_that_are_wrong_fail_or_say_nothing_are_out_and_the_rest_goes_on() {
         .with("d-silent", "echo hello", "")
         .with("e-lazy", "echo messages=1 elapsed_ns=1 sum=1", "")
         .with("f-also-right", RIGHT, "");
-    let contested = contest::hold(&peers.contestants(), &settings(3, LONG_ENOUGH), &mut |_| {})
-        .expect("the first is right");
+    let contested = held(&peers, &settings(3, LONG_ENOUGH)).expect("the first is right");
     let out: Vec<Option<&str>> =
         contested.standings.iter().map(|standing| standing.out.as_deref()).collect();
     assert_eq!(out[0], None);
@@ -113,8 +132,7 @@ fn a_peer_that_hangs_is_killed_at_the_deadline_and_is_out() {
     let peers =
         Peers::new("hangs").with("a-right", RIGHT, "").with("b-hangs", "exec sleep 600", "");
     let settings = settings(2, Duration::from_secs(2));
-    let contested =
-        contest::hold(&peers.contestants(), &settings, &mut |_| {}).expect("first is right");
+    let contested = held(&peers, &settings).expect("first is right");
     let out = contested.standings[1].out.as_deref();
     assert_eq!(out, Some("it was not done after 2000 ms and was killed"));
     assert_eq!(contested.standings[0].ns_per_message, [1.0; 2]);
@@ -126,17 +144,31 @@ fn a_peer_that_becomes_wrong_later_loses_all_its_figures() {
     let script = "n=$(cat $0.calls 2>/dev/null || echo 0); n=$((n+1)); echo $n > $0.calls\n\
         if [ $n -gt 3 ]; then exit 1; fi\necho messages=$4 elapsed_ns=$4 sum=$4";
     let peers = Peers::new("later").with("a-right", RIGHT, "").with("b-later", script, "");
-    let contested = contest::hold(&peers.contestants(), &settings(3, LONG_ENOUGH), &mut |_| {})
-        .expect("the first is right");
+    let contested = held(&peers, &settings(3, LONG_ENOUGH)).expect("the first is right");
     assert!(contested.standings[1].out.is_some(), "{:?}", contested.standings[1]);
     assert_eq!(contested.standings[1].ns_per_message, [0.0; 0]);
 }
 
 #[test]
+fn a_contest_that_is_stopped_keeps_its_whole_blocks_and_says_so() {
+    let peers = Peers::new("stopped").with("a-right", RIGHT, "").with("b-right", RIGHT, "");
+    // Block 3 goes forwards, so the first contestant has done its round of it.
+    let contested = held_until(&peers, "block 3 ").expect("two blocks are whole");
+    assert!(contested.is_interrupted);
+    assert_eq!(contested.calibration_ns.len(), 2);
+    for standing in &contested.standings {
+        assert_eq!((standing.ns_per_message.len(), &standing.out), (2, &None));
+    }
+    for too_early in ["sizing", "block 1 "] {
+        let error = held_until(&peers, too_early).expect_err("nothing is whole");
+        assert!(matches!(error, ContestError::Interrupted), "{error:?}");
+    }
+}
+
+#[test]
 fn without_the_first_contestant_there_is_no_contest() {
     let peers = Peers::new("first").with("a-failing", "exit 1", "").with("b-right", RIGHT, "");
-    let error = contest::hold(&peers.contestants(), &settings(3, LONG_ENOUGH), &mut |_| {})
-        .expect_err("the first fails");
+    let error = held(&peers, &settings(3, LONG_ENOUGH)).expect_err("the first fails");
     assert_eq!(error.to_string(), "a-failing: it ended with exit code 1");
 }
 
@@ -146,7 +178,7 @@ fn a_contestant_runs_on_the_cpus_of_the_contest() {
     let peers = Peers::new("cpus").with("a-tells", script, "");
     let cpu = *affinity::allowed_cpus().expect("readable").last().expect("a CPU");
     let settings = ContestSettings { cpus: vec![cpu], ..settings(3, LONG_ENOUGH) };
-    let error = contest::hold(&peers.contestants(), &settings, &mut |_| {}).expect_err("it fails");
+    let error = held(&peers, &settings).expect_err("it fails");
     let told = error.to_string();
     assert_eq!(told.split_whitespace().last(), Some(cpu.to_string().as_str()), "{told}");
 }

@@ -4,13 +4,14 @@ use std::env;
 use std::io::{self, IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::CommandError;
 use super::round::{CpuList, chosen_cpus, parse_cpu_list};
-use crate::comparison::contest::{self, ContestError, ContestSettings};
+use crate::comparison::contest::{self, ContestError, ContestSettings, Watch};
 use crate::comparison::line_up::{self, Chosen, LineUpError};
 use crate::comparison::result::ComparisonResult;
 use crate::raw::affinity;
@@ -117,12 +118,12 @@ impl CompareArguments {
         let folder = self.peers_folder.clone().unwrap_or_else(own_peers);
         let chosen = self.peers.clone().unwrap_or_default();
         let progress = Progress::new(name);
+        let stop = AtomicBool::new(false);
         let line_up =
             line_up::line_up(scenario, &chosen, &harness, &folder, &mut |text| progress.note(text))
                 .map_err(CompareError::LineUp)?;
         let contested =
-            contest::hold(&line_up.contestants, &settings, &mut |text| progress.step(text));
-        progress.clear();
+            progress.watching(&stop, |watch| contest::hold(&line_up.contestants, &settings, watch));
         let contested = contested.map_err(CompareError::Contest)?;
         let result = ComparisonResult::new(name, line_up, &settings, &contested, self.show_invalid);
         let text = if self.contest.json { result.to_json()? + "\n" } else { result.to_string() };
@@ -195,8 +196,14 @@ impl Progress {
         }
     }
 
-    /// There is no next step.
-    pub fn clear(&self) {
+    /// Shows the steps of a contest that ends early once `stop` is raised.
+    pub fn watching<R>(&self, stop: &AtomicBool, hold: impl FnOnce(&mut Watch<'_>) -> R) -> R {
+        let found = hold(&mut Watch { progress: &mut |text| self.step(text), stop });
+        self.clear();
+        found
+    }
+
+    fn clear(&self) {
         if self.is_terminal {
             eprint!("\r\x1b[K");
         }

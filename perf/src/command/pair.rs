@@ -2,6 +2,7 @@
 
 use std::io::{self, Write as _};
 use std::process::{Command, ExitCode};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,7 +10,7 @@ use clap::Args;
 use super::CommandError;
 use super::compare::{CompareError, ContestArguments, Progress};
 use crate::comparison::child;
-use crate::comparison::contest;
+use crate::comparison::contest::{self, ContestError};
 use crate::comparison::pair::{PairResult, contestant};
 use crate::revision::{self, Revision, RevisionError};
 use crate::verdict::Verdict;
@@ -58,6 +59,7 @@ impl PairArguments {
         let name = scenario.description().name;
         let settings = self.contest.settings(scenario)?;
         let progress = Progress::new(name);
+        let stop = AtomicBool::new(false);
         let a = ready(&self.revision_a, &progress)?;
         let b = ready(&self.revision_b, &progress)?;
         let hold = |letters: [&str; 2], revisions: [&Revision; 2]| {
@@ -66,12 +68,14 @@ impl PairArguments {
                 .zip(revisions)
                 .map(|(letter, revision)| contestant(letter, revision, name))
                 .collect();
-            contest::hold(&contestants, &settings, &mut |text| progress.step(text))
+            progress.watching(&stop, |watch| contest::hold(&contestants, &settings, watch))
         };
         let noise = hold(["A", "A again"], [&a, &a]);
-        let both = noise.and_then(|noise| Ok((noise, hold(["A", "B"], [&a, &b])?)));
-        progress.clear();
-        let (noise, both) = both.map_err(CompareError::Contest)?;
+        let noise = noise.map_err(CompareError::Contest)?;
+        if noise.is_interrupted {
+            return Err(CompareError::Contest(ContestError::Interrupted).into());
+        }
+        let both = hold(["A", "B"], [&a, &b]).map_err(CompareError::Contest)?;
         let result = PairResult::new(name, [&a, &b], &settings, &noise, &both);
         let text = if self.contest.json { result.to_json()? + "\n" } else { result.to_string() };
         io::stdout().write_all(text.as_bytes())?;

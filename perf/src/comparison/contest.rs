@@ -5,9 +5,12 @@
 //! others are compared with; without it there is no contest. Any other that fails is out from there on, and the rest
 //! goes on.
 //!
+//! It may be stopped early: what the whole blocks until then came to is kept, and the block in which it was stopped is not.
+//!
 //! Invariant: what stands at one place of [`Standing::ns_per_message`] of different contestants belongs to the same
 //! block.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::blocks;
@@ -28,6 +31,14 @@ pub struct ContestSettings {
     pub deadline: Duration,
     /// The CPUs of every contestant.
     pub cpus: Vec<usize>,
+}
+
+/// Who looks on at a contest.
+pub struct Watch<'a> {
+    /// Told before every round which one comes next.
+    pub progress: &'a mut dyn FnMut(&str),
+    /// Once it is raised, the contest ends after the round that is under way.
+    pub stop: &'a AtomicBool,
 }
 
 /// How one contestant has done.
@@ -52,8 +63,10 @@ pub struct Standing {
 pub struct Contested {
     /// One for each contestant, in the same order.
     pub standings: Vec<Standing>,
-    /// The calibration loop, once a block.
+    /// The calibration loop, once a block: as many as there were whole blocks.
     pub calibration_ns: Vec<f64>,
+    /// Whether it was stopped before all blocks were done.
+    pub is_interrupted: bool,
     /// What the machine did during the blocks. The switches are those of the first contestant alone, because those of
     /// another may come from its own threads.
     pub evidence: Result<Evidence, EvidenceError>,
@@ -73,6 +86,9 @@ pub enum ContestError {
     /// The calibration loop could not be run.
     #[error("calibration: {0}")]
     Calibration(#[from] CalibrationError),
+    /// It was stopped before there was anything to keep.
+    #[error("interrupted before the first block was done; nothing was compared")]
+    Interrupted,
     /// No contestant was given.
     #[error("a contest needs a contestant")]
     Nobody,
@@ -82,34 +98,47 @@ pub enum ContestError {
 pub fn hold(
     contestants: &[Contestant],
     settings: &ContestSettings,
-    progress: &mut dyn FnMut(&str),
+    watch: &mut Watch<'_>,
 ) -> Result<Contested, ContestError> {
     if contestants.is_empty() {
         return Err(ContestError::Nobody);
     }
-    let mut field = Field { contestants, settings, standings: Vec::new() };
+    let mut field = Field { contestants, settings, stop: watch.stop, standings: Vec::new() };
     for contestant in contestants {
-        progress(&format!("sizing {}", contestant.name));
+        (watch.progress)(&format!("sizing {}", contestant.name));
         field.size(contestant)?;
     }
     let mut calibration_ns = Vec::new();
     let before = Snapshot::of(&settings.cpus);
     for block in 0..settings.blocks {
-        calibration_ns.push(calibration::calibration_ns_on(settings.cpus[0])? as f64);
+        let calibration = calibration::calibration_ns_on(settings.cpus[0])?;
         for place in blocks::order(contestants.len(), block) {
             let name = &contestants[place].name;
-            progress(&format!("block {} of {}: {name}", block + 1, settings.blocks));
+            (watch.progress)(&format!("block {} of {}: {name}", block + 1, settings.blocks));
             field.turn(place)?;
         }
+        if field.is_stopped() {
+            break;
+        }
+        calibration_ns.push(calibration as f64);
     }
     let after = Snapshot::of(&settings.cpus);
+    if calibration_ns.is_empty() {
+        return Err(ContestError::Interrupted);
+    }
     let evidence = field.evidence_between(before, after);
-    Ok(Contested { standings: field.standings, calibration_ns, evidence })
+    let mut standings = field.standings;
+    standings
+        .iter_mut()
+        .for_each(|standing| standing.ns_per_message.truncate(calibration_ns.len()));
+    let is_interrupted = calibration_ns.len() < settings.blocks;
+    Ok(Contested { standings, calibration_ns, is_interrupted, evidence })
 }
 
 struct Field<'a> {
     contestants: &'a [Contestant],
     settings: &'a ContestSettings,
+    stop: &'a AtomicBool,
     standings: Vec<Standing>,
 }
 
@@ -118,6 +147,9 @@ impl Field<'_> {
     fn size(&mut self, contestant: &Contestant) -> Result<(), ContestError> {
         let mut standing = Standing::default();
         let found = self.messages_of(contestant);
+        if self.is_stopped() {
+            return Err(ContestError::Interrupted);
+        }
         match found {
             Ok(messages) => standing.messages = messages,
             Err(source) => self.leaves(contestant, source, &mut standing)?,
@@ -146,17 +178,25 @@ impl Field<'_> {
         }
     }
 
+    /// One round of a contestant that is not out, unless the contest is stopped.
     fn turn(&mut self, place: usize) -> Result<(), ContestError> {
-        let (contestant, mut standing) =
-            (&self.contestants[place], std::mem::take(&mut self.standings[place]));
-        if standing.out.is_none() {
-            match self.round(contestant, standing.messages) {
-                Ok(finished) => standing.take_in(&finished),
-                Err(source) => self.leaves(contestant, source, &mut standing)?,
-            }
+        let contestant = &self.contestants[place];
+        if self.standings[place].out.is_some() || self.is_stopped() {
+            return Ok(());
+        }
+        let mut standing = std::mem::take(&mut self.standings[place]);
+        match self.round(contestant, standing.messages) {
+            Ok(finished) => standing.take_in(&finished),
+            // What stops the contest from a terminal also ends the process of the round.
+            Err(_) if self.is_stopped() => {}
+            Err(source) => self.leaves(contestant, source, &mut standing)?,
         }
         self.standings[place] = standing;
         Ok(())
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
     }
 
     fn round(&self, contestant: &Contestant, messages: u64) -> Result<Finished, ContestantError> {

@@ -69,7 +69,7 @@ pub struct PairResult {
     /// The second revision's time divided by the first one's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ratio_b_to_a: Option<Estimate>,
-    /// How many blocks each of the two contests had.
+    /// How many blocks the contest between the two had.
     pub rounds: usize,
     /// The CPUs of every round.
     pub cpus: Vec<usize>,
@@ -146,7 +146,7 @@ impl PairResult {
             b: side(1),
             ratio_a_to_a: ratio_a_to_a.map(rounded),
             ratio_b_to_a: ratio_b_to_a.map(rounded),
-            rounds: settings.blocks,
+            rounds: both.calibration_ns.len(),
             cpus: settings.cpus.clone(),
             verdict,
             reasons,
@@ -260,6 +260,7 @@ mod tests {
         Contested {
             standings: vec![standing(10.0), standing(ns_of_second)],
             calibration_ns: vec![1.0; 5],
+            is_interrupted: false,
             evidence: Ok(evidence),
         }
     }

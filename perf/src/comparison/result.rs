@@ -155,7 +155,7 @@ impl ComparisonResult {
             best_peer,
             left_out,
             harness: own.first().and_then(|(_, standing)| Overhead::of(standing)),
-            rounds: settings.blocks,
+            rounds: contested.calibration_ns.len(),
             round_ms: settings.round.as_millis() as u64,
             cpus: settings.cpus.clone(),
             calibration_ns: Summary::of(&contested.calibration_ns)
@@ -225,6 +225,10 @@ pub fn judged(contested: &Contested, settings: &ContestSettings) -> Judgement {
             .map_or(1.0, |summary| summary.spread()),
         ..Case::default()
     };
+    if contested.is_interrupted {
+        let (done, wanted) = (contested.calibration_ns.len(), settings.blocks);
+        case.remarks.push(format!("interrupted after {done} of {wanted} blocks"));
+    }
     match &contested.evidence {
         Ok(evidence) => case.evidence = Some(*evidence),
         Err(error) => case.remarks.push(format!("nothing is known of the machine's load: {error}")),

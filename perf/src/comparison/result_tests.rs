@@ -23,8 +23,12 @@ fn settings() -> ContestSettings {
     }
 }
 
-/// The machine is half as fast in the second block.
 fn found(evidence: Evidence) -> ComparisonResult {
+    found_in(3, evidence)
+}
+
+/// Three of so many blocks were done; the machine is half as fast in the second.
+fn found_in(blocks: usize, evidence: Evidence) -> ComparisonResult {
     let line_up = LineUp {
         contestants: vec![
             contestant("mainspring", Kind::Mainspring),
@@ -49,9 +53,11 @@ fn found(evidence: Evidence) -> ComparisonResult {
             empty,
         ],
         calibration_ns: vec![100.0; 3],
+        is_interrupted: blocks > 3,
         evidence: Ok(evidence),
     };
-    ComparisonResult::new("savina-count", line_up, &settings(), &contested, false)
+    let settings = ContestSettings { blocks, ..settings() };
+    ComparisonResult::new("savina-count", line_up, &settings, &contested, false)
 }
 
 fn quiet() -> Evidence {
@@ -116,4 +122,12 @@ fn every_round_is_in_the_json_block_by_block() {
     assert_eq!(json["blocks"][1]["ns_per_message"]["quick"], 60.0);
     assert_eq!(json["blocks"][1]["calibration_ns"], 100.0);
     assert_eq!(json["blocks"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn a_comparison_that_was_interrupted_says_after_how_many_blocks() {
+    let result = found_in(11, quiet());
+    assert_eq!((result.verdict, result.rounds), (Verdict::Degraded, 3));
+    assert_eq!(result.reasons, ["interrupted after 3 of 11 blocks"]);
+    assert!(result.headline.is_some());
 }
