@@ -89,6 +89,8 @@ const LONG_ENOUGH: Duration = Duration::from_secs(60);
 
 fn perf(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mainspring-perf"));
+    // Result folders belong below the target folder.
+    command.current_dir(env!("CARGO_TARGET_TMPDIR"));
     command.args(arguments).stdin(Stdio::null()).output().expect("the binary starts")
 }
 
@@ -232,6 +234,7 @@ fn what_cannot_be_compared_is_one_line_with_a_remedy_and_exit_code_2() {
         (with(&["--deadline-seconds", "0"]), "choose 1 to 3600"),
         (with(&["--peers", "nobody"]), "there are: needy, right"),
         (with(&["--peers", "needy"]), "install it first"),
+        (with(&["--peers", "none", "--out", "/proc/nowhere"]), "with --out"),
         (words("compare tell-same-core --peers-folder no-such-folder"), "--peers none"),
         (words("pair no-such-revision . ping-pong-same-core"), "no revision"),
         (words("pair --upload-pack=x . ping-pong-same-core"), "unexpected argument"),
@@ -257,7 +260,9 @@ fn mainspring_stands_beside_its_limit_and_a_peer_in_one_json() {
     let peers = Peers::new("beside").with("slow", script, "");
     let mut arguments = compared(&peers, "slow");
     arguments[1] = "ping-pong-same-core";
-    arguments.extend(["--round-ms", "5", "--json", "--show-invalid"]);
+    let out = peers.0.join("results");
+    let out = out.to_str().expect("UTF-8");
+    arguments.extend(["--round-ms", "5", "--json", "--show-invalid", "--out", out]);
     let output = perf(&arguments);
     let said = text(&output.stderr);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&said);
@@ -276,13 +281,44 @@ fn mainspring_stands_beside_its_limit_and_a_peer_in_one_json() {
     assert!(json["harness"]["section_ns"].as_f64().expect("measured") > 0.0);
     let expected_code = if json["verdict"] == "invalid" { 1 } else { 0 };
     assert_eq!(output.status.code(), Some(expected_code), "{said}");
+    let mut folders = fs::read_dir(out).expect("the folder of results").flatten();
+    let folder = folders.next().expect("one result").path();
+    assert!(folders.next().is_none(), "one result");
+    let name = folder.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(name.contains("-compare-ping-pong-same-core-"), "{name}");
+    let read = |file: &str| fs::read_to_string(folder.join(file)).expect(file);
+    assert_eq!(read("compare.json").trim(), text(&output.stdout).trim());
+    assert!(read("env.json").contains("\"versions\""));
+    assert!(read("report.html").contains("slow"));
+}
+
+#[test]
+fn an_interrupted_comparison_shows_its_whole_blocks_and_says_so() {
+    // Sizing calls it twice; its fifth call, in block 3, is where somebody presses Ctrl-C.
+    let script = "c=$(cat $0.calls 2>/dev/null || echo 0); c=$((c+1)); echo $c > $0.calls\n\
+        if [ $c -eq 5 ]; then kill -INT $PPID; fi\n\
+        n=$(($4/2)); echo messages=$4 elapsed_ns=$(($4*1000)) sum=$((n*(n-1)/2))";
+    let peers = Peers::new("interrupted").with("slow", script, "");
+    let mut arguments = compared(&peers, "slow");
+    (arguments[1], arguments[3]) = ("ping-pong-same-core", "9");
+    let out = peers.0.to_str().expect("UTF-8");
+    arguments.extend(["--round-ms", "5", "--json", "--show-invalid", "--out", out]);
+    let output = perf(&arguments);
+    let said = text(&output.stderr);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&said);
+    assert_eq!(json["rounds"], 2);
+    assert_eq!(json["reasons"][0], "interrupted after 2 of 9 blocks");
+    assert_eq!(json["blocks"].as_array().map(Vec::len), Some(2));
+    assert_ne!(json["verdict"], "valid");
 }
 
 #[test]
 fn the_program_that_is_running_is_compared_with_itself() {
-    let arguments =
-        ["pair", ".", "working-tree", "ping-pong-same-core", "--rounds", "3", "--round-ms", "2"];
-    let output = perf(&[&arguments[..], &["--json"]].concat());
+    let folder = Peers::new("pair");
+    let out = folder.0.to_str().expect("UTF-8");
+    let short = ["--rounds", "3", "--round-ms", "2", "--json", "--out", out];
+    let output =
+        perf(&[&["pair", ".", "working-tree", "ping-pong-same-core"], &short[..]].concat());
     let said = text(&output.stderr);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect(&said);
     assert_eq!(json["a"]["commit"], "working-tree");

@@ -9,8 +9,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::CommandError;
+use super::record::Record;
 use super::round::{CpuList, chosen_cpus, parse_cpu_list};
+use super::run::DEFAULT_OUT;
+use super::{CommandError, exit_code_of, interrupt};
 use crate::comparison::contest::{self, ContestError, ContestSettings, Watch};
 use crate::comparison::line_up::{self, Chosen, LineUpError};
 use crate::comparison::result::ComparisonResult;
@@ -61,7 +63,20 @@ pub struct ContestArguments {
     deadline_seconds: u64,
     /// Prints one JSON object instead of a table.
     #[arg(long)]
-    pub json: bool,
+    json: bool,
+    /// Where the result folder is made.
+    #[arg(long, value_name = "FOLDER", default_value = DEFAULT_OUT)]
+    out: PathBuf,
+}
+
+/// A result as it is written and printed.
+pub struct Printed {
+    /// For a program.
+    pub json: String,
+    /// For a person.
+    pub table: String,
+    /// An invalid result has failed.
+    pub verdict: Verdict,
 }
 
 /// Why there is no comparison.
@@ -118,7 +133,8 @@ impl CompareArguments {
         let folder = self.peers_folder.clone().unwrap_or_else(own_peers);
         let chosen = self.peers.clone().unwrap_or_default();
         let progress = Progress::new(name);
-        let stop = AtomicBool::new(false);
+        let stop = interrupt::stop_flag()?;
+        let record = self.contest.record("compare", &settings)?;
         let line_up =
             line_up::line_up(scenario, &chosen, &harness, &folder, &mut |text| progress.note(text))
                 .map_err(CompareError::LineUp)?;
@@ -126,10 +142,9 @@ impl CompareArguments {
             progress.watching(&stop, |watch| contest::hold(&line_up.contestants, &settings, watch));
         let contested = contested.map_err(CompareError::Contest)?;
         let result = ComparisonResult::new(name, line_up, &settings, &contested, self.show_invalid);
-        let text = if self.contest.json { result.to_json()? + "\n" } else { result.to_string() };
-        io::stdout().write_all(text.as_bytes())?;
-        let is_invalid = result.verdict == Verdict::Invalid;
-        Ok(if is_invalid { ExitCode::from(1) } else { ExitCode::SUCCESS })
+        let found =
+            Printed { json: result.to_json()?, table: result.to_string(), verdict: result.verdict };
+        self.contest.conclude(record, "compare.json", &found)
     }
 }
 
@@ -138,6 +153,30 @@ impl ContestArguments {
     pub fn scenario(&self) -> Result<&'static dyn Scenario, CommandError> {
         let unknown = || CommandError::UnknownScenario(self.scenario.clone());
         scenario::find(&self.scenario).ok_or_else(unknown)
+    }
+
+    /// Makes the result folder of this command, and finds out that it can be written.
+    pub fn record(
+        &self,
+        command: &str,
+        settings: &ContestSettings,
+    ) -> Result<Record, CommandError> {
+        Record::open(&self.out, &format!("{command}-{}", self.scenario), &settings.cpus)
+    }
+
+    /// Writes what was found to the result folder, gives the folder its name, and prints what was found.
+    pub fn conclude(
+        &self,
+        record: Record,
+        file: &str,
+        found: &Printed,
+    ) -> Result<ExitCode, CommandError> {
+        record.write(file, &found.json)?;
+        let path = record.finish()?;
+        let text = if self.json { &found.json } else { found.table.trim_end() };
+        writeln!(io::stdout(), "{text}")?;
+        eprintln!("written to {}", path.display());
+        Ok(exit_code_of(found.verdict))
     }
 
     /// The settings of a contest, checked.

@@ -1,19 +1,16 @@
 //! `pair`: two revisions of mainspring, the first one beside itself before it stands beside the second.
 
-use std::io::{self, Write as _};
 use std::process::{Command, ExitCode};
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::CommandError;
-use super::compare::{CompareError, ContestArguments, Progress};
+use super::compare::{CompareError, ContestArguments, Printed, Progress};
+use super::{CommandError, interrupt};
 use crate::comparison::child;
 use crate::comparison::contest::{self, ContestError};
 use crate::comparison::pair::{PairResult, contestant};
 use crate::revision::{self, Revision, RevisionError};
-use crate::verdict::Verdict;
 
 /// The arguments of `pair`.
 #[derive(Args, Debug)]
@@ -59,7 +56,8 @@ impl PairArguments {
         let name = scenario.description().name;
         let settings = self.contest.settings(scenario)?;
         let progress = Progress::new(name);
-        let stop = AtomicBool::new(false);
+        let stop = interrupt::stop_flag()?;
+        let record = self.contest.record("pair", &settings)?;
         let a = ready(&self.revision_a, &progress)?;
         let b = ready(&self.revision_b, &progress)?;
         let hold = |letters: [&str; 2], revisions: [&Revision; 2]| {
@@ -77,10 +75,9 @@ impl PairArguments {
         }
         let both = hold(["A", "B"], [&a, &b]).map_err(CompareError::Contest)?;
         let result = PairResult::new(name, [&a, &b], &settings, &noise, &both);
-        let text = if self.contest.json { result.to_json()? + "\n" } else { result.to_string() };
-        io::stdout().write_all(text.as_bytes())?;
-        let is_invalid = result.verdict == Verdict::Invalid;
-        Ok(if is_invalid { ExitCode::from(1) } else { ExitCode::SUCCESS })
+        let found =
+            Printed { json: result.to_json()?, table: result.to_string(), verdict: result.verdict };
+        self.contest.conclude(record, "pair.json", &found)
     }
 }
 

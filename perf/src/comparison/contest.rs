@@ -5,7 +5,8 @@
 //! others are compared with; without it there is no contest. Any other that fails is out from there on, and the rest
 //! goes on.
 //!
-//! It may be stopped early: what the whole blocks until then came to is kept, and the block in which it was stopped is not.
+//! It may be stopped early: what the whole blocks until then came to is kept, and the block in which it was stopped
+//! is not.
 //!
 //! Invariant: what stands at one place of [`Standing::ns_per_message`] of different contestants belongs to the same
 //! block.
