@@ -12,4 +12,27 @@ fn main() {
     for (name, source) in [("MAINSPRING_TARGET", "TARGET"), ("MAINSPRING_PROFILE", "PROFILE")] {
         println!("cargo:rustc-env={name}={}", env::var(source).unwrap_or_default());
     }
+    println!("cargo:rustc-env=MAINSPRING_BUILD_SETTINGS={}", settings());
 }
+
+/// What came from the environment and makes other code: counts of instructions are compared only where it is the same.
+fn settings() -> String {
+    let mut settings = Vec::new();
+    for name in SETTINGS {
+        println!("cargo:rerun-if-env-changed={name}");
+        // The flags reach a build script with a separator that cannot be printed.
+        let value = env::var(name).unwrap_or_default().replace('\u{1f}', " ");
+        if !value.is_empty() {
+            settings.push(format!("{name}={value}"));
+        }
+    }
+    settings.join(", ")
+}
+
+const SETTINGS: [&str; 5] = [
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_PROFILE_RELEASE_CODEGEN_UNITS",
+    "CARGO_PROFILE_RELEASE_LTO",
+    "CARGO_PROFILE_RELEASE_OPT_LEVEL",
+    "CARGO_PROFILE_RELEASE_PANIC",
+];

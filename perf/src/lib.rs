@@ -16,6 +16,7 @@
 //! | [`comparison`] | scenarios beside peers and beside other revisions, as processes that take turns |
 //! | [`verdict`], [`evidence`] | whether the figures may be believed |
 //! | [`result`], [`statistics`], [`calibration`], [`latency`] | figures |
+//! | [`counts`] | what a message takes, counted, and whether that rose |
 //! | [`revision`] | the program as it was at another git revision |
 //! | [`report`] | what was found, as a page for a browser |
 //! | [`raw`] | what the kernel is asked for; the only module with `unsafe` |
@@ -24,6 +25,7 @@
 pub mod calibration;
 pub mod command;
 pub mod comparison;
+pub mod counts;
 pub mod evidence;
 pub mod latency;
 pub mod load;

@@ -98,9 +98,10 @@ pub enum RevisionError {
 }
 
 impl RevisionError {
-    /// Whether the name is at fault, and not the machine or the build.
+    /// Whether what was asked for cannot be, and neither the machine nor the build is at fault.
     pub fn is_of_the_name(&self) -> bool {
-        matches!(self, RevisionError::Name(_) | RevisionError::Unknown(_))
+        use RevisionError::{Name, NotARepository, Unknown};
+        matches!(self, Name(_) | Unknown(_) | NotARepository { .. })
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::evidence;
 use crate::raw::allocator::{self, AllocationCount, Allocations};
+use crate::raw::callgrind;
 use crate::raw::mark::Mark;
 
 /// What a round is run for.
@@ -25,6 +26,8 @@ pub enum Purpose {
     Memory,
     /// System calls, counted by a tracer outside that looks for the marks.
     SystemCalls,
+    /// Instructions of the thread that begins and ends the section, counted by callgrind outside.
+    Instructions,
 }
 
 impl Purpose {
@@ -33,7 +36,7 @@ impl Purpose {
     pub fn pause(self) -> Duration {
         match self {
             Purpose::SystemCalls => Duration::from_millis(200),
-            Purpose::Time | Purpose::Latency | Purpose::Memory => Duration::from_millis(1),
+            _ => Duration::from_millis(1),
         }
     }
 }
@@ -97,15 +100,19 @@ impl Section {
         }
         self.began_ns.store(self.now_ns(), Ordering::Release);
         // Innermost: on some machines reading the clock is itself a system call.
-        if self.purpose == Purpose::SystemCalls {
-            Mark::Begin.make();
+        match self.purpose {
+            Purpose::SystemCalls => Mark::Begin.make(),
+            Purpose::Instructions => callgrind::toggle_collecting(),
+            Purpose::Time | Purpose::Latency | Purpose::Memory => {}
         }
     }
 
     /// The last message has been handled.
     pub fn end(&self) {
-        if self.purpose == Purpose::SystemCalls {
-            Mark::End.make();
+        match self.purpose {
+            Purpose::SystemCalls => Mark::End.make(),
+            Purpose::Instructions => callgrind::toggle_collecting(),
+            Purpose::Time | Purpose::Latency | Purpose::Memory => {}
         }
         self.ended_ns.store(self.now_ns(), Ordering::Release);
         if self.purpose == Purpose::Memory {

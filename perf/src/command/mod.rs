@@ -4,7 +4,9 @@
 //! something impossible. Every error is one line on stderr that says what to do.
 
 mod compare;
+mod counts;
 mod curve;
+mod gate;
 mod interrupt;
 mod list;
 mod pair;
@@ -21,10 +23,12 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
+use crate::counts::baseline::BaselineError;
 use crate::load::settings::LoadError;
 use crate::raw::affinity::AffinityError;
 use crate::report::ReportError;
 use crate::results::FolderError;
+use crate::revision::RevisionError;
 use crate::run::RunError;
 use crate::verdict::Verdict;
 
@@ -64,6 +68,10 @@ enum What {
     Curve(curve::CurveArguments),
     /// Makes one page of many results.
     Report(report::ReportArguments),
+    /// Counts what a thousand messages take: instructions, allocations, system calls; also of another revision.
+    Counts(counts::CountsArguments),
+    /// Fails when a count has risen over the baseline that is kept in the repository.
+    Gate(gate::GateArguments),
     /// Does one round of a scenario for a tracer; `run` starts it to count system calls.
     #[command(hide = true)]
     Counted(round::RoundArguments),
@@ -113,6 +121,12 @@ pub enum CommandError {
     /// There is no result folder.
     #[error(transparent)]
     Folder(#[from] FolderError),
+    /// There is no program of a revision.
+    #[error(transparent)]
+    Revision(#[from] RevisionError),
+    /// There is no baseline to compare with.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
     /// A result cannot be written down.
     #[error("the result cannot be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
@@ -145,8 +159,10 @@ impl CommandError {
             }
             Compare(error) if error.is_of_the_command_line() => 2,
             Pair(error) if error.is_of_the_command_line() => 2,
+            Baseline(_) => 2,
+            Revision(error) if error.is_of_the_name() => 2,
             Affinity(_) | Run(_) | Compare(_) | Pair(_) | Load(_) | Folder(_) => 1,
-            Json(_) | Output(_) => 1,
+            Revision(_) | Json(_) | Output(_) => 1,
         }
     }
 }
@@ -168,6 +184,8 @@ impl What {
             What::Report(arguments) => arguments.execute(),
             What::Compare(arguments) => arguments.execute(),
             What::Pair(arguments) => arguments.execute(),
+            What::Counts(arguments) => arguments.execute(),
+            What::Gate(arguments) => arguments.execute(),
             What::Counted(round) => round.execute_counted(),
             What::Round(single) => single.execute(),
         }

@@ -42,6 +42,8 @@ pub struct SingleArguments {
 enum SinglePurpose {
     Time,
     Memory,
+    /// Under callgrind only; it counts nothing by itself.
+    Instructions,
 }
 
 /// One value of the command line, although it holds many CPUs.
@@ -74,6 +76,7 @@ impl SingleArguments {
         let purpose = match self.purpose {
             SinglePurpose::Time => Purpose::Time,
             SinglePurpose::Memory => Purpose::Memory,
+            SinglePurpose::Instructions => Purpose::Instructions,
         };
         let settings = self.round.settings(1, false)?;
         println!("{}", run::run_single(self.round.scenario()?, &settings, purpose)?);

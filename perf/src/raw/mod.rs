@@ -12,10 +12,14 @@
 //! | [`usage`] | CPU time and involuntary switches of this process and its children |
 //! | [`mark`] | harmless system calls that mark the ends of a measured section |
 //! | [`child_end`] | waits for the end of a child, at most so long, without looking again and again |
+//! | [`c_library`] | which C library this program runs with |
+//! | [`callgrind`] | tells valgrind's counter of instructions where a section begins and ends |
 //! | [`trace`] | runs a child and counts its system calls between the marks |
 
 pub mod affinity;
 pub mod allocator;
+pub mod c_library;
+pub mod callgrind;
 pub mod child_end;
 pub mod event_fd;
 pub mod mark;
