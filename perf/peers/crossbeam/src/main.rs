@@ -77,3 +77,18 @@ fn receive(queue: &ArrayQueue<Record>, records: u64) -> u64 {
 fn pin(cpu: usize) {
     core_affinity::set_for_current(core_affinity::CoreId { id: cpu });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainspring_perf_contest::program;
+
+    #[test]
+    fn all_records_arrive_on_one_cpu_and_on_two() {
+        let program = program::find("ring").expect("a program of the page");
+        for cores in [vec![0], vec![0, 1]] {
+            let task = Task { program, messages: 100_000, cores };
+            assert_eq!(ring(&task).sum, program.expected_sum(task.messages));
+        }
+    }
+}

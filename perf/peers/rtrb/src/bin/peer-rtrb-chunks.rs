@@ -44,3 +44,19 @@ fn receive(consumer: &mut Consumer<Record>, records: u64, wait: fn()) -> u64 {
     }
     sum
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mainspring_perf_contest::entrant::Task;
+    use mainspring_perf_contest::program;
+
+    #[test]
+    fn all_records_arrive_on_one_cpu_and_on_two() {
+        let program = program::find("ring").expect("a program of the page");
+        for cores in [vec![0], vec![0, 1]] {
+            let task = Task { program, messages: 100_000, cores };
+            assert_eq!(run(&task, &CHUNKS).sum, program.expected_sum(task.messages));
+        }
+    }
+}
