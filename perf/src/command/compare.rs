@@ -242,7 +242,8 @@ impl Progress {
         found
     }
 
-    fn clear(&self) {
+    /// There is no next step.
+    pub fn clear(&self) {
         if self.is_terminal {
             eprint!("\r\x1b[K");
         }
