@@ -1,0 +1,26 @@
+%% The parameters of the programs: the numbers of ../contest/src/program.rs.
+
+-define(WARM_UP_MESSAGES, 50_000).
+-define(TELL_ACTORS, 1_000).
+-define(TELL_BATCH, 256).
+-define(PING_PONG_PINGS, 40_000).
+-define(COUNT_MESSAGES, 1_000_000).
+-define(FORK_JOIN_ACTORS, 60).
+-define(FORK_JOIN_MESSAGES, 10_000).
+-define(FORK_JOIN_CREATED, 40_000).
+-define(FORK_JOIN_ANGLE, 37.2).
+-define(THREAD_RING_ACTORS, 100).
+-define(THREAD_RING_HOPS, 100_000).
+-define(CHAMENEOS_CREATURES, 100).
+-define(CHAMENEOS_MEETINGS, 200_000).
+-define(BIG_ACTORS, 120).
+-define(BIG_PINGS, 20_000).
+-define(BANKING_ACCOUNTS, 1_000).
+-define(BANKING_SOURCES, 800).
+-define(BANKING_AMOUNT_MOST, 100).
+-define(BANKING_BATCH, 256).
+-define(BANKING_TRANSACTIONS, 50_000).
+-define(BANKING_INITIAL_BALANCE, 1_000_000).
+-define(CHAT_CLIENTS, 1_024).
+-define(CHAT_DIRECTORIES, 8).
+-define(CHAT_TURNS, 20).
