@@ -294,9 +294,9 @@ fn mainspring_stands_beside_its_limit_and_a_peer_in_one_json() {
 
 #[test]
 fn an_interrupted_comparison_shows_its_whole_blocks_and_says_so() {
-    // Sizing calls it twice; its fifth call, in block 3, is where somebody presses Ctrl-C.
+    // Sizing calls it twice; its fifth call, in block 3, is where somebody presses Ctrl-C, which ends it too.
     let script = "c=$(cat $0.calls 2>/dev/null || echo 0); c=$((c+1)); echo $c > $0.calls\n\
-        if [ $c -eq 5 ]; then kill -INT $PPID; fi\n\
+        if [ $c -eq 5 ]; then kill -INT $PPID; exit 130; fi\n\
         n=$(($4/2)); echo messages=$4 elapsed_ns=$(($4*1000)) sum=$((n*(n-1)/2))";
     let peers = Peers::new("interrupted").with("slow", script, "");
     let mut arguments = compared(&peers, "slow");
@@ -309,6 +309,7 @@ fn an_interrupted_comparison_shows_its_whole_blocks_and_says_so() {
     assert_eq!(json["rounds"], 2);
     assert_eq!(json["reasons"][0], "interrupted after 2 of 9 blocks");
     assert_eq!(json["blocks"].as_array().map(Vec::len), Some(2));
+    assert_eq!(json["contestants"][2]["ns_per_message"], 1000.0, "it is not out: {json}");
     assert_ne!(json["verdict"], "valid");
 }
 
