@@ -39,19 +39,6 @@ impl LapTimer {
         self.before = now;
     }
 
-    /// A reading of the clock, for a sample that overlaps with others: see [`LapTimer::sample_since`].
-    #[inline]
-    pub fn stamp(&self) -> u64 {
-        self.clock.raw()
-    }
-
-    /// A sample ends now that began when `stamp` was taken, of this timer or of another one. Laps are not touched.
-    #[inline]
-    pub fn sample_since(&mut self, stamp: u64) {
-        let now = self.clock.raw();
-        self.laps_ns.saturating_record(self.clock.delta_as_nanos(stamp, now).max(1));
-    }
-
     /// All samples, in nanoseconds.
     pub fn finish(self) -> Histogram<u64> {
         self.laps_ns
@@ -73,21 +60,6 @@ pub fn empty_histogram() -> Histogram<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn samples_that_overlap_are_each_as_long_as_they_took() {
-        let mut timer = LapTimer::new();
-        let early = timer.stamp();
-        let began = std::time::Instant::now();
-        while began.elapsed().as_millis() < 20 {}
-        let late = timer.stamp();
-        timer.sample_since(late);
-        timer.sample_since(early);
-        let samples = timer.finish();
-        assert_eq!(samples.len(), 2);
-        assert!(samples.max() >= 19_000_000, "{}", samples.max());
-        assert!(samples.min() < 19_000_000, "{}", samples.min());
-    }
 
     #[test]
     fn a_delay_shows_in_its_percentile() {

@@ -1,14 +1,20 @@
-//! One actor asks a hundred others of its core at once, each with a deadline, and asks again when all have answered.
+//! One actor asks a hundred others at once, each with a deadline.
+//!
+//! In rounds all are on one core, and the next burst follows the last answer. Under load those who answer are on
+//! another core, a burst is due when the rate says so, and it is answered by the last of its 100 answers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use mainspring::frame;
 use mainspring::prelude::*;
 
+use super::gathering::Gathering;
 use super::number::{Number, Totals};
 use super::stage::{Course, Stage, runtime};
 use super::{Description, Outcome, Round, Scenario, ScenarioError};
 use crate::latency::LapTimer;
+use crate::load::{Answers, Generator, Load, OpenLoop, Stamp};
 use crate::section::Purpose;
 
 /// Bursts of 100 questions on one core.
@@ -52,6 +58,35 @@ impl Scenario for AskBurst {
         totals.check_numbers(end)?;
         Ok(Outcome { messages: bursts * QUESTIONS_A_BURST, latencies, sum: None })
     }
+
+    fn open_loop(&self) -> Option<&dyn OpenLoop> {
+        Some(self)
+    }
+}
+
+impl OpenLoop for AskBurst {
+    fn response(&self) -> &'static str {
+        "from when a burst of 100 questions is due to the last answer"
+    }
+
+    fn cpus_needed(&self) -> usize {
+        2
+    }
+
+    fn drive(&self, load: &Load<'_>) -> Result<(), ScenarioError> {
+        let node = load.start_node(2)?;
+        let make = |_| node.actor(|| Answering).on_core(1).start();
+        let answering: Result<Vec<_>, _> = (0..QUESTIONS_A_BURST).map(make).collect();
+        let answering = answering.map_err(runtime("make who answers"))?;
+        let (course, payload_bytes) = (load.course.clone(), load.payload_bytes);
+        let make = move || Source {
+            generator: Generator::new(&course),
+            answers: Answers::new(&course),
+            bursts: Bursts::new(&answering, payload_bytes),
+        };
+        node.actor(make).on_core(0).start().map_err(runtime("make who asks"))?;
+        load.finish(node)
+    }
 }
 
 const QUESTIONS_A_BURST: u64 = 100;
@@ -59,11 +94,12 @@ const WARM_UP_BURSTS: u64 = 500;
 const WARM_UP: u64 = WARM_UP_BURSTS * QUESTIONS_A_BURST;
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// 24 bytes: a number, and who wants it back.
+/// A number, and who wants it back.
 #[message]
 struct Question {
     number: u64,
     reply_to: ActorRef<Answer>,
+    payload: Vec<u8>,
 }
 
 /// 24 bytes: the number, and who answered.
@@ -101,7 +137,7 @@ impl Asking {
             return self.course.end(latencies);
         }
         for (number, to) in (self.number..).zip(&self.answering) {
-            let question = |reply_to| Question { number, reply_to };
+            let question = |reply_to| Question { number, reply_to, payload: Vec::new() };
             ctx.ask(*to, question, DEADLINE, Self::answered);
         }
         self.number += QUESTIONS_A_BURST;
@@ -153,6 +189,104 @@ impl Actor for Answering {
     fn receive(&mut self, ctx: &mut Context<'_, Self>, asked: &Archived<Question>) -> Next<Self> {
         let number = asked.number.to_native();
         ctx.tell(asked.reply_to, &Answer { number, from: ctx.me() });
+        Next::Same
+    }
+}
+
+/// The deadline of a question under load.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Asks the bursts that are due.
+struct Source {
+    generator: Generator,
+    answers: Answers,
+    bursts: Bursts,
+}
+
+/// The bursts that wait for answers, and the way to those who answer.
+struct Bursts {
+    answering: Vec<ActorRef<Question>>,
+    payload: Vec<u8>,
+    /// How many questions of the burst that is being asked are out; none between two bursts.
+    asked: Option<usize>,
+    waiting: Gathering,
+    /// Questions without an answer so far.
+    open: usize,
+    /// The most there may be: as many as fill half of the ring that carries them, and whose answers fill half of the
+    /// lane by which they come back, which is smaller. What finds either full is lost.
+    most_open: usize,
+}
+
+impl Bursts {
+    fn new(answering: &[ActorRef<Question>], payload_bytes: usize) -> Bursts {
+        let question_bytes = size_of::<ArchivedQuestion>() + payload_bytes;
+        let limits = Limits::default();
+        let questions = limits.ring_bytes / 2 / frame::stride(question_bytes);
+        let answers = limits.control_ring_bytes / 2 / frame::stride(size_of::<ArchivedAnswer>());
+        Bursts {
+            answering: answering.to_vec(),
+            payload: vec![0; payload_bytes],
+            asked: None,
+            waiting: Gathering::new(),
+            open: 0,
+            most_open: questions.min(answers).max(1),
+        }
+    }
+
+    /// Asks a burst. False when too many questions are open: the next try goes on where this one stopped.
+    fn ask(&mut self, ctx: &mut Context<'_, Source>, stamp: Stamp) -> bool {
+        if self.asked.is_none() && !self.waiting.open(stamp, self.answering.len() as u32) {
+            return false;
+        }
+        let (number, asked) = (stamp.number, self.asked.unwrap_or(0));
+        let until = self.answering.len().min(asked + self.most_open.saturating_sub(self.open));
+        for to in &self.answering[asked..until] {
+            let payload = self.payload.clone();
+            let question = |reply_to| Question { number, reply_to, payload };
+            ctx.ask(*to, question, PATIENCE, Source::answered);
+        }
+        self.open += until - asked;
+        self.asked = (until < self.answering.len()).then_some(until);
+        self.asked.is_none()
+    }
+}
+
+/// The generator tells itself to go on.
+#[message]
+struct GoOn;
+
+impl Source {
+    fn answered(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        answer: Result<&Archived<Answer>, AskError>,
+    ) -> Next<Self> {
+        let Source { generator, answers, bursts } = self;
+        bursts.open -= 1;
+        // An answer that does not come leaves its burst open: the load ends without it, and its result says so.
+        if let Ok(answer) = answer
+            && let Some(stamp) = bursts.waiting.answered(answer.number.to_native())
+        {
+            answers.answered(stamp);
+            generator.answered(1);
+        }
+        Next::Same
+    }
+}
+
+impl Actor for Source {
+    type Message = GoOn;
+
+    fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        ctx.tell(ctx.me(), &GoOn);
+        Next::Same
+    }
+
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, _: &Archived<GoOn>) -> Next<Self> {
+        let Source { generator, bursts, .. } = self;
+        if generator.turn(|stamp| bursts.ask(ctx, stamp)) {
+            ctx.tell(ctx.me(), &GoOn);
+        }
         Next::Same
     }
 }

@@ -1,14 +1,19 @@
-//! One actor tells a hundred others the same thing, half of them on its own core and half on another, and goes on when
-//! all have said that they have got it.
+//! One actor tells a hundred others the same thing and waits until all have said that they have got it.
+//!
+//! In rounds half of the subscribers are on the publisher's own core and half on another, and the next message follows
+//! the last receipt. Under load all of them are on the other core, a message is due when the rate says so, and it is
+//! answered by the last of its 100 receipts.
 
 use std::sync::Arc;
 
 use mainspring::prelude::*;
 
+use super::gathering::Gathering;
 use super::number::{Number, Totals};
 use super::stage::{Course, Stage, runtime};
 use super::{Description, Outcome, Round, Scenario, ScenarioError};
 use crate::latency::LapTimer;
+use crate::load::{Answers, Generator, Load, OpenLoop, Stamp};
 use crate::section::Purpose;
 
 /// A publisher and its 100 subscribers on two cores.
@@ -56,6 +61,35 @@ impl Scenario for FanOut {
         let latencies = stage.finish()?;
         totals.check_numbers(end * SUBSCRIBERS)?;
         Ok(Outcome { messages: publications * SUBSCRIBERS, latencies, sum: None })
+    }
+
+    fn open_loop(&self) -> Option<&dyn OpenLoop> {
+        Some(self)
+    }
+}
+
+impl OpenLoop for FanOut {
+    fn response(&self) -> &'static str {
+        "from when a message to 100 subscribers is due to the last receipt"
+    }
+
+    fn cpus_needed(&self) -> usize {
+        CORES
+    }
+
+    fn drive(&self, load: &Load<'_>) -> Result<(), ScenarioError> {
+        let node = load.start_node(CORES)?;
+        let make = |_| node.actor(|| Reader).on_core(1).start();
+        let readers: Result<Vec<_>, _> = (0..SUBSCRIBERS).map(make).collect();
+        let readers = readers.map_err(runtime("make a subscriber"))?;
+        let (course, payload_bytes) = (load.course.clone(), load.payload_bytes);
+        let make = move || Source {
+            generator: Generator::new(&course),
+            answers: Answers::new(&course),
+            issues: Issues::new(&readers, payload_bytes),
+        };
+        node.actor(make).on_core(0).start().map_err(runtime("make the publisher"))?;
+        load.finish(node)
     }
 }
 
@@ -160,5 +194,95 @@ impl Actor for Subscriber {
 
     fn stopped(&mut self, _: &mut Context<'_, Self>) {
         self.totals.add(self.sum, self.count);
+    }
+}
+
+/// What subscribers get under load.
+#[message]
+struct Issue {
+    number: u64,
+    from: ActorRef<Receipt>,
+    payload: Vec<u8>,
+}
+
+/// An issue has been read.
+#[message]
+struct Receipt {
+    number: u64,
+}
+
+/// The number of no issue, by which the publisher knows what it tells itself.
+const GO_ON: u64 = u64::MAX;
+
+/// Sends a receipt for what it gets.
+struct Reader;
+
+impl Actor for Reader {
+    type Message = Issue;
+
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, issue: &Archived<Issue>) -> Next<Self> {
+        ctx.tell(issue.from, &Receipt { number: issue.number.to_native() });
+        Next::Same
+    }
+}
+
+/// Publishes the issues that are due.
+struct Source {
+    generator: Generator,
+    answers: Answers,
+    issues: Issues,
+}
+
+/// The issues that wait for receipts, and the way to the readers.
+struct Issues {
+    readers: Vec<ActorRef<Issue>>,
+    payload: Vec<u8>,
+    /// How many readers have been told the issue that is being sent; none between two issues.
+    told: Option<usize>,
+    waiting: Gathering,
+}
+
+impl Issues {
+    fn new(readers: &[ActorRef<Issue>], payload_bytes: usize) -> Issues {
+        let (payload, waiting) = (vec![0; payload_bytes], Gathering::new());
+        Issues { readers: readers.to_vec(), payload, told: None, waiting }
+    }
+
+    /// Tells the readers. False when the ring is full: the next try goes on with the reader that was not told.
+    fn send(&mut self, ctx: &mut Context<'_, Source>, stamp: Stamp) -> bool {
+        if self.told.is_none() && !self.waiting.open(stamp, self.readers.len() as u32) {
+            return false;
+        }
+        let rest = &self.readers[self.told.unwrap_or(0)..];
+        let payload = std::mem::take(&mut self.payload);
+        let issue = Issue { number: stamp.number, from: ctx.me(), payload };
+        let told = rest.iter().take_while(|reader| ctx.try_tell(**reader, &issue).is_ok()).count();
+        self.payload = issue.payload;
+        let left = rest.len() - told;
+        self.told = (left > 0).then_some(self.readers.len() - left);
+        left == 0
+    }
+}
+
+impl Actor for Source {
+    type Message = Receipt;
+
+    fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        ctx.tell(ctx.me(), &Receipt { number: GO_ON });
+        Next::Same
+    }
+
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, receipt: &Archived<Receipt>) -> Next<Self> {
+        let number = receipt.number.to_native();
+        let Source { generator, answers, issues } = self;
+        if number == GO_ON {
+            if generator.turn(|stamp| issues.send(ctx, stamp)) {
+                ctx.tell(ctx.me(), &Receipt { number: GO_ON });
+            }
+        } else if let Some(stamp) = issues.waiting.answered(number) {
+            answers.answered(stamp);
+            generator.answered(1);
+        }
+        Next::Same
     }
 }

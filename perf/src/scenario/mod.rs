@@ -12,6 +12,7 @@ mod ask_same_core;
 mod client_ask;
 mod empty;
 mod fan_out;
+mod gathering;
 mod mixed_load;
 mod number;
 mod ping_pong;

@@ -1,6 +1,11 @@
 //! The registry is sound, and every scenario handles its messages, checks its sums and refuses what it cannot run.
 
+use std::sync::atomic::AtomicBool;
+
 use super::*;
+use crate::load::measure::{Measured, measure};
+use crate::load::schedule::Arrivals;
+use crate::load::settings::{self, Drive, LoadSettings};
 use crate::section::Purpose;
 
 fn round_of(scenario: &dyn Scenario, messages: u64, purpose: Purpose) -> (Outcome, Arc<Section>) {
@@ -63,6 +68,32 @@ fn every_scenario_that_times_single_messages_delivers_samples() {
             let samples = outcome.latencies.map_or(0, |latencies| latencies.len());
             assert!(samples > 0, "{}", scenario.description().name);
         }
+    }
+}
+
+#[test]
+fn every_scenario_with_an_open_loop_answers_what_is_sent() {
+    for scenario in all() {
+        let Some(open_loop) = scenario.open_loop() else { continue };
+        let (name, needed) = (scenario.description().name, open_loop.cpus_needed());
+        let cpus = crate::raw::affinity::allowed_cpus().expect("readable");
+        if cpus.len() < needed {
+            println!("skipped {name} at a rate: needs {needed} CPUs of {}", cpus.len());
+            continue;
+        }
+        let settings = LoadSettings {
+            drive: Drive::Rate { per_second: 1_000, arrivals: Arrivals::Uniform },
+            measured: settings::SHORTEST,
+            payload_bytes: 100,
+            cpus,
+            idle: None,
+        };
+        let stop = Arc::new(AtomicBool::new(false));
+        let measured = measure(scenario, &settings, &stop, &mut |_| {});
+        let Measured { sent, answered, .. } = measured.unwrap_or_else(|error| panic!("{error}"));
+        assert!(sent.sent > 0, "{name}");
+        assert_eq!((answered.answered_in_all, sent.failed_in_all), (sent.sent_in_all, 0), "{name}");
+        assert_eq!(answered.response_ns.len(), sent.sent, "{name}");
     }
 }
 

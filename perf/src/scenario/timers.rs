@@ -3,7 +3,7 @@
 //! This is what most timers of a service are for: the timeout of a session, an order or a connection is put off
 //! again and again and seldom fires. So a message sets a timer anew under the key of one that is pending: the old one
 //! is cancelled, the new one takes its message along. None fires within a round; at its end all are looked up, and
-//! every one must still be pending.
+//! every one must still be pending. Under load the actors are on another core than who tells them to, and answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,7 @@ use super::number::{Number, Totals};
 use super::stage::{Course, Stage, runtime};
 use super::tell::MESSAGES_A_TURN;
 use super::{Description, Outcome, Round, Scenario, ScenarioError, check};
+use crate::load::{Answers, Generator, Load, OpenLoop, Stamp};
 
 /// 1,000 actors of one core with 1,000 pending timers each.
 pub struct PendingTimers;
@@ -56,6 +57,36 @@ impl Scenario for PendingTimers {
         totals.check_numbers(WARM_UP + measured)?;
         check("the number of timers still pending", TIMERS, pending.load(Ordering::Relaxed))?;
         Ok(Outcome { messages: measured, latencies, sum: None })
+    }
+
+    fn open_loop(&self) -> Option<&dyn OpenLoop> {
+        Some(self)
+    }
+}
+
+impl OpenLoop for PendingTimers {
+    fn response(&self) -> &'static str {
+        "from when a timer is due to be put off to the answer that it was"
+    }
+
+    fn cpus_needed(&self) -> usize {
+        2
+    }
+
+    fn drive(&self, load: &Load<'_>) -> Result<(), ScenarioError> {
+        let node = load.start_node(2)?;
+        let make = |seed| node.actor(move || Obliging(Timeouts::new(seed))).on_core(1).start();
+        let keepers: Result<Vec<_>, _> = (0..KEEPERS).map(make).collect();
+        let keepers = keepers.map_err(runtime("make who keeps timers"))?;
+        let (course, payload_bytes) = (load.course.clone(), load.payload_bytes);
+        let make = move || Source {
+            generator: Generator::new(&course),
+            answers: Answers::new(&course),
+            keepers: keepers.clone(),
+            payload: vec![0; payload_bytes],
+        };
+        node.actor(make).on_core(0).start().map_err(runtime("make the generator"))?;
+        load.finish(node)
     }
 }
 
@@ -107,7 +138,7 @@ impl Actor for Sender {
         for seed in 0..KEEPERS {
             let (totals, pending) = (Arc::clone(&self.totals), Arc::clone(&self.pending));
             let make = move || Keeper {
-                random: Random::seeded(seed),
+                timeouts: Timeouts::new(seed),
                 totals: Arc::clone(&totals),
                 pending: Arc::clone(&pending),
                 sum: 0,
@@ -142,32 +173,49 @@ impl Actor for Sender {
     }
 }
 
-/// Has so many timers pending and puts one off with every message, each in turn.
-struct Keeper {
+/// The timers of one actor, of which one is put off after the other.
+struct Timeouts {
     random: Random,
+    next: u64,
+}
+
+impl Timeouts {
+    fn new(seed: u64) -> Timeouts {
+        Timeouts { random: Random::seeded(seed), next: 0 }
+    }
+
+    /// Sets all of them.
+    fn set_all<A: Actor<Message: Message>>(&mut self, ctx: &mut Context<'_, A>, due: &A::Message) {
+        (0..TIMERS_A_KEEPER).for_each(|_| self.put_off(ctx, due));
+    }
+
+    /// Sets the next one, or sets it anew.
+    fn put_off<A: Actor<Message: Message>>(&mut self, ctx: &mut Context<'_, A>, due: &A::Message) {
+        let after = SHORTEST + Duration::from_nanos(self.random.below(SPREAD_NS));
+        ctx.timer(self.next).after(after, due);
+        self.next = (self.next + 1) % TIMERS_A_KEEPER;
+    }
+}
+
+/// Has so many timers pending and puts one off with every message.
+struct Keeper {
+    timeouts: Timeouts,
     totals: Arc<Totals>,
     pending: Arc<AtomicU64>,
     sum: u64,
     count: u64,
 }
 
-impl Keeper {
-    /// Sets a timer, or sets it anew. Should one fire, its number would spoil the sums.
-    fn set(&mut self, ctx: &mut Context<'_, Self>, key: u64) {
-        let after = SHORTEST + Duration::from_nanos(self.random.below(SPREAD_NS));
-        let fired = Number { number: key, from: ctx.me() };
-        ctx.timer(key).after(after, &fired);
-    }
-}
-
 impl Actor for Keeper {
     type Message = Number;
 
     fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
-        (0..TIMERS_A_KEEPER).for_each(|key| self.set(ctx, key));
+        let due = Number { number: 0, from: ctx.me() };
+        self.timeouts.set_all(ctx, &due);
         Next::Same
     }
 
+    // Should a timer fire, its message would spoil the count.
     fn receive(&mut self, ctx: &mut Context<'_, Self>, message: &Archived<Number>) -> Next<Self> {
         let number = message.number.to_native();
         if number == COUNT_PENDING {
@@ -175,7 +223,8 @@ impl Actor for Keeper {
             self.pending.fetch_add(pending as u64, Ordering::Relaxed);
             return Next::Same;
         }
-        self.set(ctx, self.count % TIMERS_A_KEEPER);
+        let due = Number { number, from: ctx.me() };
+        self.timeouts.put_off(ctx, &due);
         self.sum += number;
         self.count += 1;
         Next::Same
@@ -184,4 +233,90 @@ impl Actor for Keeper {
     fn stopped(&mut self, _: &mut Context<'_, Self>) {
         self.totals.add(self.sum, self.count);
     }
+}
+
+/// A timer is to be put off.
+#[message]
+struct PutOff {
+    stamp: Stamp,
+    /// Nobody in the message of a timer that fires, which none does.
+    from: Option<ActorRef<IsPutOff>>,
+    payload: Vec<u8>,
+}
+
+/// It has been.
+#[message]
+struct IsPutOff {
+    stamp: Stamp,
+}
+
+/// The number of no message, by which the generator knows what it tells itself.
+const GO_ON: u64 = u64::MAX;
+
+impl PutOff {
+    fn of_timer() -> PutOff {
+        PutOff { stamp: Stamp::default(), from: None, payload: Vec::new() }
+    }
+}
+
+/// A keeper that answers.
+struct Obliging(Timeouts);
+
+impl Actor for Obliging {
+    type Message = PutOff;
+
+    fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        self.0.set_all(ctx, &PutOff::of_timer());
+        Next::Same
+    }
+
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, message: &Archived<PutOff>) -> Next<Self> {
+        if let Some(from) = message.from.as_ref() {
+            self.0.put_off(ctx, &PutOff::of_timer());
+            ctx.tell(*from, &IsPutOff { stamp: Stamp::from(&message.stamp) });
+        }
+        Next::Same
+    }
+}
+
+/// Asks for timers to be put off when that is due.
+struct Source {
+    generator: Generator,
+    answers: Answers,
+    keepers: Vec<ActorRef<PutOff>>,
+    payload: Vec<u8>,
+}
+
+impl Actor for Source {
+    type Message = IsPutOff;
+
+    fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        ctx.tell(ctx.me(), &go_on());
+        Next::Same
+    }
+
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, answer: &Archived<IsPutOff>) -> Next<Self> {
+        let stamp = Stamp::from(&answer.stamp);
+        if stamp.number != GO_ON {
+            self.answers.answered(stamp);
+            self.generator.answered(1);
+            return Next::Same;
+        }
+        let Source { generator, keepers, payload, .. } = self;
+        let goes_on = generator.turn(|stamp| {
+            let keeper = keepers[(stamp.number % KEEPERS) as usize];
+            let put_off = PutOff { stamp, from: Some(ctx.me()), payload: std::mem::take(payload) };
+            let has_room = ctx.try_tell(keeper, &put_off).is_ok();
+            *payload = put_off.payload;
+            has_room
+        });
+        if goes_on {
+            ctx.tell(ctx.me(), &go_on());
+        }
+        Next::Same
+    }
+}
+
+fn go_on() -> IsPutOff {
+    IsPutOff { stamp: Stamp { number: GO_ON, ..Stamp::default() } }
 }
