@@ -1,5 +1,7 @@
 //! `savina-banking`: transfers between accounts, each account one at a time.
 
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use mainspring_perf_contest::entrant::Task;
@@ -7,10 +9,9 @@ use mainspring_perf_contest::program::{
     BANKING_ACCOUNTS, BANKING_INITIAL_BALANCE, BANKING_TRANSACTIONS,
 };
 use mainspring_perf_contest::{Random, RoundReport};
-use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, yield_now};
 
-use super::mailbox::{Address, Inbox, mailbox, tell};
+use super::mailbox::{Address, Inbox, handle_each, mailbox, tell};
 use super::stage;
 
 /// Transfers that the teller sends before it lets the accounts run; PROGRAMS.md wants at least 256.
@@ -19,9 +20,20 @@ const TRANSFERS_AT_ONCE: u64 = 1_024;
 /// Accounts that money goes out of.
 const SOURCES: u64 = 800;
 
+#[derive(Clone, Copy)]
+struct Transfer {
+    destination: usize,
+    amount: u64,
+}
+
 enum ToAccount {
-    Transfer { destination: usize, amount: u64, confirm: Address<Confirmed> },
-    Deposit { amount: u64, confirm: oneshot::Sender<()> },
+    Transfer(Transfer),
+    Deposit {
+        amount: u64,
+        source: usize,
+    },
+    /// The destination has taken the amount.
+    Taken,
     Stop,
 }
 
@@ -34,10 +46,14 @@ pub fn savina(task: &Task) -> RoundReport {
         let (addresses, inboxes): (Vec<_>, Vec<_>) =
             (0..BANKING_ACCOUNTS).map(|_| mailbox()).unzip();
         let accounts: Accounts = addresses.into();
-        let started: Vec<JoinHandle<u64>> =
-            inboxes.into_iter().map(|inbox| tokio::spawn(keep(inbox, accounts.clone()))).collect();
-        let confirmed =
-            tokio::spawn(transfer(iteration, accounts.clone())).await.unwrap_or_default();
+        let (teller, inbox_of_teller) = mailbox();
+        let start = |(number, inbox)| {
+            let account = Account::new(number, accounts.clone(), teller.clone());
+            tokio::spawn(account.keep(inbox))
+        };
+        let started: Vec<JoinHandle<u64>> = inboxes.into_iter().enumerate().map(start).collect();
+        let transfers = transfer(iteration, accounts.clone(), inbox_of_teller);
+        let confirmed = tokio::spawn(transfers).await.unwrap_or(0);
         accounts.iter().for_each(|account| tell(account, ToAccount::Stop));
         let mut balances = 0;
         for account in started {
@@ -49,50 +65,81 @@ pub fn savina(task: &Task) -> RoundReport {
 }
 
 /// The teller; it comes to the number of transfers that were confirmed.
-async fn transfer(iteration: u64, accounts: Accounts) -> u64 {
+async fn transfer(iteration: u64, accounts: Accounts, inbox: Inbox<Confirmed>) -> u64 {
     let mut random = Random::seeded(iteration);
-    let (confirm, mut inbox) = mailbox();
     for sent in 1..=BANKING_TRANSACTIONS {
         let source = random.below(SOURCES);
-        let destination = source + 1 + random.below(BANKING_ACCOUNTS - 1 - source);
+        let destination = (source + 1 + random.below(BANKING_ACCOUNTS - 1 - source)) as usize;
         let amount = 1 + random.below(100);
-        let message = ToAccount::Transfer {
-            destination: destination as usize,
-            amount,
-            confirm: confirm.clone(),
-        };
-        tell(&accounts[source as usize], message);
+        let transfer = ToAccount::Transfer(Transfer { destination, amount });
+        tell(&accounts[source as usize], transfer);
         if sent % TRANSFERS_AT_ONCE == 0 {
             yield_now().await;
         }
     }
     let mut confirmed = 0;
-    while confirmed < BANKING_TRANSACTIONS && inbox.recv().await.is_some() {
+    handle_each(inbox, |Confirmed| {
         confirmed += 1;
-    }
+        if confirmed < BANKING_TRANSACTIONS {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })
+    .await;
     confirmed
 }
 
-/// An account. It waits for the confirmation of its own transfer before it looks at another message; destinations
-/// have higher numbers than sources, so no two wait for each other. Comes to its last balance.
-async fn keep(mut inbox: Inbox<ToAccount>, accounts: Accounts) -> u64 {
-    let mut balance = BANKING_INITIAL_BALANCE;
-    while let Some(message) = inbox.recv().await {
-        match message {
-            ToAccount::Transfer { destination, amount, confirm } => {
-                let (taken, confirmed) = oneshot::channel();
-                tell(&accounts[destination], ToAccount::Deposit { amount, confirm: taken });
-                if confirmed.await.is_ok() {
-                    balance -= amount;
-                    tell(&confirm, Confirmed);
+struct Account {
+    number: usize,
+    accounts: Accounts,
+    teller: Address<Confirmed>,
+    balance: u64,
+    /// The transfer that waits for its confirmation.
+    current: Option<Transfer>,
+    stash: VecDeque<Transfer>,
+}
+
+impl Account {
+    fn new(number: usize, accounts: Accounts, teller: Address<Confirmed>) -> Self {
+        let (balance, stash) = (BANKING_INITIAL_BALANCE, VecDeque::new());
+        Account { number, accounts, teller, balance, current: None, stash }
+    }
+
+    /// Comes to the last balance.
+    async fn keep(mut self, inbox: Inbox<ToAccount>) -> u64 {
+        handle_each(inbox, |message| {
+            match message {
+                ToAccount::Transfer(transfer) if self.current.is_some() => {
+                    self.stash.push_back(transfer);
                 }
+                ToAccount::Transfer(transfer) => self.begin(transfer),
+                ToAccount::Deposit { amount, source } => {
+                    self.balance += amount;
+                    tell(&self.accounts[source], ToAccount::Taken);
+                }
+                ToAccount::Taken => self.confirm(),
+                ToAccount::Stop => return ControlFlow::Break(()),
             }
-            ToAccount::Deposit { amount, confirm } => {
-                balance += amount;
-                let _ = confirm.send(());
-            }
-            ToAccount::Stop => break,
+            ControlFlow::Continue(())
+        })
+        .await;
+        self.balance
+    }
+
+    fn begin(&mut self, transfer: Transfer) {
+        let deposit = ToAccount::Deposit { amount: transfer.amount, source: self.number };
+        tell(&self.accounts[transfer.destination], deposit);
+        self.current = Some(transfer);
+    }
+
+    fn confirm(&mut self) {
+        if let Some(transfer) = self.current.take() {
+            self.balance -= transfer.amount;
+            tell(&self.teller, Confirmed);
+        }
+        if let Some(next) = self.stash.pop_front() {
+            self.begin(next);
         }
     }
-    balance
 }
