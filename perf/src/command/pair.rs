@@ -10,7 +10,7 @@ use super::{CommandError, interrupt};
 use crate::comparison::child;
 use crate::comparison::contest::{self, ContestError};
 use crate::comparison::pair::{PairResult, contestant};
-use crate::revision::{self, Revision, RevisionError};
+use crate::revision::{self, PRESENT, Revision, RevisionError};
 
 /// The arguments of `pair`.
 #[derive(Args, Debug)]
@@ -83,7 +83,10 @@ impl PairArguments {
 
 /// The program of a revision that can do rounds.
 fn ready(name: &str, progress: &Progress) -> Result<Revision, PairError> {
-    let revision = revision::build(name, &mut |text| progress.note(text))?;
+    if !PRESENT.contains(&name) {
+        progress.note(&format!("making {name} ready; building it takes minutes the first time"));
+    }
+    let revision = revision::build(name, &mut |text| progress.step(text))?;
     let mut asked = Command::new(&revision.program);
     asked.args(["round", "--help"]);
     match child::run(asked, &[], HELP_LIMIT) {
