@@ -10,7 +10,7 @@ use super::{CommandError, interrupt};
 use crate::comparison::child;
 use crate::comparison::contest::{self, ContestError};
 use crate::comparison::pair::{PairResult, contestant};
-use crate::revision::{self, PRESENT, Revision, RevisionError};
+use crate::revision::{self, Revision, RevisionError};
 
 /// The arguments of `pair`.
 #[derive(Args, Debug)]
@@ -83,10 +83,14 @@ impl PairArguments {
 
 /// The program of a revision that can do rounds.
 fn ready(name: &str, progress: &Progress) -> Result<Revision, PairError> {
-    if !PRESENT.contains(&name) {
-        progress.note(&format!("making {name} ready; building it takes minutes the first time"));
-    }
-    let revision = revision::build(name, &mut |text| progress.step(text))?;
+    let mut is_told = false;
+    let mut build_step = |text: &str| {
+        if !std::mem::replace(&mut is_told, true) {
+            progress.note(&format!("building {name}, which takes minutes the first time"));
+        }
+        progress.step(text);
+    };
+    let revision = revision::build(name, &mut build_step)?;
     let mut asked = Command::new(&revision.program);
     asked.args(["round", "--help"]);
     match child::run(asked, &[], HELP_LIMIT) {
