@@ -251,6 +251,7 @@ impl Progress {
 }
 
 /// The peers of the source tree that this program was built from.
-fn own_peers() -> PathBuf {
+/// The folder of the peers in the source tree that this program was built from.
+pub fn own_peers() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers")
 }
