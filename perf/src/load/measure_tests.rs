@@ -14,7 +14,7 @@ use std::sync::mpsc::{self, TryRecvError};
 use std::time::Instant;
 
 /// A service on a thread of its own, whose behaviour is known.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 struct Known {
     /// The service is busy for so long with every hundredth message.
     hold: Duration,
@@ -25,7 +25,7 @@ struct Known {
     /// The service gives back another message instead of this one.
     mistaken: Option<u64>,
     /// The load is asked to stop when this message is sent.
-    stop_at: Option<u64>,
+    stop_at: Option<(u64, Arc<AtomicBool>)>,
 }
 
 static KNOWN: Description = Description {
@@ -39,8 +39,6 @@ static KNOWN: Description = Description {
     actor_state_bytes: None,
     idle: None,
 };
-
-static STOP: AtomicBool = AtomicBool::new(false);
 
 impl Scenario for Known {
     fn description(&self) -> &'static Description {
@@ -68,10 +66,10 @@ impl OpenLoop for Known {
     fn drive(&self, load: &Load<'_>) -> Result<(), ScenarioError> {
         let (ask, asked) = mpsc::channel::<Stamp>();
         let (answer, answers) = mpsc::channel::<Stamp>();
-        let known = *self;
+        let known = self.clone();
         thread::scope(|scope| {
             scope.spawn(move || known.serve(&asked, &answer));
-            known.generate(load, ask, &answers);
+            self.generate(load, ask, &answers);
         });
         load.wait()
     }
@@ -100,8 +98,10 @@ impl Known {
         let mut taken = Answers::new(&load.course);
         loop {
             let goes_on = generator.turn(|stamp| {
-                if self.stop_at == Some(stamp.number) {
-                    STOP.store(true, Ordering::Relaxed);
+                if let Some((number, stop)) = &self.stop_at
+                    && *number == stamp.number
+                {
+                    stop.store(true, Ordering::Relaxed);
                 }
                 ask.send(stamp).is_ok()
             });
@@ -152,17 +152,21 @@ fn measured(known: Known) -> Result<Measured, LoadError> {
 fn every_hundredth_message_held_for_2_ms_shows_at_its_percentile() {
     let hold = Duration::from_millis(2);
     let measured = measured(Known { hold, ..Known::default() }).expect("it runs");
-    assert_eq!((measured.sent.scheduled, measured.answered.answered), (500, 500));
-    // Five messages were held, and each lets the next one wait for its second half.
+    // What a machine that stands still for longer than the grace does not send, it does not send.
+    let sent = measured.sent.sent;
+    assert_eq!((measured.sent.scheduled, measured.answered.answered), (500, sent));
+    let held = sent / 100;
+    assert!(held > 0, "only {sent} of 500 sent");
+    // In the whole load five messages were held, and each lets the next one wait for its second half.
     let (response, service) = (&measured.answered.response_ns, &measured.answered.service_ns);
     assert!(
         response.value_at_quantile(0.992) >= 2_000_000,
         "{}",
         response.value_at_quantile(0.992)
     );
-    assert!(response.count_between(1_990_000, 60_000_000_000) >= 5);
-    assert!(service.count_between(1_990_000, 60_000_000_000) >= 5);
-    assert_eq!((response.len(), service.len()), (500, 500));
+    assert!(response.count_between(1_990_000, 60_000_000_000) >= held);
+    assert!(service.count_between(1_990_000, 60_000_000_000) >= held);
+    assert_eq!((response.len(), service.len()), (sent, sent));
 }
 
 #[test]
@@ -176,14 +180,13 @@ fn a_generator_that_stalls_makes_the_run_invalid_and_its_figures_go() {
     assert!(reasons.contains("the generator was late by more than an interval"), "{reasons}");
     assert!(reasons.contains("is for the most part the generator's own lateness"), "{reasons}");
     assert_eq!(run.result.figures, Default::default());
-    assert_eq!(run.measured.sent.sent, 500);
 }
 
 #[test]
 fn answers_that_stay_away_are_missed_and_not_waited_for_for_ever() {
     let unanswered = Some(750);
     let measured = measured(Known { unanswered, ..Known::default() }).expect("it runs");
-    assert_eq!((measured.sent.sent, measured.answered.answered), (500, 499));
+    assert_eq!(measured.sent.sent - measured.answered.answered, 1);
 }
 
 #[test]
@@ -195,24 +198,13 @@ fn an_answer_to_another_question_is_found_out() {
 
 #[test]
 fn a_load_that_is_stopped_keeps_what_was_measured() {
-    let known = Known { stop_at: Some(800), ..Known::default() };
     let stop = Arc::new(AtomicBool::new(false));
-    thread::scope(|scope| {
-        let of_watcher = Arc::clone(&stop);
-        // The flag of the load is raised by whoever looks at that of this test.
-        let watcher = scope.spawn(move || {
-            while !STOP.load(Ordering::Relaxed) {
-                thread::yield_now();
-            }
-            of_watcher.store(true, Ordering::Relaxed);
-        });
-        let run = run::run(&known, &settings(), true, &stop, &mut |_| {}).expect("it runs");
-        watcher.join().expect("it ends");
-        assert!(run.result.verdict >= Verdict::Degraded);
-        let reasons = run.result.reasons.join("\n");
-        assert!(reasons.contains("interrupted after"), "{reasons}");
-        assert_eq!(run.measured.answered.answered, run.measured.sent.sent);
-    });
+    let known = Known { stop_at: Some((800, Arc::clone(&stop))), ..Known::default() };
+    let run = run::run(&known, &settings(), true, &stop, &mut |_| {}).expect("it runs");
+    assert!(run.result.verdict >= Verdict::Degraded);
+    let reasons = run.result.reasons.join("\n");
+    assert!(reasons.contains("interrupted after"), "{reasons}");
+    assert_eq!(run.measured.answered.answered, run.measured.sent.sent);
 }
 
 #[test]
