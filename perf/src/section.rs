@@ -32,10 +32,10 @@ pub enum Purpose {
 
 impl Purpose {
     /// How long to wait before the first message. Threads that only wait for the round's end fall asleep
-    /// meanwhile; what they ask of the kernel for that would otherwise be counted as the messages'.
+    /// meanwhile; what they ask of the kernel and the allocator for that would otherwise be counted as the messages'.
     pub fn pause(self) -> Duration {
         match self {
-            Purpose::SystemCalls => Duration::from_millis(200),
+            Purpose::SystemCalls | Purpose::Memory => Duration::from_millis(200),
             _ => Duration::from_millis(1),
         }
     }
