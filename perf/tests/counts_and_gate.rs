@@ -79,6 +79,17 @@ fn a_message_that_is_a_system_call_counts_as_exactly_one() {
 }
 
 #[test]
+fn a_core_that_sleeps_by_default_is_counted_under_valgrind_too() {
+    let output = perf(&["counts", "savina-ping-pong", "--json"]);
+    let counts = counted(&output);
+    assert_eq!(output.status.code(), Some(0), "{counts}");
+    if !is_skipped(&counts, "instructions") {
+        let figures = &counts["per_thousand_messages"];
+        assert!(figures["instructions"].as_f64().expect("a number") > 0.0, "{counts}");
+    }
+}
+
+#[test]
 fn without_valgrind_the_rest_is_counted_and_the_remedy_is_printed() {
     let output = perf_alone(&["counts", "raw-memory-loop"]);
     let table = text(&output.stdout);

@@ -118,6 +118,17 @@ pub fn settled(counts: &[u64]) -> Option<u64> {
     (alike >= AGREEING).then_some(lowest)
 }
 
+/// The lowest of counts that have not settled, and what has to be said of it.
+pub fn unsettled(counts: &[u64]) -> (u64, String) {
+    let lowest = counts.iter().copied().min().unwrap_or(0);
+    let highest = counts.iter().copied().max().unwrap_or(0);
+    let remark = match counts.len() {
+        1 => "instructions were counted in one round only, because it took long".to_owned(),
+        rounds => format!("instructions varied from {lowest} to {highest} in {rounds} rounds"),
+    };
+    (lowest, remark)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +165,14 @@ mod tests {
         assert_eq!(settled(&[10_000, 10_001]), None);
         assert_eq!(settled(&[10_005, 10_400, 10_000, 10_010]), Some(10_000));
         assert_eq!(settled(&[10_400, 10_401, 10_402, 10_000]), None, "the lowest stands alone");
+    }
+
+    #[test]
+    fn counts_that_do_not_settle_are_told_with_how_far_they_lie_apart() {
+        let (lowest, remark) = unsettled(&[30, 10, 20]);
+        assert_eq!(lowest, 10);
+        assert_eq!(remark, "instructions varied from 10 to 30 in 3 rounds");
+        assert!(unsettled(&[10]).1.contains("in one round only"));
     }
 
     #[test]
