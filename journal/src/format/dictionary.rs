@@ -80,7 +80,12 @@ impl EntityEntry {
 
     /// The hash by which records refer to the entity: XXH3-64 of the payload of its record.
     pub fn hash(&self) -> u64 {
-        xxhash_rust::xxh3::xxh3_64(&self.encode())
+        EntityEntry::hash_of(&self.encode())
+    }
+
+    /// The hash of the entity whose record has this payload.
+    pub fn hash_of(payload: &[u8]) -> u64 {
+        xxhash_rust::xxh3::xxh3_64(payload)
     }
 }
 

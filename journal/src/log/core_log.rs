@@ -136,10 +136,21 @@ pub enum AppendError {
         /// What the records need.
         needed_bytes: usize,
     },
+    /// The dictionary of the open segment cannot number more layouts.
+    #[error(
+        "a segment's dictionary numbers {MOST_LAYOUTS} layouts and has {declared}; nothing was written"
+    )]
+    TooManyLayouts {
+        /// How many it has.
+        declared: u16,
+    },
     /// A write has failed before; the log takes nothing any more until it is opened again.
     #[error("a write of this log has failed before; nothing was written, open the log again")]
     Poisoned,
 }
+
+/// The most layouts of payloads in one segment: what the number in a record's header can tell apart.
+pub const MOST_LAYOUTS: u16 = u16::MAX;
 
 /// A completion that does not fit what is in flight: a mistake of the driver. Nothing changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -272,6 +283,10 @@ impl CoreLog {
         let limit_bytes = self.settings.pending_limit_bytes;
         if pending_bytes >= limit_bytes {
             return Err(AppendError::Busy { pending_bytes, limit_bytes });
+        }
+        let declared = self.segment.as_ref().map_or(0, |segment| segment.schemas);
+        if records.len() > usize::from(MOST_LAYOUTS - declared) {
+            return Err(AppendError::TooManyLayouts { declared });
         }
         // As if nothing were declared yet: what is promised must also hold in the next segment.
         let needed_bytes = most_bytes(entity, records);

@@ -232,3 +232,15 @@ fn a_position_names_the_byte_where_the_record_stands() {
         log.add_segment(SegmentFile(100 + u64::from(number)));
     }
 }
+
+#[test]
+fn a_layout_that_the_dictionary_cannot_number_is_refused() {
+    let segment =
+        OpenSegment { schemas: MOST_LAYOUTS, ..OpenSegment::new(SegmentFile(1), 1, 0, 8 * 4096) };
+    let tail = Tail { frame: 1, chain: 0, written_at_ms: 0 };
+    let settings = LogSettings { segment_bytes: 8 * 4096, ..Default::default() };
+    let mut log = CoreLog::resumed(identity(), settings, Some(segment), tail);
+    let refused = append_bytes(&mut log, &mut entity(), b"x");
+    assert_eq!(refused, Err(AppendError::TooManyLayouts { declared: MOST_LAYOUTS }));
+    assert!(log.next_write(0, 0).is_none());
+}

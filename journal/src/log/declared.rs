@@ -1,7 +1,8 @@
 //! Names that a segment's dictionary must hold before a record refers to them.
 //!
 //! Whoever appends keeps them, so that no table has to be asked for each record: each remembers the segment in which
-//! it was declared last. After a restart a name is declared once more; an entry that stands twice says the same
+//! it was declared last. Segments are known by their numbers, so a name that goes to another log is made anew
+//! there. After a restart a name is declared once more; an entry that stands twice says the same
 //! twice.
 
 use crate::format::dictionary::{EntityEntry, MOST_NAME_BYTES, SchemaEntry};
@@ -69,7 +70,8 @@ impl DeclaredEntity {
         checked(entity_type.len())?;
         checked(id.len())?;
         let entry = EntityEntry { entity_type: entity_type.to_owned(), id: id.to_vec() };
-        let (payload, hash) = (entry.encode().into_boxed_slice(), entry.hash());
+        let payload = entry.encode().into_boxed_slice();
+        let hash = EntityEntry::hash_of(&payload);
         Ok(DeclaredEntity { payload, hash, declared_segment: None })
     }
 

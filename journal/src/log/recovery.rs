@@ -18,7 +18,7 @@ use super::segment::{OpenSegment, SegmentFile};
 use super::window::Window;
 use crate::format::commit_frame::{FrameError, FrameHeader, MOST_FRAME_BYTES};
 use crate::format::dictionary::{EntityEntry, SchemaEntry};
-use crate::format::record::Records;
+use crate::format::record::{Record, Records};
 use crate::format::segment_header::{SegmentHeader, SegmentHeaderError};
 use crate::format::{BLOCK_BYTES, RecordKind};
 
@@ -340,10 +340,10 @@ impl Scan<'_> {
             }
             let bytes = window.at(self.reader, open.next_offset)?;
             match next_frame(bytes, &open, &self.recovered.tail) {
-                Ok((header, records)) => {
+                Ok((header, records, tally)) => {
                     let offset = open.next_offset;
                     (self.visit)(&FoundFrame { file: *file, offset, header, records });
-                    self.recovered.take_in(&header, records, &mut open);
+                    self.recovered.take_in(&header, &tally, &mut open);
                 }
                 Err(reason) => break reason,
             }
@@ -470,18 +470,10 @@ impl Scan<'_> {
 }
 
 impl Recovered {
-    fn take_in(&mut self, header: &FrameHeader, records: &[u8], open: &mut OpenSegment) {
+    fn take_in(&mut self, header: &FrameHeader, tally: &Tally, open: &mut OpenSegment) {
         self.frames += 1;
-        for record in Records::new(records, header.record_count).flatten() {
-            match record.header.kind {
-                RecordKind::Entity => {}
-                RecordKind::Schema => {
-                    let entry = SchemaEntry::decode(record.payload);
-                    open.schemas = open.schemas.max(entry.map_or(0, |entry| entry.number));
-                }
-                _ => self.records += 1,
-            }
-        }
+        self.records += tally.records;
+        open.schemas = open.schemas.max(tally.highest_schema);
         let (frame, chain, written_at_ms) = (header.sequence, header.chain(), header.written_at_ms);
         self.tail = Tail { frame, chain, written_at_ms };
         open.next_offset += header.frame_bytes() as u64;
@@ -493,7 +485,7 @@ fn next_frame<'b>(
     bytes: &'b [u8],
     open: &OpenSegment,
     tail: &Tail,
-) -> Result<(FrameHeader, &'b [u8]), FrameReason> {
+) -> Result<(FrameHeader, &'b [u8], Tally), FrameReason> {
     let (header, records) = FrameHeader::decode(bytes)?;
     let follows = header.segment_id == open.id
         && header.sequence == tail.frame + 1
@@ -503,10 +495,33 @@ fn next_frame<'b>(
     if !follows {
         return Err(FrameReason::DoesNotFollow);
     }
-    if Records::new(records, header.record_count).any(|record| record.is_err()) {
-        return Err(FrameReason::Records);
+    let mut tally = Tally::default();
+    for record in Records::new(records, header.record_count) {
+        tally.add(&record.map_err(|_| FrameReason::Records)?);
     }
-    Ok((header, records))
+    Ok((header, records, tally))
+}
+
+/// What the records of a frame come to, found while they are checked.
+#[derive(Default)]
+struct Tally {
+    /// Records, without those of the dictionaries.
+    records: u64,
+    /// The highest number that a layout was given.
+    highest_schema: u16,
+}
+
+impl Tally {
+    fn add(&mut self, record: &Record<'_>) {
+        match record.header.kind {
+            RecordKind::Entity => {}
+            RecordKind::Schema => {
+                let number = SchemaEntry::decode(record.payload).map_or(0, |entry| entry.number);
+                self.highest_schema = self.highest_schema.max(number);
+            }
+            _ => self.records += 1,
+        }
+    }
 }
 
 /// Entities of the records that can still be read behind a frame header, whatever the header says.
