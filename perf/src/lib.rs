@@ -33,7 +33,7 @@ pub mod load;
 pub mod raw;
 pub mod report;
 pub mod result;
-pub mod results;
+pub mod result_folder;
 pub mod revision;
 pub mod run;
 pub mod scenario;

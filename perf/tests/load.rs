@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use mainspring_perf::raw::affinity;
-use mainspring_perf::results::folder::UNFINISHED;
+use mainspring_perf::result_folder::folder::UNFINISHED;
 
 /// Longer than anything here takes on a machine that is busy.
 const LONG_ENOUGH: Duration = Duration::from_secs(120);

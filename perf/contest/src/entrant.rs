@@ -49,8 +49,8 @@ pub fn main(implementations: &[Implementation]) -> ExitCode {
             println!("{text}");
             ExitCode::SUCCESS
         }
-        Err(EntrantError::Sum { expected, found }) => {
-            eprintln!("the work came to {found}, expected {expected}");
+        Err(error @ (EntrantError::Sum { .. } | EntrantError::Messages { .. })) => {
+            eprintln!("{error}");
             ExitCode::from(1)
         }
         Err(error) => {
@@ -59,6 +59,20 @@ pub fn main(implementations: &[Implementation]) -> ExitCode {
         }
     }
 }
+
+/// Does a short round of every program on each number of CPUs that it makes use of: for an entrant's own test.
+pub fn check(implementations: &[Implementation]) -> Result<(), EntrantError> {
+    for (name, _) in implementations {
+        let most = program::find(name).map_or(1, |program| program.cpus_most);
+        for cpus in 1..=most {
+            round(implementations, name, CHECK_MESSAGES, (0..cpus).collect())?;
+        }
+    }
+    Ok(())
+}
+
+/// Messages of the rounds of [`check`], before they are rounded up to whole iterations.
+const CHECK_MESSAGES: u64 = 1_000;
 
 /// Why an entrant did nothing, or nothing of worth.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +92,14 @@ pub enum EntrantError {
         given: usize,
         /// How many it uses.
         most: usize,
+    },
+    /// Another number of messages was handled than was asked for.
+    #[error("{found} messages were handled, expected {expected}")]
+    Messages {
+        /// How many were asked for.
+        expected: u64,
+        /// How many were handled.
+        found: u64,
     },
     /// The work was done wrongly.
     #[error("the work came to {found}, expected {expected}")]
@@ -127,6 +149,9 @@ fn round(
     }
     let task = Task { program, messages: program.whole_messages(messages), cores };
     let report = run(&task);
+    if report.messages != task.messages {
+        return Err(EntrantError::Messages { expected: task.messages, found: report.messages });
+    }
     let expected = program.expected_sum(task.messages);
     if report.sum != expected {
         return Err(EntrantError::Sum { expected, found: report.sum });
@@ -161,6 +186,17 @@ mod tests {
         let arguments = ["round", "savina-thread-ring", "--messages", "1", "--cores", "0"];
         let found = execute(&wrong, &arguments.map(str::to_owned));
         assert_eq!(found, Err(EntrantError::Sum { expected: 100_000, found: 1 }));
+        assert_eq!(check(&wrong), Err(EntrantError::Sum { expected: 100_000, found: 1 }));
+        assert_eq!(check(&OWN), Ok(()));
+    }
+
+    #[test]
+    fn a_round_of_another_length_is_refused() {
+        let wrong: [Implementation; 1] = [("savina-thread-ring", |task| RoundReport {
+            messages: 1,
+            ..task.report(Duration::ZERO, 100_000)
+        })];
+        assert_eq!(check(&wrong), Err(EntrantError::Messages { expected: 100_000, found: 1 }));
     }
 
     #[test]

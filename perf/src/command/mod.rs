@@ -27,7 +27,7 @@ use crate::counts::baseline::BaselineError;
 use crate::load::settings::LoadError;
 use crate::raw::affinity::AffinityError;
 use crate::report::ReportError;
-use crate::results::FolderError;
+use crate::result_folder::FolderError;
 use crate::revision::RevisionError;
 use crate::run::RunError;
 use crate::verdict::Verdict;

@@ -14,7 +14,7 @@ use crate::load::measure::Progress;
 use crate::load::run::{self, LoadRun};
 use crate::load::schedule::Arrivals;
 use crate::load::settings::{Drive, LoadError, LoadSettings};
-use crate::results::hgrm;
+use crate::result_folder::hgrm;
 
 /// The flags of a load.
 #[derive(Args, Debug)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::CommandError;
 use crate::report;
-use crate::results::{Environment, FolderError, ResultFolder};
+use crate::result_folder::{Environment, FolderError, ResultFolder};
 
 /// A result in the making.
 pub struct Record {

@@ -13,7 +13,7 @@ use super::record::Record;
 use super::round::{CpuList, RoundArguments};
 use super::{COUNTING_LIMIT, CommandError, exit_code_of};
 use crate::raw::trace::{self, SystemCalls, TraceError};
-use crate::results::hgrm;
+use crate::result_folder::hgrm;
 use crate::run::{self, Run, Surroundings};
 use crate::scenario;
 

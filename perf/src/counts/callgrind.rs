@@ -74,7 +74,10 @@ impl Profile {
         let mut file = OsString::from("--callgrind-out-file=");
         file.push(&self.0);
         let mut command = Command::new("valgrind");
-        command.args(["-q", "--tool=callgrind", "--collect-atstart=no"]).arg(file).arg(program);
+        // One thread runs at a time under valgrind. Without the fair lock a core that spins can keep it for minutes
+        // (valgrind manual, section 2.7.1, on scheduling).
+        command.args(["-q", "--tool=callgrind", "--fair-sched=yes", "--collect-atstart=no"]);
+        command.arg(file).arg(program);
         command
     }
 

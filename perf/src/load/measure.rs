@@ -13,8 +13,8 @@ use super::pacer::{DRAIN_LIMIT_NS, SEND_GRACE_NS, Sent, Stretches};
 use super::recorder::{Answered, Interval};
 use super::settings::{LoadError, LoadSettings};
 use super::stage::Load;
-use crate::results::interval_log::{IntervalLog, LogError};
-use crate::results::timestamp::Timestamp;
+use crate::result_folder::interval_log::{IntervalLog, LogError};
+use crate::result_folder::timestamp::Timestamp;
 use crate::scenario::{self, IdleProfile, Scenario, ScenarioError};
 
 /// What a scenario may take beside its load: building what it needs.

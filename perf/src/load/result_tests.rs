@@ -5,8 +5,8 @@ use crate::latency;
 use crate::load::pacer::Sent;
 use crate::load::recorder::{Answered, Interval};
 use crate::load::schedule::Arrivals;
-use crate::results::interval_log::IntervalLog;
-use crate::results::timestamp::Timestamp;
+use crate::result_folder::interval_log::IntervalLog;
+use crate::result_folder::timestamp::Timestamp;
 use std::time::Duration;
 
 fn measured() -> Measured {

@@ -6,7 +6,7 @@ use super::pacer::{Demand, MOST_UNDER_WAY, Stretches};
 use super::schedule::{Arrivals, Schedule, ScheduleError};
 use super::{MOST_PAYLOAD_BYTES, OpenLoop};
 use crate::calibration::CalibrationError;
-use crate::results::interval_log::LogError;
+use crate::result_folder::interval_log::LogError;
 use crate::scenario::{self, IdleProfile, Scenario, ScenarioError};
 
 /// The longest measured stretch.

@@ -38,3 +38,13 @@ const PROGRAMS: [Implementation; 12] = [
 fn main() -> ExitCode {
     entrant::main(&PROGRAMS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_program_comes_to_its_sum_on_as_many_cpus_as_it_makes_use_of() {
+        assert_eq!(entrant::check(&PROGRAMS), Ok(()));
+    }
+}
