@@ -3,10 +3,11 @@
 //! Everything done through a [`Context`] is part of the turn: it happens when the turn returns, and not at all
 //! when the turn panics or ends in [`Next::Fault`]. Nothing here waits.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rkyv::Archived;
@@ -39,6 +40,21 @@ impl<'a, A: Actor> Context<'a, A> {
     #[inline(always)]
     pub(crate) fn new(core: &'a mut Core, me: u64) -> Self {
         Context { core, me, actor: PhantomData }
+    }
+
+    /// The actor whose turn this is, and its core.
+    pub(crate) fn parts(&mut self) -> (u64, &mut Core) {
+        (self.me, self.core)
+    }
+
+    /// From the end of this turn on, the actor is suspended until this slot's turn.
+    pub(crate) fn suspend_for_slot(&mut self, slot: u32, generation: u32) {
+        self.core.effect(Effect::Suspend { me: self.me, slot, generation });
+    }
+
+    /// What an extension has left on this core.
+    pub(crate) fn shared_of(&self, of: TypeId) -> Option<Rc<dyn Any>> {
+        self.core.shared.iter().find(|(shared, _)| *shared == of).map(|(_, value)| Rc::clone(value))
     }
 
     /// The reference to this actor.

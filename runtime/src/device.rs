@@ -2,9 +2,253 @@
 //!
 //! The link to other nodes and the journal are devices: a state machine that decides, and a driver that does. The
 //! simulator supplies other drivers for the same machines.
+//!
+//! An [`Extension`] puts devices onto the cores of a node. On each core it gets a [`Seat`]: there it leaves its
+//! device, and what actors may find with [`Context::shared`](crate::Context::shared). An actor that waits for a device
+//! leaves a [`Ticket`] with it; the device redeems the ticket when it is done, and that is a turn of the actor.
+//!
+//! Invariants: devices are polled between turns, never during one; a ticket is redeemed once, and only in the life of
+//! the actor that gave it.
+
+use std::any::{Any, TypeId};
+use std::error::Error;
+use std::fmt;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::actor::{Actor, Next};
+use crate::context::Context;
+use crate::core::Core;
+use crate::core::asks::TICKET_SLOT;
+use crate::core::outbound::Wake;
 
 /// Something polled once per sweep, after the actors' turns and before the flush.
 pub trait Device {
-    /// Does what is due at `now_ns`, a bounded amount; how many things it did.
-    fn poll(&mut self, now_ns: u64) -> usize;
+    /// Does what is due, a bounded amount; how many things it did.
+    fn poll(&mut self, turn: &mut DeviceTurn<'_>) -> usize;
+
+    /// Whether a poll would find something to do. Asked before the core sleeps.
+    fn has_work(&mut self) -> bool {
+        false
+    }
+
+    /// When it wants to be polled though nothing else happens, in nanoseconds of the core's clock.
+    fn next_deadline_ns(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether nothing that it was given is still under way. A node that shuts down waits for it.
+    fn is_quiet(&self) -> bool {
+        true
+    }
+}
+
+/// What a device may do with its core while it is polled.
+pub struct DeviceTurn<'a> {
+    core: &'a mut Core,
+}
+
+impl<'a> DeviceTurn<'a> {
+    pub(crate) fn new(core: &'a mut Core) -> Self {
+        DeviceTurn { core }
+    }
+
+    /// Time of the core, in nanoseconds since a fixed point.
+    pub fn now_ns(&self) -> u64 {
+        self.core.now_ns
+    }
+
+    /// The core's number.
+    pub fn core(&self) -> u16 {
+        self.core.index()
+    }
+
+    /// Gives what was waited for: a turn of the actor, now, or later when it is busy otherwise, or not at all when it is
+    /// gone or has been restarted.
+    pub fn redeem<T: 'static>(&mut self, ticket: Ticket<T>, value: T) {
+        (ticket.redeem)(self.core, ticket.me, ticket.life, ticket.number, value);
+    }
+}
+
+/// An actor's claim to a turn with a `T`. Whoever takes it redeems it, or lets it drop when the actor is not to be told;
+/// an actor that [waits](Context::suspend_until) for a dropped ticket takes no messages until it is restarted.
+#[must_use = "a ticket is redeemed, or its actor waits for ever"]
+pub struct Ticket<T> {
+    me: u64,
+    life: u32,
+    number: u32,
+    redeem: fn(&mut Core, u64, u32, u32, T),
+}
+
+impl<T> fmt::Debug for Ticket<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("slot", &(self.me as u32))
+            .field("number", &self.number)
+            .finish()
+    }
+}
+
+impl<A: Actor> Context<'_, A> {
+    /// A ticket for a turn of this actor: `then` is called with what is given for it. `then` is a method, or a
+    /// closure that captures nothing.
+    pub fn ticket<T, F>(&mut self, _then: F) -> Ticket<T>
+    where
+        T: 'static,
+        F: Fn(&mut A, &mut Context<'_, A>, T) -> Next<A> + Copy + 'static,
+    {
+        let (me, core) = self.parts();
+        Ticket {
+            me,
+            life: core.life_of(me),
+            number: core.next_ticket(),
+            redeem: Core::redeem::<A, T, F>,
+        }
+    }
+
+    /// From the end of this turn on, the actor takes no messages until the ticket is redeemed: they wait in its stash.
+    pub fn suspend_until<T>(&mut self, ticket: &Ticket<T>) {
+        self.suspend_for_slot(TICKET_SLOT, ticket.number);
+    }
+
+    /// What an extension has left on this core, by its type.
+    pub fn shared<T: 'static>(&self) -> Option<Rc<T>> {
+        self.shared_of(TypeId::of::<T>()).and_then(|shared| shared.downcast().ok())
+    }
+}
+
+/// Something that belongs to a node and puts devices onto its cores.
+pub trait Extension: Send + Sync + 'static {
+    /// Its name, for errors and logs.
+    fn name(&self) -> &'static str;
+
+    /// Called once before any core runs, on the thread that starts the node; it may block. The node does not start when
+    /// it fails.
+    ///
+    /// # Errors
+    /// Whatever is in the way, with its remedy.
+    fn prepare(&self, node: &NodePlan) -> Result<(), Box<dyn Error + Send + Sync>>;
+
+    /// Called on each core's thread before its first sweep. It must not block.
+    fn install(&self, seat: &mut Seat<'_>);
+}
+
+/// The node that is about to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NodePlan {
+    /// Its name.
+    pub name: String,
+    /// This life of the node.
+    pub incarnation: u32,
+    /// How many cores it has.
+    pub cores: u16,
+}
+
+/// A core, as an extension finds it.
+pub struct Seat<'a> {
+    core: &'a mut Core,
+    alarm: Alarm,
+}
+
+impl<'a> Seat<'a> {
+    pub(crate) fn new(core: &'a mut Core, wake: Arc<dyn Wake>) -> Self {
+        Seat { core, alarm: Alarm(wake) }
+    }
+
+    /// The core's number.
+    pub fn core(&self) -> u16 {
+        self.core.index()
+    }
+
+    /// Cores of the node.
+    pub fn cores(&self) -> u16 {
+        self.core.cores()
+    }
+
+    /// This life of the node.
+    pub fn incarnation(&self) -> u32 {
+        self.core.node()
+    }
+
+    /// Wakes this core from any thread.
+    pub fn alarm(&self) -> Alarm {
+        self.alarm.clone()
+    }
+
+    /// Has the core poll a device from now on.
+    pub fn add_device(&mut self, device: Box<dyn Device>) {
+        self.core.devices.push(device);
+    }
+
+    /// Leaves something that actors of this core find by its type. One of a type: a later one takes its place.
+    pub fn share<T: 'static>(&mut self, value: Rc<T>) {
+        self.core.shared.retain(|(of, _)| *of != TypeId::of::<T>());
+        self.core.shared.push((TypeId::of::<T>(), value));
+    }
+}
+
+/// Wakes one core from any thread, so that it polls its devices.
+#[derive(Clone)]
+pub struct Alarm(Arc<dyn Wake>);
+
+impl Alarm {
+    /// The core sweeps at least once after this.
+    pub fn ring(&self) {
+        self.0.wake_after_publish();
+    }
+}
+
+impl fmt::Debug for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Alarm")
+    }
+}
+
+/// What extensions have left on a core.
+pub(crate) type Shared = Vec<(TypeId, Rc<dyn Any>)>;
+
+impl Core {
+    pub(crate) fn poll_devices(&mut self) -> u64 {
+        let mut devices = std::mem::take(&mut self.devices);
+        let mut work = 0;
+        for device in &mut devices {
+            work += device.poll(&mut DeviceTurn::new(self)) as u64;
+        }
+        self.devices = devices;
+        work
+    }
+
+    /// Whether a device would find something to do.
+    pub(crate) fn devices_have_work(&mut self) -> bool {
+        if self.devices.is_empty() {
+            return false;
+        }
+        self.read_clock();
+        let now_ns = self.now_ns;
+        self.devices.iter_mut().any(|device| {
+            device.has_work() || device.next_deadline_ns().is_some_and(|due_ns| due_ns <= now_ns)
+        })
+    }
+
+    /// Whether nothing that devices were given is under way.
+    pub(crate) fn devices_are_quiet(&self) -> bool {
+        self.devices.iter().all(|device| device.is_quiet())
+    }
+
+    pub(crate) fn next_ticket(&mut self) -> u32 {
+        self.tickets = self.tickets.wrapping_add(1);
+        self.tickets
+    }
+
+    fn redeem<A, T, F>(core: &mut Core, me: u64, life: u32, number: u32, value: T)
+    where
+        A: Actor,
+        T: 'static,
+        F: Fn(&mut A, &mut Context<'_, A>, T) -> Next<A> + Copy + 'static,
+    {
+        core.redeem_in_its_turn(me, life, number, move |core| {
+            core.turn_with_handler::<A, T, F>(me, value);
+        });
+    }
 }

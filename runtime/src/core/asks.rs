@@ -13,6 +13,9 @@ use super::schedule::Due;
 use super::stash::Held;
 use super::timers::TimerId;
 
+/// Stands in place of an ask's slot where an actor is suspended for a ticket; no table is so long.
+pub(crate) const TICKET_SLOT: u32 = u32::MAX;
+
 /// Why an ask got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -252,9 +255,34 @@ impl Core {
         true
     }
 
+    /// A turn that a device owes: now, which ends a suspension for this ticket, or when the actor takes messages again,
+    /// or not at all.
+    pub(crate) fn redeem_in_its_turn(
+        &mut self,
+        me: u64,
+        life: u32,
+        number: u32,
+        turn: impl FnOnce(&mut Core) + 'static,
+    ) {
+        if self.life_of(me) != life {
+            return;
+        }
+        if self.slots.is_plain(me) {
+            return turn(self);
+        }
+        if self.must_wait(me, TICKET_SLOT, number) {
+            return self.in_its_turn(me, life, turn);
+        }
+        let resumed = self.resume_from_ask(me, TICKET_SLOT, number);
+        turn(self);
+        if resumed {
+            self.replay(me);
+        }
+    }
+
     /// From the end of this turn on, the asker handles nothing but this answer.
     pub(crate) fn suspend_for(&mut self, asker: u64, slot: u32, generation: u32) {
-        if self.asks.find(slot, generation).is_none() {
+        if slot != TICKET_SLOT && self.asks.find(slot, generation).is_none() {
             return;
         }
         if let Some(cold) = self.slots.cold_mut(asker)

@@ -545,6 +545,15 @@ impl Core {
         }
     }
 
+    /// Runs the handler `F` on the actor's state if it is alive and an `A`: what a device was asked for.
+    pub(crate) fn turn_with_handler<A, T, F>(&mut self, me: u64, value: T)
+    where
+        A: Actor,
+        F: Fn(&mut A, &mut Context<'_, A>, T) -> Next<A> + Copy + 'static,
+    {
+        self.turn_with::<A>(me, |state, ctx| conjure::<F>()(state, ctx, value));
+    }
+
     /// Puts a new state into a vacant cell, as the first life of the actor had it.
     pub(crate) fn rebuild<A: Actor>(&mut self, me: u64, state: A) {
         let Some(cell) = self.slots.find(me) else { return };

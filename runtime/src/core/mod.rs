@@ -57,7 +57,7 @@ use self::tasks::{Blocking, Completions, LocalTask};
 use self::timers::Timers;
 use self::turn::Effect;
 use crate::address::{ActorRef, Address};
-use crate::device::Device;
+use crate::device::{Device, Shared};
 use crate::frame::{Header, archive};
 use crate::telemetry::{Counters, Histograms};
 
@@ -143,6 +143,10 @@ pub(crate) struct Core {
     pub blocking: Option<Box<dyn Blocking>>,
     pub runs_tasks: bool,
     pub devices: Vec<Box<dyn Device>>,
+    /// What extensions have left for actors.
+    pub shared: Shared,
+    /// Number of the last ticket.
+    pub tickets: u32,
     pub observer: Option<Observer>,
     node_name: Arc<str>,
     cores: u16,
@@ -196,6 +200,8 @@ impl Core {
             blocking: settings.blocking,
             runs_tasks: settings.runs_tasks,
             devices: Vec::new(),
+            shared: Shared::new(),
+            tickets: 0,
             observer: None,
             node_name: settings.node_name,
             cores: settings.cores,
@@ -345,16 +351,6 @@ impl Core {
         }
     }
 
-    fn poll_devices(&mut self) -> u64 {
-        let mut devices = std::mem::take(&mut self.devices);
-        let mut work = 0;
-        for device in &mut devices {
-            work += device.poll(self.now_ns) as u64;
-        }
-        self.devices = devices;
-        work
-    }
-
     /// Sends a time stamp behind what waits for this core and for those to which this sweep has written.
     #[cold]
     fn sample_waits(&mut self) {
@@ -426,15 +422,20 @@ impl Core {
             || !self.new_tasks.is_empty()
             || !self.unpublished_dead_letters.is_empty()
             || self.has_inbound()
+            || self.devices_have_work()
             || self.timers.next_deadline_ns().is_some_and(|deadline_ns| {
                 self.read_clock();
                 deadline_ns <= self.now_ns
             })
     }
 
-    /// Time of the next timer, in nanoseconds of the core's clock.
+    /// When the next timer or device is due, in nanoseconds of the core's clock.
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        self.timers.next_deadline_ns()
+        let devices = self.devices.iter().filter_map(|device| device.next_deadline_ns()).min();
+        match (self.timers.next_deadline_ns(), devices) {
+            (Some(timer_ns), Some(device_ns)) => Some(timer_ns.min(device_ns)),
+            (timer_ns, device_ns) => timer_ns.or(device_ns),
+        }
     }
 
     /// Whether nothing is queued anywhere in this core.
@@ -447,6 +448,7 @@ impl Core {
             && self.tasks_under_way == 0
             && self.jobs_under_way == 0
             && self.unpublished.is_empty()
+            && self.devices_are_quiet()
             && !self.has_inbound()
     }
 

@@ -1,6 +1,8 @@
 //! Starting a node.
 
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::configuration::{Configuration, ConfigurationError};
 use super::cores::Cores;
@@ -8,12 +10,24 @@ use super::error::StartError;
 use super::idle::IdleProfile;
 use super::running::Node;
 use crate::core::limits::Limits;
+use crate::device::Extension;
 
 /// Settings of a node that is to be started.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 #[must_use = "the node is started by `start`"]
 pub struct NodeBuilder {
     configuration: Configuration,
+    extensions: Vec<Arc<dyn Extension>>,
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let extensions: Vec<_> = self.extensions.iter().map(|extension| extension.name()).collect();
+        f.debug_struct("NodeBuilder")
+            .field("configuration", &self.configuration)
+            .field("extensions", &extensions)
+            .finish()
+    }
 }
 
 impl NodeBuilder {
@@ -47,6 +61,12 @@ impl NodeBuilder {
         self
     }
 
+    /// Something that puts devices onto the node's cores, such as a journal.
+    pub fn with(mut self, extension: impl Extension) -> Self {
+        self.extensions.push(Arc::new(extension));
+        self
+    }
+
     /// Takes all settings from a TOML file.
     ///
     /// # Errors
@@ -67,6 +87,6 @@ impl NodeBuilder {
     /// # Errors
     /// [`StartError`], with cause and remedy; nothing is left running.
     pub fn start(self) -> Result<Node, StartError> {
-        Node::start(self.configuration)
+        Node::start(self.configuration, self.extensions)
     }
 }

@@ -62,6 +62,14 @@ pub enum StartError {
         /// Why.
         source: HostError,
     },
+    /// Something that was to run on the node's cores is not ready.
+    #[error("{extension}: {source}")]
+    Extension {
+        /// Its name.
+        extension: &'static str,
+        /// What it said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// A file descriptor for waking a core could not be had.
     #[error("no eventfd for core {core}: {source}; raise the limit of open files (ulimit -n)")]
     Waker {

@@ -27,6 +27,7 @@ use crate::core::limits::Limits;
 use crate::core::outbound::{Outbound, Wake};
 use crate::core::supervision::OnFailure;
 use crate::core::{Core, CoreSettings};
+use crate::device::{Extension, NodePlan, Seat};
 use crate::driver::{Clock, CoreThread, CoreWaker, HostSettings, spawn_core};
 use crate::ring::{self, Consumer, Producer};
 use crate::telemetry::{CoreMetrics, NodeMetrics};
@@ -91,7 +92,10 @@ impl Node {
         NodeBuilder::default()
     }
 
-    pub(super) fn start(configuration: Configuration) -> Result<Node, StartError> {
+    pub(super) fn start(
+        configuration: Configuration,
+        extensions: Vec<Arc<dyn Extension>>,
+    ) -> Result<Node, StartError> {
         configuration.check()?;
         let topology = Topology::read(&SysRoot::real())?;
         let resolved = configuration.cores.resolve(&topology)?;
@@ -99,6 +103,8 @@ impl Node {
             tracing::warn!(node = configuration.name, %warning, "more cores than CPUs");
         }
         let cores = resolved.cpus.len() as u16;
+        let incarnation = new_incarnation();
+        prepare(&extensions, NodePlan { name: configuration.name.clone(), incarnation, cores })?;
         let mut wakers = Vec::new();
         for core in 0..cores {
             let waker = CoreWaker::new().map_err(|source| StartError::Waker { core, source })?;
@@ -107,7 +113,7 @@ impl Node {
         let injectors = wakers.iter().map(|waker| Arc::new(Injector::new(waker.clone()))).collect();
         let shared = Arc::new(Shared {
             name: configuration.name.as_str().into(),
-            incarnation: new_incarnation(),
+            incarnation,
             limits: configuration.limits,
             deadlines: Arc::default(),
             injectors,
@@ -129,7 +135,7 @@ impl Node {
         for (core, lanes) in node.connect(cores, configuration.idle).into_iter().enumerate() {
             let core = core as u16;
             let thread = node
-                .start_core(core, cores, lanes, &configuration)
+                .start_core(core, cores, lanes, &configuration, extensions.clone())
                 .map_err(|source| StartError::Core { core, source })?;
             node.threads.push(thread);
         }
@@ -165,6 +171,7 @@ impl Node {
         cores: u16,
         lanes: Lanes,
         configuration: &Configuration,
+        extensions: Vec<Arc<dyn Extension>>,
     ) -> Result<CoreThread, crate::driver::HostError> {
         let shared = &self.shared;
         let host = HostSettings {
@@ -177,6 +184,7 @@ impl Node {
         };
         let (node, node_name, limits) = (shared.incarnation, shared.name.clone(), shared.limits);
         let injector = shared.injectors[index as usize].clone();
+        let waker = shared.wakers[index as usize].clone();
         let blocking_of = self.pool.as_ref().and_then(|pool| pool.handle());
         let seed = (u64::from(node) << 16) ^ u64::from(index);
         spawn_core(host, move |_ring| {
@@ -201,6 +209,9 @@ impl Node {
             core.inbounds = lanes.inbounds;
             for inbound in &mut core.inbounds {
                 inbound.user.touch();
+            }
+            for extension in &extensions {
+                extension.install(&mut Seat::new(&mut core, waker.clone()));
             }
             HostedCore(core)
         })
@@ -309,6 +320,15 @@ impl Drop for Node {
             let _ = shutdown::run(self, Duration::ZERO);
         }
     }
+}
+
+/// Has every extension do what must be done before a core runs.
+fn prepare(extensions: &[Arc<dyn Extension>], plan: NodePlan) -> Result<(), StartError> {
+    for extension in extensions {
+        let failed = |source| StartError::Extension { extension: extension.name(), source };
+        extension.prepare(&plan).map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// An actor that is to be made on a node.

@@ -60,6 +60,8 @@ pub(super) fn run(node: &mut Node, deadline: Duration) -> Result<(), ShutdownErr
         });
     }
     wait_until(end, || (0..cores).all(|core| look(node, core).is_ok_and(|left| left.actors == 0)));
+    // What the last turns have given to devices is finished, or has no one left to tell.
+    wait_until(end, || (0..cores).all(|core| devices_are_quiet(node, core)));
     let mut left: Vec<LeftBehind> = (0..cores)
         .map(|core| match look(node, core) {
             Ok(left) => left,
@@ -115,6 +117,10 @@ fn are_quiet(node: &Node, cores: u16) -> bool {
     };
     let first = look_at_all();
     first.is_some() && look_at_all() == first
+}
+
+fn devices_are_quiet(node: &Node, core: u16) -> bool {
+    node.shared.on_core_within(core, LOOK_PATIENCE, |core| core.devices_are_quiet()).unwrap_or(true)
 }
 
 fn look(node: &Node, core: u16) -> Result<LeftBehind, ()> {

@@ -3,10 +3,11 @@
 use std::cell::{Cell, RefCell, RefMut};
 use std::ops::RangeInclusive;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::probe::Probe;
-use super::world::{Plan, World};
+use super::world::{Awake, Plan, World};
 use crate::actor::{Actor, StopReason};
 use crate::address::ActorRef;
 use crate::context::Spawn;
@@ -14,6 +15,7 @@ use crate::core::control::Control;
 use crate::core::dead_letters::Reason;
 use crate::core::limits::Limits;
 use crate::core::schedule::nanoseconds;
+use crate::device::Seat;
 use crate::message::{Message, Reply};
 use crate::telemetry::Counters;
 
@@ -237,6 +239,12 @@ impl At {
         let made = settings(Spawn::top_level(core, factory));
         core.commit_turn();
         made
+    }
+
+    /// Puts something onto this core as an extension of a node does: before its first actor, or later.
+    pub fn install(&self, extension: impl FnOnce(&mut Seat<'_>)) {
+        let mut world = open(&self.world);
+        extension(&mut Seat::new(world.core(self.node, self.core), Arc::new(Awake)));
     }
 
     /// Sends a message from outside the cores.

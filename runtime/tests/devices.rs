@@ -1,0 +1,209 @@
+//! Devices on cores, and actors that wait for them.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::error::Error;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use mainspring::device::{Device, DeviceTurn, Extension, NodePlan, Seat, Ticket};
+use mainspring::prelude::*;
+use mainspring::testkit::Simulation;
+
+/// Gives every ticket back after a pause.
+#[derive(Default)]
+struct Delay {
+    waiting: RefCell<VecDeque<(u64, Ticket<u64>)>>,
+}
+
+struct DelayDevice(Rc<Delay>);
+
+impl Device for DelayDevice {
+    fn poll(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
+        let mut redeemed = 0;
+        loop {
+            let due = {
+                let mut waiting = self.0.waiting.borrow_mut();
+                match waiting.front() {
+                    Some((due_ns, _)) if *due_ns <= turn.now_ns() => waiting.pop_front(),
+                    _ => None,
+                }
+            };
+            let Some((due_ns, ticket)) = due else { return redeemed };
+            turn.redeem(ticket, due_ns);
+            redeemed += 1;
+        }
+    }
+
+    fn next_deadline_ns(&self) -> Option<u64> {
+        self.0.waiting.borrow().front().map(|(due_ns, _)| *due_ns)
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.0.waiting.borrow().is_empty()
+    }
+}
+
+#[message]
+struct Work {
+    number: u64,
+    reply_to: ActorRef<Done>,
+}
+
+#[message]
+struct Done {
+    number: u64,
+    waited: bool,
+}
+
+/// Answers a message once the device has given its ticket back, and takes no other meanwhile.
+#[derive(Default)]
+struct Worker {
+    current: Option<(u64, ActorRef<Done>)>,
+}
+
+impl Actor for Worker {
+    type Message = Work;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, work: &Archived<Work>) -> Next<Self> {
+        let Some(delay) = ctx.shared::<Delay>() else { return Next::Fault };
+        let ticket = ctx.ticket(|worker: &mut Worker, ctx, due_ns: u64| {
+            if let Some((number, reply_to)) = worker.current.take() {
+                ctx.tell(reply_to, &Done { number, waited: ctx.now_ns() >= due_ns });
+            }
+            Next::Same
+        });
+        ctx.suspend_until(&ticket);
+        assert!(self.current.is_none(), "a message came although the actor waits");
+        self.current = Some((work.number.to_native(), work.reply_to));
+        delay.waiting.borrow_mut().push_back((ctx.now_ns() + 1_000_000, ticket));
+        Next::Same
+    }
+}
+
+fn install(seat: &mut Seat<'_>) {
+    let delay = Rc::new(Delay::default());
+    seat.share(delay.clone());
+    seat.add_device(Box::new(DelayDevice(delay)));
+}
+
+#[test]
+fn an_actor_that_waits_for_a_device_takes_its_messages_in_order_afterwards() {
+    Simulation::for_seeds(1..=50, |mut sim| {
+        sim.at(0).install(install);
+        let worker = sim.spawn(Worker::default);
+        let probe = sim.probe::<Done>();
+        for number in 0..5 {
+            sim.tell(worker, &Work { number, reply_to: probe.actor() });
+        }
+        sim.run_for(Duration::from_micros(900));
+        probe.expect_nothing();
+        for number in 0..5 {
+            sim.run_for(Duration::from_millis(1));
+            probe.expect(|done| done.number == number && done.waited);
+        }
+        sim.assert_quiet_within(Duration::from_millis(1));
+    });
+}
+
+#[test]
+fn a_ticket_of_an_actor_that_is_gone_does_nothing() {
+    let mut sim = Simulation::seeded(3);
+    sim.at(0).install(install);
+    let worker = sim.spawn(Worker::default);
+    let probe = sim.probe::<Done>();
+    sim.tell(worker, &Work { number: 1, reply_to: probe.actor() });
+    sim.run_until_idle();
+    sim.stop(worker);
+    sim.run_for(Duration::from_millis(5));
+    probe.expect_nothing();
+    sim.assert_quiet_within(Duration::from_millis(1));
+}
+
+#[test]
+fn a_ticket_of_an_earlier_life_does_nothing() {
+    let mut sim = Simulation::seeded(4);
+    sim.at(0).install(install);
+    let worker = sim.at(0).spawn_with(Worker::default, |spawn| {
+        spawn.on_failure(OnFailure::Restart(Restart::at_most(3))).start()
+    });
+    let probe = sim.probe::<Done>();
+    sim.tell(worker, &Work { number: 1, reply_to: probe.actor() });
+    sim.run_until_idle();
+    sim.panic_turn(worker, 0);
+    sim.tell(worker, &Work { number: 2, reply_to: probe.actor() });
+    sim.tell(worker, &Work { number: 3, reply_to: probe.actor() });
+    sim.run_for(Duration::from_secs(60));
+    // The first was answered before the panic hit the second; the third came to the next life.
+    probe.expect(|done| done.number == 1);
+    probe.expect(|done| done.number == 3);
+    probe.expect_nothing();
+}
+
+/// Counts the cores it was installed on.
+#[derive(Clone, Default)]
+struct Everywhere {
+    prepared: Arc<AtomicU16>,
+    installed: Arc<AtomicU16>,
+}
+
+impl Extension for Everywhere {
+    fn name(&self) -> &'static str {
+        "delay"
+    }
+
+    fn prepare(&self, node: &NodePlan) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.prepared.store(node.cores, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn install(&self, seat: &mut Seat<'_>) {
+        self.installed.fetch_add(1, Ordering::Relaxed);
+        install(seat);
+    }
+}
+
+#[test]
+fn a_node_that_shuts_down_waits_for_its_devices() {
+    let everywhere = Everywhere::default();
+    let node = Node::builder()
+        .cores(Cores::count(1))
+        .idle(IdleProfile::Eco)
+        .with(everywhere.clone())
+        .start()
+        .expect("a node");
+    assert_eq!(everywhere.prepared.load(Ordering::Relaxed), 1);
+    assert_eq!(everywhere.installed.load(Ordering::Relaxed), 1);
+    let worker = node.spawn(Worker::default).expect("a worker");
+    let client = node.client();
+    let done = client.ask(worker, |reply_to| Work { number: 7, reply_to }, Duration::from_secs(10));
+    let done = done.wait().expect("an answer");
+    assert!(done.number == 7 && done.waited);
+    node.shutdown(Duration::from_secs(5)).expect("a clean end");
+}
+
+/// Is never ready.
+struct Broken;
+
+impl Extension for Broken {
+    fn name(&self) -> &'static str {
+        "broken"
+    }
+
+    fn prepare(&self, _: &NodePlan) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Err("the disk is not there".into())
+    }
+
+    fn install(&self, _: &mut Seat<'_>) {
+        panic!("a node that is not ready has no cores");
+    }
+}
+
+#[test]
+fn a_node_whose_extension_is_not_ready_does_not_start_and_says_why() {
+    let refused = Node::builder().cores(Cores::count(1)).with(Broken).start();
+    let Err(error) = refused else { panic!("it started") };
+    assert_eq!(error.to_string(), "broken: the disk is not there");
+}
