@@ -63,15 +63,15 @@ impl<'a> DeviceTurn<'a> {
         self.core.index()
     }
 
-    /// Gives what was waited for: a turn of the actor, now, or later when it is busy otherwise, or not at all when it is
-    /// gone or has been restarted.
+    /// Gives what was waited for: a turn of the actor, now, or later when it is busy otherwise, or not at all when
+    /// it is gone or has been restarted.
     pub fn redeem<T: 'static>(&mut self, ticket: Ticket<T>, value: T) {
         (ticket.redeem)(self.core, ticket.me, ticket.life, ticket.number, value);
     }
 }
 
-/// An actor's claim to a turn with a `T`. Whoever takes it redeems it, or lets it drop when the actor is not to be told;
-/// an actor that [waits](Context::suspend_until) for a dropped ticket takes no messages until it is restarted.
+/// An actor's claim to a turn with a `T`. Whoever takes it redeems it, or lets it drop when the actor is not to be
+/// told; an actor that [waits](Context::suspend_until) for a dropped ticket takes no messages until it is restarted.
 #[must_use = "a ticket is redeemed, or its actor waits for ever"]
 pub struct Ticket<T> {
     me: u64,

@@ -63,7 +63,7 @@ pub struct NewRecord<'a> {
     /// What it is.
     pub kind: RecordKind,
     /// The layout of its payload; none for records whose payload has a fixed form.
-    pub schema: Option<&'a mut DeclaredSchema>,
+    pub schema: Option<&'a DeclaredSchema>,
     /// The shard.
     pub shard: u32,
     /// The place in the entity's sequence.
@@ -83,6 +83,21 @@ pub struct Position {
     pub frame: u64,
     /// The log sequence number of the record's first byte.
     pub lsn: u64,
+}
+
+/// Where something that was appended will stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// Its header.
+    pub header: RecordHeader,
+    /// The segment's number.
+    pub segment_id: u64,
+    /// The segment's file.
+    pub file: SegmentFile,
+    /// Where the record begins in the file.
+    pub offset: u64,
+    /// Bytes of the whole record.
+    pub bytes: u32,
 }
 
 /// A write that the driver has to make durable.
@@ -183,6 +198,8 @@ pub struct CoreLog {
     unstated: bool,
     last_activity_ns: u64,
     poisoned: bool,
+    /// What the last group put into the log, dictionary entries included.
+    placed: Vec<Placed>,
 }
 
 /// What the next frame follows.
@@ -245,6 +262,7 @@ impl CoreLog {
             unstated: lsn > 0,
             last_activity_ns: 0,
             poisoned: false,
+            placed: Vec::new(),
         }
     }
 
@@ -274,7 +292,7 @@ impl CoreLog {
         &mut self,
         now_ns: u64,
         entity: &mut DeclaredEntity,
-        records: &mut [NewRecord<'_>],
+        records: &[NewRecord<'_>],
     ) -> Result<Position, AppendError> {
         if self.poisoned {
             return Err(AppendError::Poisoned);
@@ -357,6 +375,11 @@ impl CoreLog {
         Ok(self.durable)
     }
 
+    /// Where the group that was appended last will stand, record by record, dictionary entries included.
+    pub fn placed(&self) -> &[Placed] {
+        &self.placed
+    }
+
     /// Bytes that wait to be written.
     pub fn pending_bytes(&self) -> usize {
         let filling = self.filling.as_ref().map_or(0, |frame| frame.frame_bytes_with(0));
@@ -405,25 +428,32 @@ impl CoreLog {
     }
 
     /// Puts the records into the frame that is being filled; room was made for them.
-    fn place(&mut self, entity: &mut DeclaredEntity, records: &mut [NewRecord<'_>]) -> Position {
+    fn place(&mut self, entity: &mut DeclaredEntity, records: &[NewRecord<'_>]) -> Position {
         let frame = self.filling.get_or_insert_with(FrameBuffer::new);
         // Room was made in this segment, so there is one.
-        let (segment_id, frame_lsn, schemas) = match &mut self.segment {
-            Some(segment) => (segment.id, segment.next_lsn(), &mut segment.schemas),
-            None => return Position { frame: 0, lsn: 0 },
+        let Some(segment) = &mut self.segment else { return Position { frame: 0, lsn: 0 } };
+        let (segment_id, file) = (segment.id, segment.file);
+        let (frame_lsn, frame_offset) = (segment.next_lsn(), segment.next_offset);
+        let schemas = &mut segment.schemas;
+        self.placed.clear();
+        let mut put = |frame: &mut FrameBuffer, header: RecordHeader, payload: &[u8]| {
+            let start = frame.push(&header, payload);
+            let (offset, bytes) = (frame_offset + start as u64, record_bytes(payload.len()) as u32);
+            self.placed.push(Placed { header, segment_id, file, offset, bytes });
+            start
         };
         if !entity.is_in(segment_id) {
             entity.declare(segment_id);
-            frame.push(&dictionary_header(RecordKind::Entity, entity.hash()), entity.payload());
+            put(frame, dictionary_header(RecordKind::Entity, entity.hash()), entity.payload());
         }
         let mut first = None;
         for record in records {
-            let schema = match &mut record.schema {
+            let schema = match record.schema {
                 None => 0,
                 Some(schema) => schema.number_in(segment_id).unwrap_or_else(|| {
                     *schemas += 1;
                     let entry = schema.declare(segment_id, *schemas);
-                    frame.push(&dictionary_header(RecordKind::Schema, 0), &entry.encode());
+                    put(frame, dictionary_header(RecordKind::Schema, 0), &entry.encode());
                     *schemas
                 }),
             };
@@ -436,8 +466,8 @@ impl CoreLog {
                 shard_sequence: record.shard_sequence,
                 epoch: record.epoch,
             };
-            let offset = frame.push(&header, record.payload);
-            first.get_or_insert(offset);
+            let start = put(frame, header, record.payload);
+            first.get_or_insert(start);
         }
         let lsn = frame_lsn + first.unwrap_or(FRAME_HEADER_BYTES) as u64;
         Position { frame: self.last_sealed + 1, lsn }

@@ -40,7 +40,7 @@ fn append_bytes(
         epoch: 1,
         payload,
     };
-    log.append(0, entity, &mut [record])
+    log.append(0, entity, &[record])
 }
 
 /// The frame of a write, read back.

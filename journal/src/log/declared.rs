@@ -5,6 +5,8 @@
 //! there. After a restart a name is declared once more; an entry that stands twice says the same
 //! twice.
 
+use std::cell::Cell;
+
 use crate::format::dictionary::{EntityEntry, MOST_NAME_BYTES, SchemaEntry};
 
 /// A payload's name, version and layout.
@@ -13,8 +15,8 @@ pub struct DeclaredSchema {
     name: String,
     version: u16,
     fingerprint: u64,
-    /// The segment, and the number there.
-    declared: Option<(u64, u16)>,
+    /// The segment, and the number there. A group of records may hold several of one layout, so it is shared.
+    declared: Cell<Option<(u64, u16)>>,
 }
 
 /// An entity's full name.
@@ -39,17 +41,22 @@ impl DeclaredSchema {
     /// A layout that no segment knows yet.
     pub fn new(name: &str, version: u16, fingerprint: u64) -> Result<Self, NameTooLong> {
         checked(name.len())?;
-        Ok(DeclaredSchema { name: name.to_owned(), version, fingerprint, declared: None })
+        Ok(DeclaredSchema {
+            name: name.to_owned(),
+            version,
+            fingerprint,
+            declared: Cell::new(None),
+        })
     }
 
     /// Its number in a segment's dictionary, when it is there.
     pub(super) fn number_in(&self, segment_id: u64) -> Option<u16> {
-        self.declared.filter(|(segment, _)| *segment == segment_id).map(|(_, number)| number)
+        self.declared.get().filter(|(segment, _)| *segment == segment_id).map(|(_, number)| number)
     }
 
     /// The entry that declares it under a number.
-    pub(super) fn declare(&mut self, segment_id: u64, number: u16) -> SchemaEntry {
-        self.declared = Some((segment_id, number));
+    pub(super) fn declare(&self, segment_id: u64, number: u16) -> SchemaEntry {
+        self.declared.set(Some((segment_id, number)));
         SchemaEntry {
             number,
             version: self.version,

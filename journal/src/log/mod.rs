@@ -21,8 +21,8 @@ mod segment;
 mod window;
 
 pub use core_log::{
-    AppendError, CommitError, CoreLog, Durable, LogIdentity, LogSettings, NewRecord, Position,
-    Tail, Write,
+    AppendError, CommitError, CoreLog, Durable, LogIdentity, LogSettings, NewRecord, Placed,
+    Position, Tail, Write,
 };
 pub use declared::{DeclaredEntity, DeclaredSchema, NameTooLong};
 pub use frame_buffer::BlockBuffer;

@@ -65,7 +65,7 @@ impl World {
             epoch: 1,
             payload: &payload,
         };
-        let position = self.log.append(self.now_ns, &mut self.entity, &mut [record]).ok()?;
+        let position = self.log.append(self.now_ns, &mut self.entity, &[record]).ok()?;
         self.appended.insert(number, (position.frame, payload));
         Some(position)
     }

@@ -35,7 +35,11 @@ fn a_machine_is_told_by_its_files() {
     let machine = Made::new(
         "whole",
         &[
-            ("proc/cpuinfo", "processor : 0\nmodel name\t: A CPU\nmicrocode : 0x1\nflags : fpu constant_tsc nonstop_tsc hypervisor\n"),
+            (
+                "proc/cpuinfo",
+                "processor : 0\nmodel name\t: A CPU\nmicrocode : 0x1\n\
+                 flags : fpu constant_tsc nonstop_tsc hypervisor\n",
+            ),
             ("proc/self/status", "Cpus_allowed_list:\t0-1\n"),
             ("proc/cmdline", "quiet isolcpus=2-3 rcu_nocbs=2-3 nohz_full=2-3\n"),
             ("proc/meminfo", "MemFree: 1 kB\nMemTotal:    2048 kB\n"),
