@@ -68,6 +68,13 @@ pub trait CoreLoop: 'static {
     /// The core has slept. `woken` says that a sender woke it.
     fn parked(&mut self, slept_ns: u64, woken: bool);
 
+    /// Whether a core that has nothing to do and goes on looking for work should let the kernel's own threads run on
+    /// its CPU meanwhile. They may have to finish what the core waits for, as the commit of a write is; a thread that
+    /// spins keeps them out until the scheduler's next tick.
+    fn yields(&self) -> bool {
+        false
+    }
+
     /// Something that one of the core's drivers asked of the ring is done.
     fn completed(&mut self, completion: Completion) {
         let _ = completion;
@@ -109,6 +116,7 @@ pub struct HostFigures {
     pub(super) parks_in_ring: AtomicU64,
     pub(super) parks_in_executor: AtomicU64,
     pub(super) parks_given_up: AtomicU64,
+    pub(super) yields: AtomicU64,
     pub(super) ring_enters: AtomicU64,
     pub(super) ring_failures: AtomicU64,
     pub(super) task_panics: AtomicU64,
@@ -128,6 +136,11 @@ impl HostFigures {
     /// Sleeps not begun, because the last look found work.
     pub fn parks_given_up(&self) -> u64 {
         self.parks_given_up.load(Ordering::Relaxed)
+    }
+
+    /// Times that the core let others run on its CPU instead of spinning, because it [asked](CoreLoop::yields) to.
+    pub fn yields(&self) -> u64 {
+        self.yields.load(Ordering::Relaxed)
     }
 
     /// Entries of the core's own ring into the kernel.

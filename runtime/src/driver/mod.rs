@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod cpu;
+pub mod disk;
 pub mod eventfd;
 pub mod host;
 mod pump;
@@ -19,6 +20,7 @@ pub mod uring;
 pub mod waker;
 
 pub use clock::Clock;
+pub use disk::CoreDisk;
 pub use host::{
     CoreLoop, CorePanicked, CoreThread, HostError, HostFigures, HostSettings, spawn_core,
 };

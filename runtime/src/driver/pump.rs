@@ -112,8 +112,11 @@ impl<L: CoreLoop> Pump<L> {
                     self.let_executor_look(EXECUTOR_LOOK_EVERY_NS).await;
                 }
             } else if self.keeps_looking() {
-                // A core that never sleeps is there for latency alone: a pause would cost it a third of a hop.
-                if self.idle != IdleProfile::Busy {
+                if self.core.yields() {
+                    add_one(&self.figures.yields);
+                    std::thread::yield_now();
+                } else if self.idle != IdleProfile::Busy {
+                    // A core that never sleeps is there for latency alone: a pause would cost it a third of a hop.
                     (0..PAUSES).for_each(|_| std::hint::spin_loop());
                 }
                 if self.tasks.running() > 0 {

@@ -53,6 +53,7 @@ pub(super) struct TestCore {
     pub(super) after_look: RefCell<Box<dyn FnMut()>>,
     pub(super) on_parked: Box<dyn FnMut(Option<u64>, u64, bool)>,
     pub(super) on_completed: Box<dyn FnMut(Completion)>,
+    pub(super) yields: Box<dyn Fn() -> bool>,
 }
 
 impl TestCore {
@@ -69,6 +70,7 @@ impl TestCore {
             after_look: RefCell::new(Box::new(|| {})),
             on_parked: Box::new(|_, _, _| {}),
             on_completed: Box::new(|_| {}),
+            yields: Box::new(|| false),
         }
     }
 }
@@ -113,6 +115,10 @@ impl CoreLoop for TestCore {
 
     fn parked(&mut self, slept_ns: u64, woken: bool) {
         (self.on_parked)(self.deadlines_ns.front().copied(), slept_ns, woken);
+    }
+
+    fn yields(&self) -> bool {
+        (self.yields)()
     }
 
     fn completed(&mut self, completion: Completion) {

@@ -214,6 +214,17 @@ impl Uring {
         unsafe { self.push_tagged(entry.user_data(tag)) }.map_err(PushError::Full)
     }
 
+    /// Queues entries, all of them or none, so that no submission comes between entries that are linked; `false` when
+    /// there is no room for all. They carry their tags already, none of the ring's own.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push`](Self::push), for each of them.
+    pub(super) unsafe fn push_together(&mut self, entries: &[squeue::Entry]) -> bool {
+        // SAFETY: the caller keeps what the entries point to.
+        unsafe { self.ring.submission().push_multiple(entries) }.is_ok()
+    }
+
     /// Whether a completion waits to be collected, or is known to the kernel and waits to be worked off. Two plain
     /// loads.
     #[inline]

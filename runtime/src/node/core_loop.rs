@@ -4,42 +4,55 @@ use std::time::Duration;
 
 use crate::core::Core;
 use crate::core::outbound::Wake;
-use crate::driver::{CoreLoop, CoreTask, CoreWaker};
+use crate::driver::uring::Completion;
+use crate::driver::{CoreDisk, CoreLoop, CoreTask, CoreWaker};
 
 /// The state machine behind the host's face.
-pub(super) struct HostedCore(pub Core);
+pub(super) struct HostedCore {
+    pub core: Core,
+    pub disk: CoreDisk,
+}
 
 impl CoreLoop for HostedCore {
     #[inline]
     fn sweep(&mut self) -> bool {
-        self.0.sweep()
+        self.core.sweep()
     }
 
     fn has_work(&mut self) -> bool {
-        self.0.has_work()
+        self.core.has_work() || self.disk.has_completed()
     }
 
     fn next_deadline_ns(&self) -> Option<u64> {
-        self.0.next_deadline_ns()
+        self.core.next_deadline_ns()
     }
 
     #[inline]
     fn take_tasks(&mut self) -> Vec<CoreTask> {
-        if self.0.new_tasks.is_empty() {
+        if self.core.new_tasks.is_empty() {
             return Vec::new();
         }
-        std::mem::take(&mut self.0.new_tasks)
+        std::mem::take(&mut self.core.new_tasks)
     }
 
     #[inline]
     fn finished(&self) -> bool {
-        self.0.finished
+        self.core.finished
     }
 
     fn parked(&mut self, slept_ns: u64, _woken: bool) {
-        self.0.counters.parks += 1;
-        self.0.counters.parked_ns += slept_ns;
-        self.0.after_park();
+        self.core.counters.parks += 1;
+        self.core.counters.parked_ns += slept_ns;
+        self.core.after_park();
+    }
+
+    #[inline]
+    fn yields(&self) -> bool {
+        self.disk.in_flight() > 0
+    }
+
+    fn completed(&mut self, completion: Completion) {
+        self.disk.completed(completion);
     }
 }
 

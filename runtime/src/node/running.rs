@@ -28,7 +28,8 @@ use crate::core::outbound::{Outbound, Wake};
 use crate::core::supervision::OnFailure;
 use crate::core::{Core, CoreSettings};
 use crate::device::{Extension, NodePlan, Seat};
-use crate::driver::{Clock, CoreThread, CoreWaker, HostSettings, spawn_core};
+use crate::driver::disk::DEFAULT_DISK_OPERATIONS;
+use crate::driver::{Clock, CoreDisk, CoreThread, CoreWaker, HostSettings, spawn_core};
 use crate::ring::{self, Consumer, Producer};
 use crate::telemetry::{CoreMetrics, NodeMetrics};
 
@@ -187,8 +188,9 @@ impl Node {
         let waker = shared.wakers[index as usize].clone();
         let blocking_of = self.pool.as_ref().and_then(|pool| pool.handle());
         let seed = (u64::from(node) << 16) ^ u64::from(index);
-        spawn_core(host, move |_ring| {
+        spawn_core(host, move |ring| {
             ON_CORE.set(true);
+            let disk = CoreDisk::new(ring, DEFAULT_DISK_OPERATIONS);
             let clock = Clock::new();
             let blocking = blocking_of.map(|handle| handle.of_core(injector.clone()));
             let mut core = Core::new(CoreSettings {
@@ -213,7 +215,7 @@ impl Node {
             for extension in &extensions {
                 extension.install(&mut Seat::new(&mut core, waker.clone()));
             }
-            HostedCore(core)
+            HostedCore { core, disk }
         })
     }
 
