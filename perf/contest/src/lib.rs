@@ -14,8 +14,10 @@ pub mod entrant;
 pub mod program;
 pub mod random;
 pub mod report;
+pub mod store_folder;
 pub mod work;
 
 pub use program::Program;
 pub use random::Random;
 pub use report::RoundReport;
+pub use store_folder::StoreFolder;

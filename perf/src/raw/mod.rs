@@ -13,6 +13,7 @@
 //! | [`mark`] | harmless system calls that mark the ends of a measured section |
 //! | [`child_end`] | waits for the end of a child, at most so long, without looking again and again |
 //! | [`c_library`] | which C library this program runs with |
+//! | [`direct_file`] | a file written past the page cache, one durable commit after the other |
 //! | [`callgrind`] | tells valgrind's counter of instructions where a section begins and ends |
 //! | [`trace`] | runs a child and counts its system calls between the marks |
 
@@ -21,6 +22,7 @@ pub mod allocator;
 pub mod c_library;
 pub mod callgrind;
 pub mod child_end;
+pub mod direct_file;
 pub mod event_fd;
 pub mod mark;
 pub mod trace;

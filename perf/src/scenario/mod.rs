@@ -17,6 +17,7 @@ mod mixed_load;
 mod number;
 mod ping_pong;
 mod pinned_pair;
+pub mod raw_commit_loop;
 mod raw_event_fd;
 mod raw_handler_work;
 mod raw_memory_loop;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 
 use hdrhistogram::Histogram;
 pub use mainspring::prelude::IdleProfile;
+use mainspring_perf_contest::store_folder::{FOLDER_VARIABLE, StoreFolderError};
 
 use crate::load::OpenLoop;
 use crate::raw::affinity::AffinityError;
@@ -142,6 +144,24 @@ pub enum ScenarioError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// There is no place for what must be durable.
+    #[error(transparent)]
+    Store(#[from] StoreFolderError),
+    /// No file can be made that is written past the page cache.
+    #[error(
+        "no file for direct I/O can be made: {0}; name a folder on a disk that takes it with {FOLDER_VARIABLE}"
+    )]
+    DirectFile(io::Error),
+    /// An environment variable has a value that it cannot have.
+    #[error("{variable} is \"{value}\"; write one of: {choices}")]
+    Setting {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What it may be.
+        choices: &'static str,
+    },
     /// What the receivers got is not what the senders sent.
     #[error(
         "the check failed: {what} is {found}, expected {expected}; the figures are worth nothing"
@@ -175,6 +195,13 @@ pub enum ScenarioError {
     ThreadLost,
 }
 
+impl ScenarioError {
+    /// Whether it is the place where the round was started that cannot hold what must be durable.
+    pub fn is_of_the_place(&self) -> bool {
+        matches!(self, ScenarioError::Store(_) | ScenarioError::DirectFile(_))
+    }
+}
+
 /// Succeeds when a checked sum is right.
 pub fn check(what: &'static str, expected: u64, found: u64) -> Result<(), ScenarioError> {
     if expected == found { Ok(()) } else { Err(ScenarioError::Check { what, expected, found }) }
@@ -196,6 +223,8 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &raw_record_stream::RawRecordStream,
         &raw_system_call::RawSystemCall,
         &raw_handler_work::RawHandlerWork,
+        &raw_commit_loop::COMMIT_LOOP,
+        &raw_commit_loop::COMMIT_STREAM,
         &ping_pong::SAME_CORE,
         &tell::SAME_CORE,
         &tell::MIXED,
