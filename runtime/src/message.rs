@@ -23,7 +23,7 @@ pub use self::fingerprint::Fingerprint;
 pub use crate::frame::local::{ArchivedLocal, Local};
 pub use crate::frame::schema::Schema;
 pub use crate::frame::serializer::{LocalSerializer, WireSerializer};
-pub use crate::frame::validation::WireChecker;
+pub use crate::frame::validation::{StoredChecker, WireChecker};
 /// Makes a struct or an enum a message.
 ///
 /// It derives rkyv's `Archive`, `Serialize` and `Deserialize` (no dependency on rkyv is needed) and implements
@@ -132,6 +132,20 @@ impl<M> Message for M where
 pub trait Reply: Message + Archive<Archived: Deserialize<Self, OwnedReader>> + Sized {}
 
 impl<M> Reply for M where M: Message + Archive<Archived: Deserialize<M, OwnedReader>> {}
+
+/// A message that can be kept and read again by a process that trusts nothing but its bytes: it holds no references
+/// to actors, which mean nothing after a restart.
+///
+/// Implemented for every such [`Reply`]; there is nothing to implement by hand.
+/// [`read_checked`](crate::frame::validation::read_checked) reads it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept in a journal",
+    label = "not a message without references",
+    note = "put `#[message]` on the type, and keep names or keys of actors in it, not an `ActorRef`"
+)]
+pub trait Stored: Reply + Archive<Archived: for<'a> CheckBytes<StoredChecker<'a>>> {}
+
+impl<M> Stored for M where M: Reply + Archive<Archived: for<'a> CheckBytes<StoredChecker<'a>>> {}
 
 /// What reads an archive into an owned value.
 pub type OwnedReader = Strategy<(), ReadError>;

@@ -2,8 +2,11 @@
 //!
 //! The check finds every way in which bytes can be no archive of a type: pointers out of bounds or overlapping, wrong
 //! tags, text that is not UTF-8, nesting without end. It cannot find out whether a reference in them was ever given
-//! out for that type of message, since a reference is plain data; so it is not offered to safe code, and the type of
-//! the checker is private to it: a reference has `CheckBytes` for this checker and for no other.
+//! out for that type of message, since a reference is plain data; so [`check`] is not offered to safe code, and the
+//! type of its checker is private to it: a reference has `CheckBytes` for this checker and for no other.
+//!
+//! Bytes from a disk are vouched for by nobody. [`read_checked`] reads them in safe code, with a checker of its own
+//! for which no reference has `CheckBytes`: a type that holds one does not compile there.
 //!
 //! Invariant: bytes that pass are read exactly as bytes that this process wrote.
 
@@ -14,17 +17,20 @@ use std::ops::Range;
 
 use rkyv::Archive;
 use rkyv::bytecheck::CheckBytes;
-use rkyv::rancor::{Fallible, Source, Trace};
+use rkyv::rancor::{Fallible, Source, Strategy, Trace};
 use rkyv::validation::archive::ArchiveValidator;
 use rkyv::validation::{ArchiveContext, archive::ArchiveContextExt as _};
 
 use super::FRAME_ALIGN;
 use super::local::ArchivedLocal;
 use crate::address::{ActorRef, LocalRef};
-use crate::message::Message;
+use crate::message::{Message, Stored};
 
 /// How deep boxes and collections may be nested in a message from another node.
 pub const DEPTH_LIMIT: usize = 64;
+
+/// The root counts as a level of its own.
+const DEPTH_AND_ROOT: Option<NonZeroUsize> = NonZeroUsize::new(DEPTH_LIMIT + 1);
 
 /// A reason that is longer than this gets no further additions.
 const REASON_BYTES: usize = 256;
@@ -49,6 +55,40 @@ pub struct Reason(Box<str>);
 #[derive(Debug)]
 pub struct WireChecker<'a>(ArchiveValidator<'a>);
 
+/// Checks an archive that nobody vouches for. No reference passes, whatever its bytes.
+pub type StoredChecker<'a> = Strategy<ArchiveValidator<'a>, Reason>;
+
+/// The root of the archive that is `payload`, after a check of every byte that it uses. The bytes may come from
+/// anywhere: from a file, for instance.
+///
+/// ```
+/// use mainspring::frame::archive::write_boxed;
+/// use mainspring::frame::validation::read_checked;
+/// use mainspring::prelude::*;
+///
+/// #[message]
+/// struct Deposited {
+///     amount: u64,
+/// }
+///
+/// let payload = write_boxed(&Deposited { amount: 5 }, 1024)?;
+/// assert_eq!(read_checked::<Deposited>(payload.as_slice())?.amount, 5);
+/// assert!(read_checked::<Deposited>(&payload.as_slice()[1..]).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Errors
+///
+/// [`Malformed`] if the bytes are no archive of `M`, do not start at a multiple of [`FRAME_ALIGN`], or are nested
+/// deeper than [`DEPTH_LIMIT`].
+pub fn read_checked<M: Stored>(payload: &[u8]) -> Result<&M::Archived, Malformed> {
+    let malformed = |reason| Malformed { message: M::NAME, payload_bytes: payload.len(), reason };
+    let position = root_position::<M>(payload).map_err(malformed)?;
+    let mut checker = ArchiveValidator::with_max_depth(payload, DEPTH_AND_ROOT);
+    rkyv::api::access_pos_with_context::<M::Archived, _, Reason>(payload, position, &mut checker)
+        .map_err(malformed)
+}
+
 /// The root of the archive that is `payload`, after a check of every byte that it uses.
 ///
 /// # Errors
@@ -62,8 +102,7 @@ pub struct WireChecker<'a>(ArchiveValidator<'a>);
 pub unsafe fn check<M: Message>(payload: &[u8]) -> Result<&M::Archived, Malformed> {
     let malformed = |reason| Malformed { message: M::NAME, payload_bytes: payload.len(), reason };
     let position = root_position::<M>(payload).map_err(malformed)?;
-    let depth_limit = const { NonZeroUsize::new(DEPTH_LIMIT + 1) };
-    let mut checker = WireChecker(ArchiveValidator::with_max_depth(payload, depth_limit));
+    let mut checker = WireChecker(ArchiveValidator::with_max_depth(payload, DEPTH_AND_ROOT));
     let root = payload.as_ptr().wrapping_add(position).cast::<M::Archived>();
     checker
         // SAFETY: `in_subtree` calls it only if the root's bytes lie in the payload and are aligned.

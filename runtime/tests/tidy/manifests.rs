@@ -3,12 +3,13 @@
 use super::finding::Finding;
 
 /// Imports go one way. A crate that is not listed sees all.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("tuning", &[]),
     ("runtime/macros", &[]),
     ("runtime", &["mainspring-macros", "mainspring-tuning"]),
     ("transport", &["mainspring", "mainspring-tuning"]),
-    ("journal", &["mainspring", "mainspring-tuning"]),
+    ("journal/macros", &[]),
+    ("journal", &["mainspring", "mainspring-tuning", "mainspring-journal-macros"]),
     (
         "sharding",
         &["mainspring", "mainspring-transport", "mainspring-journal", "mainspring-tuning"],

@@ -1,0 +1,213 @@
+//! `#[events]`: the enum of an entity's events, its borrowed form, and the way between records and both.
+//!
+//! A record holds the archive of one event under that event's own name, never of the enum. So the order of the
+//! variants is of no consequence to what was written before.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
+use syn::{
+    Attribute, Error, Fields, FieldsUnnamed, Ident, ItemEnum, Meta, Path, Result, Token, Type,
+    Variant,
+};
+
+use crate::upcast::{Upcast, assertions, upcasts};
+
+/// A variant and the one event in it.
+struct Part<'a> {
+    variant: &'a Variant,
+    event: &'a Type,
+}
+
+/// The enum, its borrowed form, `From` for each event, and `impl Events`.
+pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let older = parse_arguments.parse2(arguments)?;
+    let item: ItemEnum = syn::parse2(item).map_err(|error| {
+        Error::new(error.span(), "#[events] goes on an enum with one variant for each event")
+    })?;
+    let parts = parts(&item)?;
+    let borrowed = format_ident!("Archived{}", item.ident);
+    let borrowed_item = borrowed_item(&item, &parts, &borrowed);
+    let conversions = conversions(&item.ident, &parts);
+    let implementation = implementation(&item.ident, &parts, &borrowed, &older);
+    let own = &item.ident;
+    let readable = quote!(<#own as ::mainspring_journal::schema::Events>::READABLE);
+    let assertions = assertions(&readable, parts.len(), parts.len() + older.len());
+    Ok(quote! {
+        #item
+        #borrowed_item
+        #conversions
+        #implementation
+        #assertions
+    })
+}
+
+fn parse_arguments(input: ParseStream<'_>) -> Result<Vec<Upcast>> {
+    if input.is_empty() {
+        return Ok(Vec::new());
+    }
+    let refusal = "#[events] accepts nothing but `upcast(OlderEvent => function, ..)`";
+    let key: Ident = input.parse().map_err(|error| Error::new(error.span(), refusal))?;
+    if key != "upcast" {
+        return Err(Error::new_spanned(key, refusal));
+    }
+    let older = upcasts(input)?;
+    if input.peek(Token![,]) {
+        input.parse::<Token![,]>()?;
+    }
+    if input.is_empty() { Ok(older) } else { Err(input.error(refusal)) }
+}
+
+fn parts(item: &ItemEnum) -> Result<Vec<Part<'_>>> {
+    if !item.generics.params.is_empty() || item.generics.where_clause.is_some() {
+        let advice = "an enum of events cannot be generic: its events have fixed layouts";
+        return Err(Error::new_spanned(&item.generics, advice));
+    }
+    if item.variants.is_empty() {
+        let advice = "an enum of events needs at least one variant, such as `Opened(Opened)`";
+        return Err(Error::new_spanned(&item.ident, advice));
+    }
+    item.variants.iter().map(part).collect()
+}
+
+fn part(variant: &Variant) -> Result<Part<'_>> {
+    if let Some(condition) = variant.attrs.iter().find(|attribute| is_condition(attribute)) {
+        return Err(Error::new_spanned(
+            condition,
+            "an entity has the same events in every build: put the condition on the whole type",
+        ));
+    }
+    if let Some((_, value)) = &variant.discriminant {
+        let advice = "a variant has no number of its own: its event is known by its name";
+        return Err(Error::new_spanned(value, advice));
+    }
+    match &variant.fields {
+        Fields::Unnamed(FieldsUnnamed { unnamed, .. }) if unnamed.len() == 1 => {
+            Ok(Part { variant, event: &unnamed[0].ty })
+        }
+        _ => Err(Error::new_spanned(
+            variant,
+            format!(
+                "a variant holds exactly one event, unnamed: `{0}({0})`, where `{0}` is an `#[event]`",
+                variant.ident
+            ),
+        )),
+    }
+}
+
+fn is_condition(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr")
+}
+
+/// `pub enum ArchivedAccountEvent<'a> { Deposited(&'a Archived<Deposited>), .. }`
+fn borrowed_item(item: &ItemEnum, parts: &[Part<'_>], borrowed: &Ident) -> TokenStream {
+    let visibility = &item.vis;
+    let debug = derives_debug(&item.attrs).then(|| quote!(, ::core::fmt::Debug));
+    let text = format!("One event of [`{}`], read where its archive lies.", item.ident);
+    let variants = parts.iter().map(|part| {
+        let name = &part.variant.ident;
+        let event = part.event;
+        let docs = part.variant.attrs.iter().filter(|attribute| attribute.path().is_ident("doc"));
+        quote! {
+            #(#docs)*
+            #name(&'a ::mainspring::Archived<#event>),
+        }
+    });
+    quote! {
+        #[doc = #text]
+        #[allow(missing_docs)]
+        #[derive(::core::clone::Clone, ::core::marker::Copy #debug)]
+        #visibility enum #borrowed<'a> {
+            #(#variants)*
+        }
+    }
+}
+
+fn conversions(own: &Ident, parts: &[Part<'_>]) -> TokenStream {
+    parts
+        .iter()
+        .map(|Part { variant, event }| {
+            let name = &variant.ident;
+            quote! {
+                impl ::core::convert::From<#event> for #own {
+                    fn from(event: #event) -> Self {
+                        Self::#name(event)
+                    }
+                }
+            }
+        })
+        .collect()
+}
+
+fn implementation(
+    own: &Ident,
+    parts: &[Part<'_>],
+    borrowed: &Ident,
+    older: &[Upcast],
+) -> TokenStream {
+    let schema = quote!(::mainspring_journal::schema);
+    let names: Vec<&Ident> = parts.iter().map(|part| &part.variant.ident).collect();
+    let events: Vec<&Type> = parts.iter().map(|part| part.event).collect();
+    let indices: Vec<usize> = (0..parts.len()).collect();
+    let older_types: Vec<&Type> = older.iter().map(|upcast| &upcast.older).collect();
+    let functions = older.iter().map(|upcast| &upcast.function);
+    let older_indices = parts.len()..parts.len() + older.len();
+    quote! {
+        impl #schema::Events for #own {
+            type Archived<'a> = #borrowed<'a>;
+
+            const LAYOUTS: &'static [#schema::Layout] = &[
+                #(<#events as #schema::Event>::LAYOUT,)*
+            ];
+            const READABLE: &'static [#schema::Layout] = &[
+                #(<#events as #schema::Event>::LAYOUT,)*
+                #(<#older_types as #schema::Event>::LAYOUT,)*
+            ];
+
+            fn layout(&self) -> usize {
+                match self {
+                    #(Self::#names(_) => #indices,)*
+                }
+            }
+
+            fn write(
+                &self,
+                into: &mut #schema::EventBuffer,
+            ) -> ::core::result::Result<::core::ops::Range<usize>, #schema::WriteError> {
+                match self {
+                    #(Self::#names(event) => into.push(event),)*
+                }
+            }
+
+            fn read(
+                reader: #schema::Reader,
+                payload: &[u8],
+                apply: &mut dyn ::core::ops::FnMut(#borrowed<'_>),
+            ) -> ::core::result::Result<(), #schema::SchemaError> {
+                match reader.index() {
+                    #(#indices => apply(#borrowed::#names(#schema::read_event::<#events>(payload)?)),)*
+                    #(#older_indices => {
+                        #schema::upcast::<#older_types, Self, _>(payload, #functions, apply)?;
+                    })*
+                    _ => return ::core::result::Result::Err(#schema::SchemaError::ForeignReader),
+                }
+                ::core::result::Result::Ok(())
+            }
+        }
+    }
+}
+
+/// Whether a derive that stands behind the attribute names `Debug`.
+fn derives_debug(attributes: &[Attribute]) -> bool {
+    let derived = attributes.iter().filter(|attribute| attribute.path().is_ident("derive"));
+    derived
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::List(list) => {
+                list.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated).ok()
+            }
+            _ => None,
+        })
+        .flatten()
+        .any(|path| path.segments.last().is_some_and(|last| last.ident == "Debug"))
+}

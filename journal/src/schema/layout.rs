@@ -1,0 +1,124 @@
+//! What a payload is known by, and which of a program's types reads it.
+
+use std::fmt;
+
+use super::SchemaError;
+
+/// The name, version and fields that a payload was written with. It stands once in each segment's dictionary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Layout {
+    /// As in `#[event(name = "account.deposited", ..)]`.
+    pub name: &'static str,
+    /// As in `#[event(.., version = 1)]`.
+    pub version: u16,
+    /// Equal only for types with the same names, fields, order and archived form.
+    pub fingerprint: u64,
+}
+
+/// One of the types that a set of events, or a state, can read: found once for each layout of a segment's dictionary
+/// and used for every record of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Reader(u16);
+
+/// The most types that one set of events can read, current and older ones together.
+const READERS_LIMIT: usize = u16::MAX as usize;
+
+impl Reader {
+    /// The reader for a layout, out of those that there are.
+    pub(super) fn find(
+        readable: &[Layout],
+        name: &str,
+        version: u16,
+        fingerprint: u64,
+    ) -> Result<Reader, SchemaError> {
+        let is_meant = |layout: &Layout| layout.name == name && layout.version == version;
+        let Some(index) = readable.iter().position(is_meant) else {
+            return Err(not_readable(readable, name, version));
+        };
+        let layout = readable[index];
+        if layout.fingerprint != fingerprint {
+            return Err(SchemaError::Layout {
+                name: layout.name,
+                version,
+                expected: layout.fingerprint,
+                found: fingerprint,
+            });
+        }
+        Ok(Reader::of_index(index))
+    }
+
+    /// The reader at a place of the list of what is readable.
+    pub(super) fn of_index(index: usize) -> Reader {
+        Reader(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
+    /// Its place in the list of what is readable.
+    #[doc(hidden)]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
+/// As it stands in `events.lock`.
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {:016x}", self.name, self.version, self.fingerprint)
+    }
+}
+
+/// Why no reader suits.
+fn not_readable(readable: &[Layout], name: &str, version: u16) -> SchemaError {
+    let newest = readable.iter().filter(|layout| layout.name == name).max_by_key(|l| l.version);
+    match newest {
+        None => SchemaError::Unknown { name: name.into() },
+        Some(known) if known.version < version => {
+            SchemaError::Newer { name: known.name, found: version, known: known.version }
+        }
+        Some(known) => {
+            SchemaError::Older { name: known.name, found: version, known: known.version }
+        }
+    }
+}
+
+/// Evaluated by the compiler for each reader: fails where the reader at `index` could never be found, or is older
+/// than what it is made into. The first `current` readers are those of types that are written.
+#[doc(hidden)]
+pub const fn assert_reader(readable: &[Layout], current: usize, index: usize) {
+    assert!(readable.len() < READERS_LIMIT, "more event types than a reader can number");
+    let layout = readable[index];
+    let mut earlier = 0;
+    while earlier < index {
+        let other = readable[earlier];
+        let same_name = same(other.name, layout.name);
+        assert!(
+            !(same_name && index < current),
+            "two variants have the same event name: keep the newest version as the variant, and name the \
+             older one in `upcast(..)`"
+        );
+        assert!(
+            !(same_name && other.version == layout.version),
+            "two types claim the same name and version: give the newer one a higher version"
+        );
+        assert!(
+            !(same_name && earlier < current && other.version < layout.version),
+            "`upcast(..)` names a version that is newer than the current one"
+        );
+        earlier += 1;
+    }
+}
+
+/// `==` for the compiler.
+const fn same(left: &str, right: &str) -> bool {
+    let (left, right) = (left.as_bytes(), right.as_bytes());
+    if left.len() != right.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < left.len() {
+        if left[at] != right[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}

@@ -1,0 +1,95 @@
+//! What is written is read again, in place, by the type that wrote it.
+
+use mainspring_journal::schema::{EventBuffer, Events, Layout, SchemaError, State};
+
+use crate::account::{Account, AccountEvent, ArchivedAccountEvent, Closed, read, samples};
+
+#[test]
+fn every_event_is_read_as_it_was_written_from_one_buffer() {
+    let mut buffer = EventBuffer::new();
+    let ranges: Vec<_> =
+        samples().iter().map(|event| event.write(&mut buffer).expect("room")).collect();
+    assert!(ranges.iter().all(|range| range.start.is_multiple_of(16)), "{ranges:?}");
+    for (event, range) in samples().iter().zip(ranges) {
+        assert_eq!(read(event, buffer.get(range)), Ok(vec![event.clone()]));
+    }
+}
+
+#[test]
+fn an_event_is_read_where_its_bytes_lie() {
+    let event = samples().swap_remove(1);
+    let mut buffer = EventBuffer::new();
+    let written = event.write(&mut buffer).expect("room");
+    let layout = AccountEvent::LAYOUTS[event.layout()];
+    let reader = AccountEvent::reader(layout.name, layout.version, layout.fingerprint);
+    let bytes = buffer.get(written).as_ptr_range();
+    let mut seen = 0;
+    AccountEvent::read(reader.expect("known"), buffer.as_slice(), &mut |event| {
+        let ArchivedAccountEvent::Deposited(event) = event else { panic!("{event:?}") };
+        assert!(bytes.contains(&std::ptr::from_ref(event).cast()));
+        seen += 1;
+    })
+    .expect("valid");
+    assert_eq!(seen, 1);
+}
+
+#[test]
+fn equal_events_have_equal_bytes_whatever_the_buffer_held_before() {
+    for event in samples() {
+        let (mut fresh, mut used) = (EventBuffer::new(), EventBuffer::new());
+        for other in samples().iter().rev() {
+            other.write(&mut used).expect("room");
+        }
+        used.clear();
+        assert_eq!(event.write(&mut fresh), event.write(&mut used));
+        assert_eq!(fresh.as_slice(), used.as_slice());
+    }
+}
+
+#[test]
+fn a_state_is_read_as_it_was_written() {
+    let account = Account { balance: 5, closed: true, notes: vec!["a note out of line".into()] };
+    let mut buffer = EventBuffer::new();
+    let written = account.write(&mut buffer).expect("room");
+    let Layout { name, version, fingerprint } = Account::LAYOUT;
+    let reader = Account::reader(name, version, fingerprint).expect("known");
+    assert_eq!(Account::read(reader, buffer.get(written)), Ok(account));
+}
+
+#[test]
+fn the_layouts_are_those_of_the_variants_and_behind_them_the_older_ones() {
+    let names = |layouts: &[Layout]| -> Vec<_> {
+        layouts.iter().map(|layout| (layout.name, layout.version)).collect()
+    };
+    let current = [("account.deposited", 2), ("account.transferred", 1), ("account.closed", 1)];
+    let older = [("account.deposited", 1), ("account.opened_with", 1), ("account.flagged", 1)];
+    assert_eq!(names(AccountEvent::LAYOUTS), current);
+    assert_eq!(names(AccountEvent::READABLE), [current, older].concat());
+    assert_eq!(AccountEvent::from(Closed).layout(), 2);
+}
+
+/// If one of these numbers changes, no journal that was ever written can be read any more.
+#[test]
+fn fingerprints_are_the_same_for_ever() {
+    let shown: Vec<String> = AccountEvent::READABLE.iter().map(Layout::to_string).collect();
+    assert_eq!(
+        shown,
+        [
+            "account.deposited 2 66fa0dd4fb8fdf85",
+            "account.transferred 1 31b5208aea494962",
+            "account.closed 1 8892fb21be352ca7",
+            "account.deposited 1 7d2f5316fc0261bf",
+            "account.opened_with 1 377ddb26ce3b2d83",
+            "account.flagged 1 ac4a15532a21396d",
+        ]
+    );
+    assert_eq!(Account::LAYOUT.to_string(), "account 2 653278fdaa3f0843");
+}
+
+#[test]
+fn the_reader_of_another_set_of_events_is_refused() {
+    let layout = AccountEvent::READABLE[5];
+    let reader = AccountEvent::reader(layout.name, layout.version, layout.fingerprint);
+    let refusal = Account::read(reader.expect("known"), &[]);
+    assert_eq!(refusal, Err(SchemaError::ForeignReader));
+}
