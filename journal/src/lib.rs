@@ -2,6 +2,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`directory`] | the files of a journal: made, locked, probed |
 //! | [`format`](mod@format) | the bytes of a core log |
 //! | [`log`] | what is written where, what is durable, and what is left after a crash |
 //! | [`schema`] | events and states as types, and how older ones are read |
@@ -11,6 +12,7 @@
 // The attribute macros name this crate by its own name, here too.
 extern crate self as mainspring_journal;
 
+pub mod directory;
 pub mod format;
 pub mod log;
 pub mod schema;
