@@ -102,7 +102,7 @@ pub enum RecoveryError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "corruption: frame {frame} at byte {offset} of segment {segment_id} (file {}) was acknowledged, \
-     as frame {proof} states, and cannot be read: {reason}; restore a copy, or salvage what is left into \
+     as frame {proof} shows, and cannot be read: {reason}; restore a copy, or salvage what is left into \
      a new directory",
     file.0
 )]
@@ -115,7 +115,7 @@ pub struct Corruption {
     pub offset: u64,
     /// Its number.
     pub frame: u64,
-    /// The later frame that states it to be durable.
+    /// The frame that states it to be durable, or that stands where it does not belong.
     pub proof: u64,
     /// What is there instead.
     pub reason: FrameReason,
@@ -375,7 +375,8 @@ impl Scan<'_> {
         Err(RecoveryError::Corrupt(Box::new(corruption)))
     }
 
-    /// The first frame behind `end` which states that the log was durable beyond `lsn`.
+    /// The first frame from `end` on which states that the log was durable beyond `lsn`, or which belongs to another
+    /// segment: a write that landed there has overwritten what was durable.
     fn proof_beyond(
         &mut self,
         segments: &[Segment],
@@ -384,10 +385,11 @@ impl Scan<'_> {
     ) -> Result<Option<u64>, RecoveryError> {
         for (place, Segment { file, header }) in segments.iter().enumerate().skip(end.place) {
             let bytes = self.reader.length_bytes(*file)?.min(header.segment_bytes);
-            let from = if place == end.place { end.offset } else { 0 } + BLOCK_BYTES as u64;
+            // The block of the end itself counts: a marker that landed there proves what it has overwritten.
+            let from = if place == end.place { end.offset } else { BLOCK_BYTES as u64 };
             let id = header.segment_id;
             let proof = self.frame_in(*file, bytes, from, &|frame| {
-                frame.segment_id == id && frame.durable_lsn > lsn
+                frame.durable_lsn > lsn || frame.segment_id != id
             })?;
             if proof.is_some() {
                 return Ok(proof);
@@ -442,7 +444,7 @@ impl Scan<'_> {
             self.recovered.segment.as_ref().map_or((0, 0), |open| (open.id, open.next_lsn()));
         let was_whole =
             |frame: &FrameHeader| frame.segment_id <= last_id || frame.durable_lsn > lsn;
-        match self.frame_in(file, bytes, BLOCK_BYTES as u64, &was_whole)? {
+        match self.frame_in(file, bytes, 0, &was_whole)? {
             None => Ok(()),
             Some(_) => Err(RecoveryError::Header { file, source }),
         }
