@@ -82,7 +82,7 @@ impl World {
             return;
         }
         let write = self.in_flight.swap_remove(self.random.usize(0..self.in_flight.len()));
-        self.disk.sync(write.frame);
+        self.disk.sync(write.frame).expect("no fault is set");
         let durable = self.log.completed(write.frame).expect("in flight").frame;
         let is_durable = |record: &(&u64, &(u64, Vec<u8>))| record.1.0 <= durable;
         self.acknowledged = self.appended.iter().take_while(is_durable).count() as u64;

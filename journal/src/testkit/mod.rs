@@ -2,4 +2,4 @@
 
 pub mod simulated_disk;
 
-pub use simulated_disk::SimulatedDisk;
+pub use simulated_disk::{DiskError, Fate, Fault, SimulatedDisk};
