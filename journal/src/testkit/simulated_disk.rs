@@ -1,9 +1,9 @@
 //! A disk in memory that does at a crash what real ones may do, and that fails where a test tells it to.
 //!
-//! At a crash everything that was not synced has a fate of its own: each sector of a write is kept, lost or torn, in any
-//! order; a file that was made or renamed is there under its new name or is not, unless its directory was synced; a
-//! new file whose length was not synced may be empty. What was synced is kept, until a test damages it. What is not
-//! yet durable is not read back.
+//! At a crash everything that was not synced has a fate of its own: each sector of a write is kept, lost or torn, in
+//! any order; a file that was made or renamed is there under its new name or is not, unless its directory was synced;
+//! a new file whose length was not synced may be empty. What was synced is kept, until a test damages it. What is
+//! not yet durable is not read back.
 //!
 //! Everything random comes from a seed, so a failure can be repeated.
 
