@@ -15,20 +15,24 @@
 
 pub mod durable_file;
 pub mod lock;
+mod making;
 pub mod manifest;
 pub mod probe;
 #[cfg(test)]
 mod scratch;
 pub mod segment_files;
+pub mod segment_maker;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use self::durable_file::FileError;
 pub use self::lock::{DirectoryLock, LockError};
+pub use self::making::{MakerEvent, Request, Work};
 pub use self::manifest::{Identity, Manifest, ManifestError};
 pub use self::probe::{DeviceError, DeviceFacts, DeviceOptions, DirectIo, probe};
 pub use self::segment_files::{open_segment, repair, segment_name, segment_of, segments_in};
+pub use self::segment_maker::{MakerClient, MakerSettings, Refusal, RequestRefused, SegmentMaker};
 use crate::format::segment_header::CommitMethod;
 use crate::log::LogIdentity;
 

@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tests run beside each other, some of them more than once.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 pub struct Scratch(PathBuf);
 
@@ -12,7 +16,8 @@ impl Scratch {
     }
 
     pub fn under(parent: &Path, name: &str) -> Scratch {
-        let path = parent.join(format!("mainspring-journal-{}-{name}", std::process::id()));
+        let (process, number) = (std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = parent.join(format!("mainspring-journal-{process}-{number}-{name}"));
         fs::create_dir_all(&path).expect("a folder of our own");
         Scratch(path)
     }
