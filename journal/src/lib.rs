@@ -115,3 +115,8 @@ pub use mainspring_journal_macros::events;
 /// }
 /// ```
 pub use mainspring_journal_macros::state;
+
+/// The code in docs/events.md is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/events.md")]
+pub struct EventsPage;

@@ -32,8 +32,9 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     let conversions = conversions(&item.ident, &parts);
     let implementation = implementation(&item.ident, &parts, &borrowed, &older);
     let own = &item.ident;
+    let events: Vec<&Type> = parts.iter().map(|part| part.event).collect();
     let readable = quote!(<#own as ::mainspring_journal::schema::Events>::READABLE);
-    let assertions = assertions(&readable, parts.len(), parts.len() + older.len());
+    let assertions = assertions(&readable, &events, &older);
     Ok(quote! {
         #item
         #borrowed_item

@@ -30,7 +30,7 @@ pub(crate) fn state(arguments: TokenStream, item: TokenStream) -> Result<TokenSt
     let older = declaration.upcasts.iter().map(|upcast| &upcast.older);
     let read = state_read(&declaration.upcasts);
     let readable = quote!(<#own as ::mainspring_journal::schema::State>::READABLE);
-    let assertions = assertions(&readable, 1, 1 + declaration.upcasts.len());
+    let assertions = assertions(&readable, &[own], &declaration.upcasts);
     Ok(quote! {
         #message
         impl ::mainspring_journal::schema::State for #own {

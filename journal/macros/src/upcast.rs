@@ -1,10 +1,11 @@
 //! `upcast(DepositedV1 => deposited_from_v1, ..)`: which older types are still read, and what makes current values of
 //! them.
 
-use proc_macro2::TokenStream;
-use quote::quote;
+use proc_macro2::{Span, TokenStream};
+use quote::quote_spanned;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned;
 use syn::{Expr, Result, Token, Type, parenthesized};
 
 /// One older type and its function.
@@ -30,10 +31,20 @@ pub(crate) fn upcasts(input: ParseStream<'_>) -> Result<Vec<Upcast>> {
 }
 
 /// Compile-time checks of what is readable: no two readers for the same record, no older type newer than the current
-/// one. `readable` lists the current layouts first, of which there are `current`.
-pub(crate) fn assertions(readable: &TokenStream, current: usize, all: usize) -> TokenStream {
-    let indices = 0..all;
-    quote! {
-        #(const _: () = ::mainspring_journal::schema::assert_reader(#readable, #current, #indices);)*
-    }
+/// one. `readable` is the list, the layouts of `current` types and behind them those of `older` ones.
+pub(crate) fn assertions(
+    readable: &TokenStream,
+    current: &[impl Spanned],
+    older: &[Upcast],
+) -> TokenStream {
+    let places = current.iter().map(Spanned::span);
+    let places = places.chain(older.iter().map(|upcast| upcast.older.span()));
+    let count = current.len();
+    let assertion = |(index, place): (usize, Span)| {
+        quote_spanned! {place=>
+            const _: () =
+                ::mainspring_journal::schema::assert_reader(#readable, #count, #index);
+        }
+    };
+    places.enumerate().map(assertion).collect()
 }

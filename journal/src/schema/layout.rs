@@ -84,27 +84,39 @@ fn not_readable(readable: &[Layout], name: &str, version: u16) -> SchemaError {
 /// than what it is made into. The first `current` readers are those of types that are written.
 #[doc(hidden)]
 pub const fn assert_reader(readable: &[Layout], current: usize, index: usize) {
-    assert!(readable.len() < READERS_LIMIT, "more event types than a reader can number");
+    if let Some(conflict) = conflict(readable, current, index) {
+        panic!("{}", conflict);
+    }
+}
+
+/// What is wrong with a reader beside those in front of it.
+const fn conflict(readable: &[Layout], current: usize, index: usize) -> Option<&'static str> {
+    if readable.len() > READERS_LIMIT {
+        return Some("more types than readers can be numbered");
+    }
     let layout = readable[index];
     let mut earlier = 0;
     while earlier < index {
         let other = readable[earlier];
-        let same_name = same(other.name, layout.name);
-        assert!(
-            !(same_name && index < current),
-            "two variants have the same event name: keep the newest version as the variant, and name the \
-             older one in `upcast(..)`"
-        );
-        assert!(
-            !(same_name && other.version == layout.version),
-            "two types claim the same name and version: give the newer one a higher version"
-        );
-        assert!(
-            !(same_name && earlier < current && other.version < layout.version),
-            "`upcast(..)` names a version that is newer than the current one"
-        );
+        if same(other.name, layout.name) {
+            if index < current {
+                return Some(
+                    "two variants have the same event name: keep the newest version as the variant, and name the \
+                     older one in `upcast(..)`",
+                );
+            }
+            if other.version == layout.version {
+                return Some(
+                    "two types claim the same name and version: give the newer one a higher version",
+                );
+            }
+            if earlier < current && other.version < layout.version {
+                return Some("`upcast(..)` names a version that is newer than the current one");
+            }
+        }
         earlier += 1;
     }
+    None
 }
 
 /// `==` for the compiler.

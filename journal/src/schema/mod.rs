@@ -51,6 +51,7 @@
 mod buffer;
 mod event;
 mod layout;
+pub mod lock;
 mod reading;
 mod state;
 
