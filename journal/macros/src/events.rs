@@ -12,7 +12,7 @@ use syn::{
     Variant,
 };
 
-use crate::upcast::{Upcast, assertions, upcasts};
+use crate::upcast::{Upcast, assertions, internal, upcasts};
 
 /// A variant and the one event in it.
 struct Part<'a> {
@@ -148,6 +148,7 @@ fn implementation(
     older: &[Upcast],
 ) -> TokenStream {
     let schema = quote!(::mainspring_journal::schema);
+    let (reader, payload, apply) = (internal("reader"), internal("payload"), internal("apply"));
     let names: Vec<&Ident> = parts.iter().map(|part| &part.variant.ident).collect();
     let events: Vec<&Type> = parts.iter().map(|part| part.event).collect();
     let indices: Vec<usize> = (0..parts.len()).collect();
@@ -182,18 +183,20 @@ fn implementation(
             }
 
             fn read(
-                reader: #schema::Reader,
-                payload: &[u8],
-                apply: &mut dyn ::core::ops::FnMut(#borrowed<'_>),
+                #reader: #schema::Reader,
+                #payload: &[u8],
+                #apply: &mut dyn ::core::ops::FnMut(#borrowed<'_>),
             ) -> ::core::result::Result<(), #schema::SchemaError> {
-                match reader.index() {
-                    #(#indices => apply(#borrowed::#names(#schema::read_event::<#events>(payload)?)),)*
-                    #(#older_indices => {
-                        #schema::upcast::<#older_types, Self, _>(payload, #functions, apply)?;
+                match #reader.index_in(<Self as #schema::Events>::READABLE) {
+                    #(::core::option::Option::Some(#indices) => {
+                        #apply(#borrowed::#names(#schema::read_event::<#events>(#payload)?));
+                        ::core::result::Result::Ok(())
                     })*
-                    _ => return ::core::result::Result::Err(#schema::SchemaError::ForeignReader),
+                    #(::core::option::Option::Some(#older_indices) => {
+                        #schema::upcast::<#older_types, Self, _>(#payload, #functions, #apply)
+                    })*
+                    _ => ::core::result::Result::Err(#schema::SchemaError::ForeignReader),
                 }
-                ::core::result::Result::Ok(())
             }
         }
     }

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote};
 use syn::{DeriveInput, Error, Result};
 
 use crate::declaration::{Attribute, Declaration, declaration};
-use crate::upcast::{Upcast, assertions};
+use crate::upcast::{Upcast, assertions, internal};
 
 /// The item as a message, and `impl Event`.
 pub(crate) fn event(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
@@ -46,21 +46,24 @@ pub(crate) fn state(arguments: TokenStream, item: TokenStream) -> Result<TokenSt
 }
 
 fn state_read(upcasts: &[Upcast]) -> TokenStream {
+    let (reader, payload) = (internal("reader"), internal("payload"));
     let indices = 1..=upcasts.len();
     let arms = upcasts.iter().zip(indices).map(|(Upcast { older, function }, index)| {
         quote! {
-            #index => ::core::result::Result::Ok((#function)(
-                ::mainspring_journal::schema::read_state::<#older>(payload)?
+            ::core::option::Option::Some(#index) => ::core::result::Result::Ok((#function)(
+                ::mainspring_journal::schema::read_state::<#older>(#payload)?
             )),
         }
     });
     quote! {
         fn read(
-            reader: ::mainspring_journal::schema::Reader,
-            payload: &[u8],
+            #reader: ::mainspring_journal::schema::Reader,
+            #payload: &[u8],
         ) -> ::core::result::Result<Self, ::mainspring_journal::schema::SchemaError> {
-            match reader.index() {
-                0 => ::mainspring_journal::schema::own_state::<Self>(payload),
+            match #reader.index_in(<Self as ::mainspring_journal::schema::State>::READABLE) {
+                ::core::option::Option::Some(0) => {
+                    ::mainspring_journal::schema::own_state::<Self>(#payload)
+                }
                 #(#arms)*
                 _ => ::core::result::Result::Err(
                     ::mainspring_journal::schema::SchemaError::ForeignReader

@@ -6,7 +6,7 @@ use quote::quote_spanned;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Expr, Result, Token, Type, parenthesized};
+use syn::{Expr, Ident, Result, Token, Type, parenthesized};
 
 /// One older type and its function.
 pub(crate) struct Upcast {
@@ -47,4 +47,9 @@ pub(crate) fn assertions(
         }
     };
     places.enumerate().map(assertion).collect()
+}
+
+/// A variable of generated code, which a function of the same name in `upcast(..)` does not mean.
+pub(crate) fn internal(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
 }

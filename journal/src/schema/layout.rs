@@ -18,7 +18,12 @@ pub struct Layout {
 /// One of the types that a set of events, or a state, can read: found once for each layout of a segment's dictionary
 /// and used for every record of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Reader(u16);
+pub struct Reader {
+    /// Its place in the list of what is readable.
+    index: u16,
+    /// Half of the fingerprint that it reads: tells it from the readers of other types.
+    mark: u32,
+}
 
 /// The most types that one set of events can read, current and older ones together.
 const READERS_LIMIT: usize = u16::MAX as usize;
@@ -44,18 +49,22 @@ impl Reader {
                 found: fingerprint,
             });
         }
-        Ok(Reader::of_index(index))
+        Ok(Reader::of(layout, index))
     }
 
-    /// The reader at a place of the list of what is readable.
-    pub(super) fn of_index(index: usize) -> Reader {
-        Reader(u16::try_from(index).unwrap_or(u16::MAX))
+    /// The reader of a layout that stands at a place of the list of what is readable.
+    pub(super) fn of(layout: Layout, index: usize) -> Reader {
+        // `assert_reader` keeps every list shorter than what the number can tell apart.
+        Reader { index: index as u16, mark: layout.fingerprint as u32 }
     }
 
-    /// Its place in the list of what is readable.
+    /// Its place in the list of what is readable; none if it was found in another list.
     #[doc(hidden)]
-    pub fn index(self) -> usize {
-        usize::from(self.0)
+    #[inline]
+    pub fn index_in(self, readable: &[Layout]) -> Option<usize> {
+        let index = usize::from(self.index);
+        let layout = readable.get(index)?;
+        (layout.fingerprint as u32 == self.mark).then_some(index)
     }
 }
 

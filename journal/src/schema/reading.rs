@@ -11,8 +11,9 @@ use super::{Event, EventBuffer, Events, Reader, State, WriteError};
 pub enum SchemaError {
     /// No type of the program has the name.
     #[error(
-        "`{name}` is not known to this program: add its type, as a variant or in `upcast(..)`, or run the program \
-         that wrote it"
+        "`{}` is not known to this program: add its type, as a variant or in `upcast(..)`, or run the program that \
+         wrote it",
+        name.escape_debug()
     )]
     Unknown {
         /// The name in the journal.
@@ -139,7 +140,9 @@ pub fn upcast<Older: Event, E: Events, I: IntoIterator<Item = E>>(
         }
         buffer.clear();
         let written = event.write(&mut buffer).map_err(|error| failed(error.into()))?;
-        E::read(Reader::of_index(event.layout()), buffer.get(written), apply)?;
+        let index = event.layout();
+        let layout = *E::LAYOUTS.get(index).ok_or(SchemaError::ForeignReader)?;
+        E::read(Reader::of(layout, index), buffer.get(written), apply)?;
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Damaged payloads are refused or harmless, never undefined.
 
+use mainspring::frame::validation::DEPTH_LIMIT;
 use mainspring_journal::schema::{EventBuffer, Events, Reader, SchemaError};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use rkyv::util::AlignedVec;
 
-use crate::account::{AccountEvent, owned, samples};
+use crate::account::{AccountEvent, Part, Transferred, owned, samples};
 
 /// Payloads with their readers: all current events.
 fn payloads() -> Vec<(Reader, AlignedVec<16>)> {
@@ -90,4 +91,21 @@ fn a_payload_that_is_cut_off_is_refused() {
     for left in 0..payload.len() {
         assert!(read_to_the_end(reader, &payload[..left]).is_err(), "{left} bytes");
     }
+}
+
+#[test]
+fn nesting_beyond_the_limit_is_refused() {
+    // The event itself is a level, and so is its list of parts.
+    let nested = |depth| {
+        let part = (1..depth).fold(Part::Cash { cents: 1 }, |part, _| Part::Split(vec![part]));
+        let event = AccountEvent::from(Transferred { parts: vec![part], labels: [].into() });
+        let mut buffer = EventBuffer::new();
+        event.write(&mut buffer).expect("room");
+        let layout = AccountEvent::LAYOUTS[event.layout()];
+        let reader = AccountEvent::reader(layout.name, layout.version, layout.fingerprint);
+        read_to_the_end(reader.expect("known"), buffer.as_slice()).map(|_| ())
+    };
+    assert_eq!(nested(DEPTH_LIMIT - 1), Ok(()));
+    let refusal = nested(DEPTH_LIMIT).expect_err("too deep");
+    assert!(refusal.to_string().contains("maximum subtree depth"), "{refusal}");
 }

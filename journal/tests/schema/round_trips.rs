@@ -1,6 +1,11 @@
 //! What is written is read again, in place, by the type that wrote it.
 
+use mainspring_journal::format::commit_frame::FRAME_HEADER_BYTES;
+use mainspring_journal::format::record::Records;
+use mainspring_journal::format::{BLOCK_BYTES, RecordHeader, RecordKind};
 use mainspring_journal::schema::{EventBuffer, Events, Layout, SchemaError, State};
+
+use rkyv::util::AlignedVec;
 
 use crate::account::{Account, AccountEvent, ArchivedAccountEvent, Closed, read, samples};
 
@@ -88,8 +93,39 @@ fn fingerprints_are_the_same_for_ever() {
 
 #[test]
 fn the_reader_of_another_set_of_events_is_refused() {
-    let layout = AccountEvent::READABLE[5];
-    let reader = AccountEvent::reader(layout.name, layout.version, layout.fingerprint);
-    let refusal = Account::read(reader.expect("known"), &[]);
-    assert_eq!(refusal, Err(SchemaError::ForeignReader));
+    let first = AccountEvent::READABLE[0];
+    let last = AccountEvent::READABLE[5];
+    for layout in [first, last] {
+        let reader = AccountEvent::reader(layout.name, layout.version, layout.fingerprint);
+        let refusal = Account::read(reader.expect("known"), &[]);
+        assert_eq!(refusal, Err(SchemaError::ForeignReader));
+    }
+}
+
+#[test]
+fn events_in_a_frame_of_a_log_are_read_where_they_lie() {
+    let mut frame: AlignedVec<BLOCK_BYTES> = AlignedVec::new();
+    frame.resize(BLOCK_BYTES, 0);
+    let mut buffer = EventBuffer::new();
+    let mut end = FRAME_HEADER_BYTES;
+    for event in samples() {
+        let written = event.write(&mut buffer).expect("room");
+        let header = record_header(event.layout() as u16 + 1);
+        end += header.write(buffer.get(written), &mut frame[end..]).expect("room");
+    }
+    let count = samples().len() as u32;
+    let mut read_back = Vec::new();
+    for record in Records::new(&frame[FRAME_HEADER_BYTES..end], count) {
+        let record = record.expect("a whole record");
+        let event = &samples()[read_back.len()];
+        assert_eq!(usize::from(record.header.schema), event.layout() + 1);
+        read_back.extend(read(event, record.payload).expect("aligned and valid"));
+    }
+    assert_eq!(read_back, samples());
+}
+
+fn record_header(schema: u16) -> RecordHeader {
+    let (shard, entity, entity_sequence, shard_sequence, epoch) = (0, 1, 1, 1, 1);
+    let kind = RecordKind::Event;
+    RecordHeader { kind, schema, shard, entity, entity_sequence, shard_sequence, epoch }
 }

@@ -147,3 +147,45 @@ fn an_upcaster_that_makes_too_much_is_stopped() {
         "{end:?}"
     );
 }
+
+/// The names of the functions are those of variables in the code that the attribute writes.
+mod functions_of_any_name {
+    use super::*;
+
+    #[event(name = "name.now", version = 1)]
+    pub struct Now;
+
+    #[event(name = "name.first", version = 1)]
+    pub struct First;
+
+    #[event(name = "name.second", version = 1)]
+    pub struct Second;
+
+    #[events(upcast(First => apply, Second => payload))]
+    pub enum Names {
+        Now(Now),
+    }
+
+    fn apply(_: &Archived<First>) -> Option<Names> {
+        Some(Now.into())
+    }
+
+    fn payload(_: &Archived<Second>) -> [Names; 2] {
+        [Now.into(), Now.into()]
+    }
+}
+
+#[test]
+fn an_upcaster_may_have_any_name() {
+    use functions_of_any_name::Names;
+    let applied = |index: usize| {
+        let layout = Names::READABLE[index];
+        let reader = Names::reader(layout.name, layout.version, layout.fingerprint);
+        let mut buffer = EventBuffer::new();
+        buffer.push(&()).expect("room");
+        let mut applied = 0;
+        Names::read(reader.expect("known"), buffer.as_slice(), &mut |_| applied += 1)
+            .map(|()| applied)
+    };
+    assert_eq!([applied(0), applied(1), applied(2)], [Ok(1), Ok(1), Ok(2)]);
+}

@@ -29,7 +29,7 @@ use crate::message::{Message, Stored};
 /// How deep boxes and collections may be nested in a message from another node.
 pub const DEPTH_LIMIT: usize = 64;
 
-/// The root counts as a level of its own.
+/// What rkyv counts down from: the root is a level, and the level at which nothing is left is refused.
 const DEPTH_AND_ROOT: Option<NonZeroUsize> = NonZeroUsize::new(DEPTH_LIMIT + 1);
 
 /// A reason that is longer than this gets no further additions.
