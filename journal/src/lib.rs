@@ -2,6 +2,8 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`sourced`] | actors whose state is the fold of their events |
+//! | [`device`] | a core's log as a device of the core |
 //! | [`directory`] | the files of a journal: made, locked, probed |
 //! | [`format`](mod@format) | the bytes of a core log |
 //! | [`log`] | what is written where, what is durable, and what is left after a crash |
@@ -12,11 +14,15 @@
 // The attribute macros name this crate by its own name, here too.
 extern crate self as mainspring_journal;
 
+pub mod device;
 pub mod directory;
 pub mod format;
 pub mod log;
 pub mod schema;
+pub mod sourced;
 pub mod testkit;
+
+pub use sourced::{Effect, EntityId, EventSourced, Persistent};
 
 /// Makes a struct or an enum an event: a type whose values may stand in a journal.
 ///

@@ -41,6 +41,8 @@ pub enum RecordKind {
     Schema,
     /// A dictionary entry: the full name of an entity.
     Entity,
+    /// The id of the command whose events stand before it, or of one before the state that stands before it.
+    Command,
 }
 
 /// Bytes that are no record.
@@ -75,6 +77,12 @@ pub enum RecordError {
         offset: usize,
         /// What it says.
         flags: u8,
+    },
+    /// A record stands there, but another one.
+    #[error("at byte {offset} stands another record than the one that was written there")]
+    Other {
+        /// Where it starts.
+        offset: usize,
     },
     /// The frame states another number of records.
     #[error("the frame states {stated} records and holds {found}")]
@@ -118,7 +126,7 @@ impl RecordHeader {
 }
 
 impl RecordKind {
-    const ALL: [RecordKind; 8] = [
+    const ALL: [RecordKind; 9] = [
         RecordKind::Event,
         RecordKind::State,
         RecordKind::Deletion,
@@ -127,6 +135,7 @@ impl RecordKind {
         RecordKind::Forgotten,
         RecordKind::Schema,
         RecordKind::Entity,
+        RecordKind::Command,
     ];
 
     /// The number that stands for it: its place in the list from 1.
@@ -285,7 +294,7 @@ mod tests {
             assert_eq!(RecordKind::of_number(number), Some(kind));
         }
         assert_eq!(RecordKind::of_number(0), None);
-        assert_eq!(RecordKind::of_number(9), None);
+        assert_eq!(RecordKind::of_number(10), None);
     }
 
     #[test]

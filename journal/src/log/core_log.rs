@@ -88,7 +88,7 @@ pub struct Position {
 /// Where something that was appended will stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Placed {
-    /// Its header.
+    /// Its header; of a dictionary's layout with the number that it declares.
     pub header: RecordHeader,
     /// The segment's number.
     pub segment_id: u64,
@@ -330,6 +330,26 @@ impl CoreLog {
         Some(self.write_of(sealed, now_ms))
     }
 
+    /// Whether a group would not be refused because too much waits.
+    pub fn has_room(&self) -> bool {
+        self.pending_bytes() < self.settings.pending_limit_bytes
+    }
+
+    /// Whether [`CoreLog::next_write`] has something to hand out.
+    pub fn can_write(&self) -> bool {
+        let waits = self.filling.is_some() || !self.sealed.is_empty();
+        waits && !self.poisoned && self.in_flight.len() < self.settings.frames_in_flight_limit
+    }
+
+    /// When [`CoreLog::mark_idle`] will put a marker in line if nothing else happens, in nanoseconds of the core's
+    /// clock.
+    pub fn marker_due_ns(&self) -> Option<u64> {
+        let has_block = self.segment.as_ref().is_some_and(|segment| segment.room_bytes() > 0);
+        let has_room = has_block || !self.reserve.is_empty();
+        let wanted = self.unstated && !self.poisoned && has_room && self.is_settled();
+        wanted.then(|| self.last_activity_ns.saturating_add(self.settings.idle_marker_ns))
+    }
+
     /// Whether an idle log should say that its last frame is durable, and puts the marker in line if so. Without
     /// it, a last frame that rots cannot be told from one that was never finished.
     pub fn mark_idle(&mut self, now_ns: u64) -> bool {
@@ -404,7 +424,10 @@ impl CoreLog {
             Some(frame) => frame.frame_bytes_with(bytes),
             None => whole_blocks(FRAME_HEADER_BYTES + bytes),
         } as u64;
-        let fits = |segment: &OpenSegment| segment.room_bytes() >= frame_bytes;
+        // While no other segment is ready, the last block is for the marker behind these records.
+        let is_last = self.reserve.is_empty() && bytes > 0;
+        let marker_bytes = if is_last { BLOCK_BYTES as u64 } else { 0 };
+        let fits = |segment: &OpenSegment| segment.room_bytes() >= frame_bytes + marker_bytes;
         if self.segment.as_ref().is_some_and(fits) {
             return Ok(());
         }
@@ -436,15 +459,18 @@ impl CoreLog {
         let (frame_lsn, frame_offset) = (segment.next_lsn(), segment.next_offset);
         let schemas = &mut segment.schemas;
         self.placed.clear();
-        let mut put = |frame: &mut FrameBuffer, header: RecordHeader, payload: &[u8]| {
+        let placed = &mut self.placed;
+        let mut put = |frame: &mut FrameBuffer, header: RecordHeader, number, payload: &[u8]| {
             let start = frame.push(&header, payload);
             let (offset, bytes) = (frame_offset + start as u64, record_bytes(payload.len()) as u32);
-            self.placed.push(Placed { header, segment_id, file, offset, bytes });
+            let header = RecordHeader { schema: number, ..header };
+            placed.push(Placed { header, segment_id, file, offset, bytes });
             start
         };
         if !entity.is_in(segment_id) {
             entity.declare(segment_id);
-            put(frame, dictionary_header(RecordKind::Entity, entity.hash()), entity.payload());
+            let header = dictionary_header(RecordKind::Entity, entity.hash());
+            put(frame, header, 0, entity.payload());
         }
         let mut first = None;
         for record in records {
@@ -453,7 +479,8 @@ impl CoreLog {
                 Some(schema) => schema.number_in(segment_id).unwrap_or_else(|| {
                     *schemas += 1;
                     let entry = schema.declare(segment_id, *schemas);
-                    put(frame, dictionary_header(RecordKind::Schema, 0), &entry.encode());
+                    let header = dictionary_header(RecordKind::Schema, 0);
+                    put(frame, header, *schemas, &entry.encode());
                     *schemas
                 }),
             };
@@ -466,7 +493,7 @@ impl CoreLog {
                 shard_sequence: record.shard_sequence,
                 epoch: record.epoch,
             };
-            let start = put(frame, header, record.payload);
+            let start = put(frame, header, schema, record.payload);
             first.get_or_insert(start);
         }
         let lsn = frame_lsn + first.unwrap_or(FRAME_HEADER_BYTES) as u64;

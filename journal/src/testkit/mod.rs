@@ -1,5 +1,9 @@
 //! Devices that fail on purpose, for tests of this crate and of those who build on it.
 
 pub mod simulated_disk;
+mod simulated_journal;
+mod simulated_storage;
 
 pub use simulated_disk::{DiskError, Fate, Fault, SimulatedDisk};
+pub use simulated_journal::SimulatedJournal;
+pub use simulated_storage::{DeviceConduct, SimulatedStorage};

@@ -203,7 +203,6 @@ impl ContestArguments {
             round: Duration::from_millis(self.round_ms),
             deadline: Duration::from_secs(seconds),
             cpus,
-            yields: scenario.yields(),
         })
     }
 }

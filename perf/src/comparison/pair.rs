@@ -271,7 +271,6 @@ mod tests {
             round: Duration::from_millis(1),
             deadline: Duration::from_secs(1),
             cpus: vec![0],
-            yields: false,
         };
         let (a, b) = (revision("old"), revision("new"));
         let noise = contested(10.0, Evidence::default());

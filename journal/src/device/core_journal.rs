@@ -1,0 +1,607 @@
+//! One core's journal as its actors see it.
+
+use std::any::TypeId;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
+use std::rc::Rc;
+
+use mainspring::device::{Device, DeviceTurn, Ticket};
+
+use super::commits::{CommitFailed, Commits, Committed, Redemption};
+use super::places::Places;
+use super::readings::{ReadRedemption, ReadTicket, ReadingId, Readings, Wanted};
+use super::storage::{Storage, StorageEvent};
+use crate::format::RecordKind;
+use crate::format::commit_frame::FRAME_HEADER_BYTES;
+use crate::format::dictionary::SchemaEntry;
+use crate::format::record::{Records, record_bytes};
+use crate::log::recovery::{
+    Expected, FoundFrame, Recovered, RecoveryError, SegmentReader, recover,
+};
+use crate::log::{
+    AppendError, CoreLog, DeclaredEntity, DeclaredSchema, LogIdentity, LogSettings, NameTooLong,
+    NewRecord, Placed,
+};
+use crate::schema::{EventBuffer, Layout};
+use crate::sourced::{Kind, PersistenceSettings, RecoveryFailed};
+
+/// One more record of a group.
+#[derive(Clone, Copy, Debug)]
+pub struct GroupRecord<'a> {
+    /// What it is.
+    pub kind: RecordKind,
+    /// The layout of its payload, as [`CoreJournal::declare`] numbered it; none for records of a fixed form.
+    pub layout: Option<usize>,
+    /// Its place in the entity's sequence.
+    pub sequence: u64,
+    /// Its payload.
+    pub payload: &'a [u8],
+}
+
+/// Records of one entity that are found together or not at all.
+#[derive(Debug)]
+pub struct Group<'a> {
+    /// The entity.
+    pub entity: &'a mut DeclaredEntity,
+    /// Its shard.
+    pub shard: u32,
+    /// The entity's sequence before this group.
+    pub after: u64,
+    /// The records.
+    pub records: &'a [GroupRecord<'a>],
+}
+
+/// Why a group was not taken. Nothing of it will be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The log did not take it.
+    #[error(transparent)]
+    Log(#[from] AppendError),
+    /// The entity has gone on meanwhile: somebody else writes for it.
+    #[error(
+        "the entity is at {actual}, not at {expected}: somebody else has written; nothing was written"
+    )]
+    Sequence {
+        /// Where the writer believed it to be.
+        expected: u64,
+        /// Where it is.
+        actual: u64,
+    },
+    /// The system has no such shard.
+    #[error("there is no shard {shard}; the system has {count}; nothing was written")]
+    Shard {
+        /// The shard.
+        shard: u32,
+        /// How many there are.
+        count: u32,
+    },
+}
+
+/// What a core's journal has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct JournalFigures {
+    /// Groups that were taken.
+    pub groups: u64,
+    /// Their records.
+    pub records: u64,
+    /// Writes that became durable, markers included.
+    pub commits: u64,
+    /// Bytes of those writes.
+    pub committed_bytes: u64,
+    /// Groups refused because no segment had room.
+    pub refused_full: u64,
+    /// Groups refused because too much waited.
+    pub refused_busy: u64,
+    /// Groups refused for another reason.
+    pub refused_other: u64,
+    /// Entities whose records were asked for.
+    pub readings: u64,
+    /// Times that no segment could be made ahead.
+    pub segments_refused: u64,
+    /// Writes that failed: 0 or 1.
+    pub failed_writes: u64,
+}
+
+/// A log that was read and can be written on.
+#[derive(Debug)]
+pub struct OpenedLog {
+    log: CoreLog,
+    places: Places,
+    shard_sequences: Vec<u64>,
+    /// What recovery has found, with what has to be repaired before the first write.
+    pub recovered: Recovered,
+}
+
+impl OpenedLog {
+    /// Reads a log to its end. `identity.log_id` is taken for a log that has not begun; otherwise the log keeps
+    /// its own.
+    ///
+    /// # Errors
+    /// [`RecoveryError`]; nothing was changed.
+    pub fn read(
+        reader: &mut dyn SegmentReader,
+        mut identity: LogIdentity,
+        settings: LogSettings,
+    ) -> Result<OpenedLog, RecoveryError> {
+        let expected = Expected {
+            system: identity.system.clone(),
+            core: identity.core,
+            shard_count: identity.shard_count,
+        };
+        let mut places = Places::default();
+        let mut shard_sequences = vec![0; identity.shard_count as usize];
+        let mut visit = |frame: &FoundFrame<'_>| {
+            take_in(frame, &mut places, &mut shard_sequences);
+        };
+        let recovered = recover(reader, &expected, &mut visit)?;
+        identity.log_id = recovered.log_id.unwrap_or(identity.log_id);
+        let log = CoreLog::resumed(identity, settings, recovered.segment.clone(), recovered.tail);
+        Ok(OpenedLog { log, places, shard_sequences, recovered })
+    }
+
+    /// How many entities it holds.
+    pub fn entities(&self) -> usize {
+        self.places.len()
+    }
+}
+
+/// Enters the records of a frame into the tables.
+fn take_in(frame: &FoundFrame<'_>, places: &mut Places, shard_sequences: &mut [u64]) {
+    let segment_id = frame.header.segment_id;
+    let first = frame.offset + FRAME_HEADER_BYTES as u64;
+    for record in Records::new(frame.records, frame.header.record_count).flatten() {
+        if record.header.kind == RecordKind::Schema {
+            if let Ok(entry) = SchemaEntry::decode(record.payload) {
+                places.add_layout(segment_id, entry);
+            }
+            continue;
+        }
+        let offset = first + record.offset as u64;
+        let bytes = record_bytes(record.payload.len()) as u32;
+        places.add(&record.header, segment_id, frame.file, offset, bytes);
+        if let Some(sequence) = shard_sequences.get_mut(record.header.shard as usize) {
+            *sequence = record.header.shard_sequence.max(*sequence);
+        }
+    }
+}
+
+/// What a core's journal is told when it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoreSettings {
+    /// Cores of the node, over which the shards are spread.
+    pub cores: u16,
+    /// Entities whose records are read at the same time; others wait.
+    pub recovery_permits: usize,
+    /// How long one may take, in milliseconds.
+    pub recovery_limit_ms: u64,
+    /// What actors do unless their type says otherwise.
+    pub persistence: PersistenceSettings,
+}
+
+impl Default for CoreSettings {
+    fn default() -> Self {
+        CoreSettings {
+            cores: 1,
+            recovery_permits: 64,
+            recovery_limit_ms: 30_000,
+            persistence: PersistenceSettings::default(),
+        }
+    }
+}
+
+struct State {
+    log: CoreLog,
+    storage: Box<dyn Storage>,
+    places: Places,
+    layouts: Vec<(Layout, DeclaredSchema)>,
+    shard_sequences: Vec<u64>,
+    commits: Commits,
+    readings: Readings,
+    /// Who waits for room.
+    room: Vec<Ticket<()>>,
+    /// Who wants a turn of its own.
+    soon: Vec<Ticket<()>>,
+    /// The number of the frame that took the last group.
+    last_frame: u64,
+    figures: JournalFigures,
+}
+
+/// A core's journal. Actors of the core share it.
+pub struct CoreJournal {
+    state: RefCell<State>,
+    shard_count: u32,
+    recovery_limit_ms: u64,
+    /// Cores of the node, over which the shards are spread.
+    cores: u16,
+    persistence: PersistenceSettings,
+    /// The epoch that records of this core carry.
+    epoch: Cell<u64>,
+    kinds: RefCell<Vec<(TypeId, Rc<Kind>)>>,
+    buffer: Cell<EventBuffer>,
+}
+
+impl std::fmt::Debug for CoreJournal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CoreJournal").field("figures", &self.figures()).finish_non_exhaustive()
+    }
+}
+
+impl CoreJournal {
+    /// A journal on a log that was opened; its torn tail, if it had one, is zeroes by now.
+    pub fn new(
+        opened: OpenedLog,
+        mut storage: Box<dyn Storage>,
+        settings: CoreSettings,
+    ) -> Rc<Self> {
+        let OpenedLog { log, places, shard_sequences, recovered } = opened;
+        storage.want_segments(log.wanted_segments());
+        let shard_count = shard_sequences.len() as u32;
+        let state = State {
+            log,
+            storage,
+            places,
+            layouts: Vec::new(),
+            shard_sequences,
+            commits: Commits::default(),
+            readings: Readings::new(settings.recovery_permits),
+            room: Vec::new(),
+            soon: Vec::new(),
+            last_frame: recovered.tail.frame,
+            figures: JournalFigures::default(),
+        };
+        let state = RefCell::new(state);
+        Rc::new(CoreJournal {
+            state,
+            shard_count,
+            recovery_limit_ms: settings.recovery_limit_ms,
+            cores: settings.cores,
+            persistence: settings.persistence,
+            epoch: Cell::new(1),
+            kinds: RefCell::default(),
+            buffer: Cell::default(),
+        })
+    }
+
+    /// What actors of this core do unless their type says otherwise.
+    pub fn persistence(&self) -> PersistenceSettings {
+        self.persistence
+    }
+
+    /// The core that a shard belongs to.
+    pub fn home_of(&self, shard: u32) -> u16 {
+        (shard % u32::from(self.cores.max(1))) as u16
+    }
+
+    /// What the actors of one type have in common; made for the first of them.
+    pub(crate) fn kind<E: 'static>(
+        &self,
+        make: impl FnOnce(&CoreJournal) -> Result<Kind, RecoveryFailed>,
+    ) -> Result<Rc<Kind>, RecoveryFailed> {
+        let of = TypeId::of::<E>();
+        if let Some((_, kind)) = self.kinds.borrow().iter().find(|(known, _)| *known == of) {
+            return Ok(Rc::clone(kind));
+        }
+        let kind = Rc::new(make(self)?);
+        self.kinds.borrow_mut().push((of, Rc::clone(&kind)));
+        Ok(kind)
+    }
+
+    /// Memory to write events to; it is empty.
+    pub(crate) fn take_buffer(&self) -> EventBuffer {
+        let mut buffer = self.buffer.take();
+        buffer.clear();
+        buffer
+    }
+
+    /// Gives it back.
+    pub(crate) fn give_buffer(&self, buffer: EventBuffer) {
+        self.buffer.set(buffer);
+    }
+
+    /// Gives `ticket` a turn when the log takes groups again.
+    pub fn wait_for_room(&self, ticket: Ticket<()>) {
+        self.state.borrow_mut().room.push(ticket);
+    }
+
+    /// Gives `ticket` a turn after this sweep's turns.
+    pub fn at_next_poll(&self, ticket: Ticket<()>) {
+        self.state.borrow_mut().soon.push(ticket);
+    }
+
+    /// What it has done so far.
+    pub fn figures(&self) -> JournalFigures {
+        self.state.borrow().figures
+    }
+
+    /// How many shards the system has.
+    pub fn shard_count(&self) -> u32 {
+        self.shard_count
+    }
+
+    /// Whether a write has failed: nothing is taken any more.
+    pub fn is_poisoned(&self) -> bool {
+        self.state.borrow().log.is_poisoned()
+    }
+
+    /// The number by which groups of this core refer to a layout.
+    ///
+    /// # Errors
+    /// [`NameTooLong`].
+    pub fn declare(&self, layout: Layout) -> Result<usize, NameTooLong> {
+        let layouts = &mut self.state.borrow_mut().layouts;
+        if let Some(number) = layouts.iter().position(|(known, _)| *known == layout) {
+            return Ok(number);
+        }
+        let schema = DeclaredSchema::new(layout.name, layout.version, layout.fingerprint)?;
+        layouts.push((layout, schema));
+        Ok(layouts.len() - 1)
+    }
+
+    /// Takes a group of records. Returns its frame and where in the file it stands, for [`CoreJournal::wait`].
+    ///
+    /// # Errors
+    /// [`Refused`]; nothing of the group will be written, and nothing changed.
+    pub fn append(&self, now_ns: u64, group: Group<'_>) -> Result<(u64, Range<u64>), Refused> {
+        let taken = self.state.borrow_mut().append(now_ns, group, self.epoch.get());
+        if let Err(refused) = &taken {
+            let figures = &mut self.state.borrow_mut().figures;
+            match refused {
+                Refused::Log(AppendError::Full { .. }) => figures.refused_full += 1,
+                Refused::Log(AppendError::Busy { .. }) => figures.refused_busy += 1,
+                _ => figures.refused_other += 1,
+            }
+        }
+        taken
+    }
+
+    /// Gives `ticket` what became of the group that was appended last of all.
+    pub fn wait(
+        &self,
+        (frame, place): (u64, Range<u64>),
+        ticket: Ticket<Result<Committed, CommitFailed>>,
+    ) {
+        self.state.borrow_mut().commits.wait(frame, place, ticket);
+    }
+
+    /// The last sequence number of an entity, 0 when there is none.
+    pub fn sequence_of(&self, entity: u64) -> u64 {
+        self.state.borrow().places.entity(entity).map_or(0, |entity| entity.sequence)
+    }
+
+    /// Reads what an entity is made from: the latest state below a sequence number, and the events behind it.
+    /// `ticket` gets the first batch.
+    pub fn read(&self, now_ns: u64, entity: u64, below: u64, ticket: ReadTicket) -> ReadingId {
+        let state = &mut *self.state.borrow_mut();
+        let history = state.places.entity(entity).map(|entity| entity.history(below));
+        let mut wanted = Vec::new();
+        for place in history.unwrap_or_default() {
+            let layout = state.places.layout(place.segment_id, place.schema);
+            wanted.push(Wanted { place, entity, layout });
+        }
+        state.figures.readings += 1;
+        state.readings.begin(now_ns, self.recovery_limit_ms, state.last_frame, wanted, ticket)
+    }
+
+    /// Asks for the next batch of a reading.
+    ///
+    /// # Errors
+    /// The ticket: the reading is over, or took too long.
+    pub fn read_on(&self, reading: ReadingId, ticket: ReadTicket) -> Result<(), ReadTicket> {
+        self.state.borrow_mut().readings.go_on(reading, ticket)
+    }
+
+    /// Nobody waits for this reading any more.
+    pub fn cancel_read(&self, reading: ReadingId) {
+        self.state.borrow_mut().readings.cancel(reading);
+    }
+}
+
+impl State {
+    fn append(
+        &mut self,
+        now_ns: u64,
+        group: Group<'_>,
+        epoch: u64,
+    ) -> Result<(u64, Range<u64>), Refused> {
+        let Group { entity, shard, after, records } = group;
+        let actual = self.places.entity(entity.hash()).map_or(0, |entity| entity.sequence);
+        if actual != after {
+            return Err(Refused::Sequence { expected: after, actual });
+        }
+        let count = self.shard_sequences.len() as u32;
+        let Some(shard_sequence) = self.shard_sequences.get_mut(shard as usize) else {
+            return Err(Refused::Shard { shard, count });
+        };
+        let layouts = &self.layouts;
+        let first = ShardPlace { shard, epoch, sequence: *shard_sequence + 1 };
+        let position = match records {
+            [one] => self.log.append(now_ns, entity, &[new_record(one, 0, layouts, first)])?,
+            many => {
+                let many = many.iter().enumerate();
+                let new: Vec<_> =
+                    many.map(|(place, record)| new_record(record, place, layouts, first)).collect();
+                self.log.append(now_ns, entity, &new)?
+            }
+        };
+        *shard_sequence += records.len() as u64;
+        let (mut start, mut end) = (u64::MAX, 0);
+        let mut number = 0;
+        for Placed { header, segment_id, file, offset, bytes } in self.log.placed() {
+            start = start.min(*offset);
+            end = end.max(offset + u64::from(*bytes));
+            match header.kind {
+                RecordKind::Schema => {
+                    // A layout is declared just before the first record that has it.
+                    let layout = records.get(number).and_then(|record| layouts.get(record.layout?));
+                    if let Some((Layout { name, version, fingerprint }, _)) = layout {
+                        let (number, name) = (header.schema, (*name).to_owned());
+                        let (version, fingerprint) = (*version, *fingerprint);
+                        let entry = SchemaEntry { number, version, fingerprint, name };
+                        self.places.add_layout(*segment_id, entry);
+                    }
+                }
+                RecordKind::Entity => {}
+                _ => {
+                    number += 1;
+                    self.places.add(header, *segment_id, *file, *offset, *bytes);
+                }
+            }
+        }
+        self.last_frame = position.frame;
+        self.figures.groups += 1;
+        self.figures.records += records.len() as u64;
+        Ok((position.frame, start..end))
+    }
+
+    /// Takes in what the storage has finished; who is told what.
+    fn take_events(&mut self, now_ns: u64, commits: &mut Vec<Redemption>) -> usize {
+        let mut taken = 0;
+        while let Some(event) = self.storage.next_event(now_ns) {
+            taken += 1;
+            match event {
+                StorageEvent::Written { frame, offset, bytes, result: Ok(()) } => {
+                    self.figures.commits += 1;
+                    self.figures.committed_bytes += bytes.len() as u64;
+                    self.commits.written(frame, offset, bytes);
+                    if let Ok(durable) = self.log.completed(frame) {
+                        self.commits.durable(durable.frame, commits);
+                    }
+                }
+                StorageEvent::Written { frame, result: Err(error), .. } => {
+                    self.figures.failed_writes += 1;
+                    tracing::error!(%error, frame, "a write of the journal failed; open it again");
+                    let _ = self.log.failed(frame);
+                    self.commits.failed(commits);
+                }
+                StorageEvent::Read { token, bytes, result } => {
+                    self.readings.fetched(token, bytes, result);
+                }
+                StorageEvent::SegmentReady(file) => self.log.add_segment(file),
+                StorageEvent::NoSegment(error) => {
+                    self.figures.segments_refused += 1;
+                    tracing::warn!(%error, "no segment of the journal can be made ahead");
+                }
+            }
+        }
+        taken
+    }
+
+    /// Hands out what can begin.
+    fn drive(&mut self, now_ns: u64) -> usize {
+        let mut begun = 0;
+        self.log.mark_idle(now_ns);
+        while self.log.can_write() {
+            let now_ms = self.storage.wall_clock_ms();
+            let Some(write) = self.log.next_write(now_ns, now_ms) else { break };
+            begun += 1;
+            if let Err(write) = self.storage.write(write) {
+                // A storage has room for as many writes as the log may have in flight.
+                tracing::error!(
+                    frame = write.frame,
+                    "the storage has no room for a write of the journal"
+                );
+                let _ = self.log.failed(write.frame);
+                break;
+            }
+        }
+        begun += self.readings.drive(self.log.durable().frame, &mut *self.storage);
+        if !self.log.is_poisoned() {
+            self.storage.want_segments(self.log.wanted_segments());
+        }
+        begun
+    }
+}
+
+/// Where a group begins in its shard.
+#[derive(Clone, Copy)]
+struct ShardPlace {
+    shard: u32,
+    epoch: u64,
+    sequence: u64,
+}
+
+fn new_record<'a>(
+    record: &GroupRecord<'a>,
+    place: usize,
+    layouts: &'a [(Layout, DeclaredSchema)],
+    first: ShardPlace,
+) -> NewRecord<'a> {
+    NewRecord {
+        kind: record.kind,
+        schema: record.layout.and_then(|layout| layouts.get(layout)).map(|(_, schema)| schema),
+        shard: first.shard,
+        entity_sequence: record.sequence,
+        shard_sequence: first.sequence + place as u64,
+        epoch: first.epoch,
+        payload: record.payload,
+    }
+}
+
+/// Polls a core's journal.
+#[derive(Debug)]
+pub struct JournalDevice {
+    journal: Rc<CoreJournal>,
+    commits: Vec<Redemption>,
+    found: Vec<ReadRedemption>,
+    turns: Vec<Ticket<()>>,
+}
+
+impl JournalDevice {
+    /// The device of a journal.
+    pub fn new(journal: Rc<CoreJournal>) -> Self {
+        JournalDevice { journal, commits: Vec::new(), found: Vec::new(), turns: Vec::new() }
+    }
+}
+
+impl Device for JournalDevice {
+    fn poll(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
+        let now_ns = turn.now_ns();
+        let mut work = 0;
+        {
+            let state = &mut *self.journal.state.borrow_mut();
+            work += state.take_events(now_ns, &mut self.commits);
+            let poisoned = state.log.is_poisoned();
+            state.readings.give_out(now_ns, poisoned, &mut self.found);
+            self.turns.append(&mut state.soon);
+            if state.log.has_room() || poisoned {
+                self.turns.append(&mut state.room);
+            }
+        }
+        work += self.commits.len() + self.found.len() + self.turns.len();
+        for ticket in self.turns.drain(..) {
+            turn.redeem(ticket, ());
+        }
+        for (ticket, committed) in self.commits.drain(..) {
+            turn.redeem(ticket, committed);
+        }
+        for (ticket, found) in self.found.drain(..) {
+            turn.redeem(ticket, found);
+        }
+        work + self.journal.state.borrow_mut().drive(now_ns)
+    }
+
+    fn has_work(&mut self) -> bool {
+        let state = &mut *self.journal.state.borrow_mut();
+        state.storage.has_events()
+            || state.log.can_write()
+            || state.readings.has_batch()
+            || !state.soon.is_empty()
+    }
+
+    fn next_deadline_ns(&self) -> Option<u64> {
+        let state = self.journal.state.borrow();
+        let all = [
+            state.storage.next_deadline_ns(),
+            state.log.marker_due_ns(),
+            state.readings.next_deadline_ns(),
+        ];
+        all.into_iter().flatten().min()
+    }
+
+    fn is_quiet(&self) -> bool {
+        let state = self.journal.state.borrow();
+        let over = state.log.is_poisoned()
+            || (state.log.is_settled() && state.log.marker_due_ns().is_none());
+        over && state.commits.waiting() == 0 && state.readings.is_empty()
+    }
+}

@@ -1,0 +1,532 @@
+//! The actor around an event-sourced state.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::rc::Rc;
+
+use mainspring::actor::Behavior;
+use mainspring::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::effect::{Effect, End, Events as EffectEvents, Step};
+use super::entity_id::EntityId;
+use super::event_sourced::EventSourced;
+use super::recovery::{Recovering, Recovery};
+use super::settings::{PersistenceSettings, Retention};
+use super::signal::{PersistRejected, PersistenceSignal, RecoveryFailed, SnapshotFailed};
+use crate::device::{CommitFailed, Committed, CoreJournal, Group, GroupRecord, ReadingId, Refused};
+use crate::format::RecordKind;
+use crate::log::{AppendError, DeclaredEntity};
+use crate::schema::{ArchivedEvent, EventBuffer, Events, Reader};
+
+/// An actor whose state is the fold of its events: see [`EventSourced`].
+///
+/// It is spawned on the core that its id belongs to ([`Journal::core_of`](crate::Journal::core_of)). Commands that come
+/// while it recovers, and while events are being written, wait in its stash; what finds no room there is a dead letter
+/// of the reason [`StashFull`](mainspring::Reason::StashFull). When it fails it should be
+/// [restarted](mainspring::Restart) with a pause.
+pub struct Persistent<E: EventSourced> {
+    pub(super) id: EntityId,
+    pub(super) make: Rc<dyn Fn() -> E>,
+    pub(super) state: E,
+    pub(super) sequence: u64,
+    /// The sequence numbers of the last snapshots, oldest first.
+    pub(super) snapshots: VecDeque<u64>,
+    /// Ids of the last commands that had events.
+    pub(super) commands: VecDeque<u128>,
+    pub(super) attached: Option<Attached>,
+    pub(super) recovering: Option<Recovering>,
+    /// What happens when the events that are being written are durable.
+    after: Option<After<E>>,
+}
+
+/// What an actor has when it has found its journal.
+pub(super) struct Attached {
+    pub journal: Rc<CoreJournal>,
+    pub kind: Rc<Kind>,
+    pub entity: DeclaredEntity,
+    pub shard: u32,
+}
+
+/// What all actors of one type on a core have in common.
+#[derive(Debug)]
+pub(crate) struct Kind {
+    /// The journal's numbers of the event layouts, in the order of [`Events::LAYOUTS`].
+    pub(super) layouts: Vec<usize>,
+    /// Their readers.
+    pub(super) readers: Vec<Reader>,
+    /// The journal's number of the state's layout.
+    pub(super) state_layout: usize,
+    pub(super) settings: PersistenceSettings,
+}
+
+struct After<E: EventSourced> {
+    /// The events, to tell how each is read.
+    events: EffectEvents<E>,
+    first: Option<Step<E>>,
+    more: Vec<Step<E>>,
+    end: End,
+    command_id: Option<u128>,
+}
+
+/// A group was not taken because too much waits: the command is tried again.
+enum Persisted {
+    Taken,
+    Busy,
+}
+
+impl<E: EventSourced> Persistent<E> {
+    /// The entity of this id. `make` gives the state that is before its first event.
+    pub fn new(id: impl Into<EntityId>, make: impl Fn() -> E + 'static) -> Self {
+        let make: Rc<dyn Fn() -> E> = Rc::new(make);
+        Persistent {
+            id: id.into(),
+            state: make(),
+            make,
+            sequence: 0,
+            snapshots: VecDeque::new(),
+            commands: VecDeque::new(),
+            attached: None,
+            recovering: None,
+            after: None,
+        }
+    }
+
+    /// Which entity it is.
+    pub fn id(&self) -> &EntityId {
+        &self.id
+    }
+
+    /// The number of the last event.
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Finds the core's journal, and what is known there of this type.
+    fn attach(&self, ctx: &Context<'_, Self>) -> Result<Attached, RecoveryFailed> {
+        let core = ctx.core();
+        let journal = ctx.shared::<CoreJournal>().ok_or(RecoveryFailed::NoJournal { core })?;
+        let entity = DeclaredEntity::new(E::LAYOUT.name, self.id.as_bytes())?;
+        let shard = shard_of(&self.id, journal.shard_count());
+        let home = journal.home_of(shard);
+        if home != core {
+            return Err(RecoveryFailed::OnAnotherCore { home, core });
+        }
+        let kind = journal.kind::<E>(Kind::of::<E>)?;
+        Ok(Attached { journal, kind, entity, shard })
+    }
+
+    fn decide(&self, command: &Archived<E::Command>) -> (Effect<E>, Option<u128>) {
+        let id = self.state.command_id(command);
+        if let Some(id) = id
+            && self.commands.contains(&id)
+        {
+            return (without_events(self.state.on_duplicate(command)), None);
+        }
+        if let Some(expected) = self.state.expected_sequence(command)
+            && expected != self.sequence
+        {
+            return (without_events(self.state.on_conflict(command, self.sequence)), None);
+        }
+        (self.state.on_command(command), id)
+    }
+
+    /// Gives the events to the journal.
+    fn persist(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        effect: &EffectEvents<E>,
+        command_id: Option<u128>,
+    ) -> Result<Persisted, PersistRejected> {
+        let Some(Attached { journal, kind, entity, shard }) = &mut self.attached else {
+            return Ok(Persisted::Busy);
+        };
+        let shard = *shard;
+        let mut buffer = journal.take_buffer();
+        let sequence = self.sequence;
+        let taken = match effect {
+            EffectEvents::None => return Ok(Persisted::Taken),
+            EffectEvents::One(event) if command_id.is_none() => {
+                let layout = kind.layouts.get(event.layout()).copied();
+                event.write(&mut buffer).map_err(PersistRejected::from).and_then(|place| {
+                    let payload = buffer.get(place);
+                    let sequence = sequence + 1;
+                    let record = GroupRecord { kind: RecordKind::Event, layout, sequence, payload };
+                    let records = &[record];
+                    let group = Group { entity, shard, after: self.sequence, records };
+                    Ok(journal.append(ctx.now_ns(), group)?)
+                })
+            }
+            EffectEvents::One(event) => {
+                let events = std::slice::from_ref(event);
+                append_many(
+                    ctx.now_ns(),
+                    self.attached.as_mut(),
+                    &mut buffer,
+                    sequence,
+                    events,
+                    command_id,
+                )
+            }
+            EffectEvents::Many(events) => append_many(
+                ctx.now_ns(),
+                self.attached.as_mut(),
+                &mut buffer,
+                sequence,
+                events,
+                command_id,
+            ),
+        };
+        let Some(Attached { journal, .. }) = &self.attached else { return Ok(Persisted::Busy) };
+        journal.give_buffer(buffer);
+        match taken {
+            Ok(place) => {
+                let ticket = ctx.ticket(Self::persisted);
+                ctx.suspend_until(&ticket);
+                journal.wait(place, ticket);
+                Ok(Persisted::Taken)
+            }
+            Err(PersistRejected::Journal(Refused::Log(AppendError::Busy { .. }))) => {
+                let ticket = ctx.ticket(Self::has_room);
+                ctx.suspend_until(&ticket);
+                journal.wait_for_room(ticket);
+                Ok(Persisted::Busy)
+            }
+            Err(rejected) => Err(rejected),
+        }
+    }
+
+    /// There is room for the command that was put off.
+    fn has_room(&mut self, _: &mut Context<'_, Self>, _room: ()) -> Next<Self> {
+        Self::retake()
+    }
+
+    /// Messages that were stashed come again.
+    fn retake() -> Next<Self> {
+        Next::Become(Behavior::of(
+            |actor: &mut Self, ctx: &mut Context<'_, Self>, command: &Archived<E::Command>| {
+                actor.receive(ctx, command)
+            },
+        ))
+    }
+
+    /// The events of the last command are durable, or nobody knows.
+    fn persisted(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        outcome: Result<Committed, CommitFailed>,
+    ) -> Next<Self> {
+        let Ok(committed) = outcome else {
+            self.state.on_signal(ctx, &PersistenceSignal::PersistFailed);
+            return self.fail_next(ctx);
+        };
+        let Some(After { events, first, more, end, command_id }) = self.after.take() else {
+            return Next::Same;
+        };
+        if let Err(failed) = self.apply(events.as_slice(), &committed) {
+            return self.recovery_failed(ctx, failed);
+        }
+        if let (Some(id), Some(Attached { kind, .. })) = (command_id, &self.attached) {
+            remember(&mut self.commands, id, kind.settings.commands_remembered);
+        }
+        for step in first.into_iter().chain(more) {
+            step(&self.state, ctx);
+        }
+        self.consider_snapshot(ctx);
+        ended(end)
+    }
+
+    /// The state changes by events that are durable.
+    fn apply(&mut self, events: &[E::Event], committed: &Committed) -> Result<(), RecoveryFailed> {
+        let Some(Attached { kind, .. }) = &self.attached else { return Ok(()) };
+        let mut events = events.iter();
+        for record in committed.records() {
+            if record.header.kind != RecordKind::Event {
+                continue;
+            }
+            let sequence = record.header.entity_sequence;
+            let reader = events.next().and_then(|event| kind.readers.get(event.layout()));
+            let state = &mut self.state;
+            let mut change = |event: ArchivedEvent<'_, E::Event>| state.on_event(event);
+            let Some(reader) = reader else { return Err(RecoveryFailed::NoLayout { sequence }) };
+            E::Event::read(*reader, record.payload, &mut change)
+                .map_err(|source| RecoveryFailed::Schema { sequence, source })?;
+            self.sequence = sequence;
+        }
+        Ok(())
+    }
+
+    /// Takes a snapshot if it is time for one.
+    fn consider_snapshot(&mut self, ctx: &mut Context<'_, Self>) {
+        let Some(Attached { kind, .. }) = &self.attached else { return };
+        let since = self.sequence - self.snapshots.back().copied().unwrap_or(0);
+        let every = kind.settings.snapshot_every;
+        let is_due = every > 0 && since >= every;
+        if since > 0 && (is_due || self.state.snapshot_when(self.sequence)) {
+            self.snapshot(ctx);
+        }
+    }
+
+    fn snapshot(&mut self, ctx: &mut Context<'_, Self>) {
+        let sequence = self.sequence;
+        let Some(Attached { journal, kind, entity, shard }) = &mut self.attached else { return };
+        let mut buffer = journal.take_buffer();
+        let ids: Vec<[u8; 16]> = self.commands.iter().map(|id| id.to_le_bytes()).collect();
+        let state = self.state.write(&mut buffer).map_err(SnapshotFailed::from);
+        let taken = state.and_then(|place| {
+            let layout = Some(kind.state_layout);
+            let payload = buffer.get(place);
+            let state = GroupRecord { kind: RecordKind::State, layout, sequence, payload };
+            let commands = ids.iter().map(|id| GroupRecord {
+                kind: RecordKind::Command,
+                layout: None,
+                sequence,
+                payload: id,
+            });
+            let records: Vec<_> = std::iter::once(state).chain(commands).collect();
+            let group = Group { entity, shard: *shard, after: sequence, records: &records };
+            Ok(journal.append(ctx.now_ns(), group)?)
+        });
+        journal.give_buffer(buffer);
+        match taken {
+            Ok(place) => {
+                // The next one is due from here, whatever becomes of this one.
+                self.snapshots.push_back(sequence);
+                let ticket = ctx.ticket(Self::snapshot_taken);
+                if let Some(Attached { journal, .. }) = &self.attached {
+                    journal.wait(place, ticket);
+                }
+            }
+            Err(failed) => self.state.on_signal(ctx, &PersistenceSignal::SnapshotFailed(failed)),
+        }
+    }
+
+    /// A snapshot is durable; events before the oldest one that is kept may go.
+    fn snapshot_taken(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        outcome: Result<Committed, CommitFailed>,
+    ) -> Next<Self> {
+        let snapshot = outcome.ok().and_then(|committed| {
+            committed.records().next().map(|record| record.header.entity_sequence)
+        });
+        let Some(sequence) = snapshot else {
+            self.state.on_signal(ctx, &PersistenceSignal::PersistFailed);
+            return self.fail_next(ctx);
+        };
+        self.state.on_signal(ctx, &PersistenceSignal::SnapshotCompleted { sequence });
+        self.give_up_events(ctx);
+        Next::Same
+    }
+
+    fn give_up_events(&mut self, ctx: &mut Context<'_, Self>) {
+        let Some(Attached { journal, kind, entity, shard }) = &mut self.attached else { return };
+        let keep = kind.settings.keep_snapshots.max(1) as usize;
+        if kind.settings.retention == Retention::KeepAll || self.snapshots.len() <= keep {
+            return;
+        }
+        let Some(&to_sequence) = self.snapshots.get(self.snapshots.len() - keep) else { return };
+        let deletion = GroupRecord {
+            kind: RecordKind::Deletion,
+            layout: None,
+            sequence: to_sequence,
+            payload: &[],
+        };
+        let group = Group { entity, shard: *shard, after: self.sequence, records: &[deletion] };
+        // A deletion that is refused is made good by the next one.
+        if journal.append(ctx.now_ns(), group).is_ok() {
+            self.snapshots.retain(|snapshot| *snapshot >= to_sequence);
+            self.state.on_signal(ctx, &PersistenceSignal::EventsDeleted { to_sequence });
+        }
+    }
+
+    /// The actor fails in a turn of its own, so that what this turn has sent goes out.
+    pub(super) fn fail_next(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        let ticket = ctx.ticket(|_: &mut Self, _, (): ()| Next::Fault);
+        match &self.attached {
+            None => Next::Fault,
+            Some(Attached { journal, .. }) => {
+                ctx.suspend_until(&ticket);
+                journal.at_next_poll(ticket);
+                Next::Same
+            }
+        }
+    }
+
+    pub(super) fn recovery_failed(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        failed: RecoveryFailed,
+    ) -> Next<Self> {
+        tracing::error!(entity = E::LAYOUT.name, id = %self.id, error = %failed, "an entity was not recovered");
+        self.state.on_signal(ctx, &PersistenceSignal::RecoveryFailed(failed));
+        self.fail_next(ctx)
+    }
+
+    fn begin_reading(&mut self, ctx: &mut Context<'_, Self>, below: u64) {
+        let Some(Attached { journal, entity, .. }) = &self.attached else { return };
+        let ticket = ctx.ticket(Self::found);
+        ctx.suspend_until(&ticket);
+        let reading = journal.read(ctx.now_ns(), entity.hash(), below, ticket);
+        let reading = ReadingGuard { journal: Rc::clone(journal), reading };
+        self.recovering = Some(Recovering::new(reading));
+    }
+
+    /// Some of the records have come.
+    fn found(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        found: Result<crate::device::Found, crate::device::ReadFailed>,
+    ) -> Next<Self> {
+        match self.take_in(found) {
+            Recovery::GoesOn => {
+                let ticket = ctx.ticket(Self::found);
+                ctx.suspend_until(&ticket);
+                let asked = self.recovering.as_ref().map(|recovering| recovering.read_on(ticket));
+                match asked {
+                    Some(Ok(())) => Next::Same,
+                    _ => Next::Fault,
+                }
+            }
+            Recovery::Again { below } => {
+                self.begin_reading(ctx, below);
+                Next::Same
+            }
+            Recovery::Failed(failed) => self.recovery_failed(ctx, failed),
+            Recovery::Completed => {
+                self.recovering = None;
+                let sequence = self.sequence;
+                self.state.on_signal(ctx, &PersistenceSignal::RecoveryCompleted { sequence });
+                Next::Same
+            }
+        }
+    }
+}
+
+/// Events, and the id of their command, as one group.
+fn append_many<V: Events>(
+    now_ns: u64,
+    attached: Option<&mut Attached>,
+    buffer: &mut EventBuffer,
+    after: u64,
+    events: &[V],
+    command_id: Option<u128>,
+) -> Result<(u64, Range<u64>), PersistRejected> {
+    let Some(Attached { journal, kind, entity, shard }) = attached else {
+        return Err(Refused::Log(AppendError::Poisoned).into());
+    };
+    let mut places = Vec::with_capacity(events.len());
+    for event in events {
+        places.push((event.write(buffer)?, kind.layouts.get(event.layout()).copied()));
+    }
+    let id = command_id.map(u128::to_le_bytes);
+    let events = places.iter().enumerate().map(|(number, (place, layout))| GroupRecord {
+        kind: RecordKind::Event,
+        layout: *layout,
+        sequence: after + 1 + number as u64,
+        payload: buffer.get(place.clone()),
+    });
+    let sequence = after + places.len() as u64;
+    let id = id.iter().map(|id| GroupRecord {
+        kind: RecordKind::Command,
+        layout: None,
+        sequence,
+        payload: id,
+    });
+    let records: Vec<_> = events.chain(id).collect();
+    Ok(journal.append(now_ns, Group { entity, shard: *shard, after, records: &records })?)
+}
+
+/// Of an effect that may have no events.
+fn without_events<E: EventSourced>(effect: Effect<E>) -> Effect<E> {
+    Effect { events: EffectEvents::None, ..effect }
+}
+
+/// Keeps the last ids only.
+pub(super) fn remember(commands: &mut VecDeque<u128>, id: u128, limit: u32) {
+    while commands.len() >= limit.max(1) as usize {
+        commands.pop_front();
+    }
+    commands.push_back(id);
+}
+
+fn ended<E: EventSourced>(end: End) -> Next<Persistent<E>> {
+    match end {
+        End::Same => Next::Same,
+        End::Stash => Next::Stash,
+        End::Unstash => Persistent::retake(),
+        End::Stop => Next::Stop,
+    }
+}
+
+/// The shard of an entity: XXH3-64 of its id.
+pub(crate) fn shard_of(id: &EntityId, shard_count: u32) -> u32 {
+    (xxh3_64(id.as_bytes()) % u64::from(shard_count.max(1))) as u32
+}
+
+/// A reading that ends with the one who reads.
+pub(super) struct ReadingGuard {
+    pub journal: Rc<CoreJournal>,
+    pub reading: ReadingId,
+}
+
+impl Drop for ReadingGuard {
+    fn drop(&mut self) {
+        self.journal.cancel_read(self.reading);
+    }
+}
+
+impl<E: EventSourced> Actor for Persistent<E> {
+    type Message = E::Command;
+
+    fn receive(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        command: &Archived<E::Command>,
+    ) -> Next<Self> {
+        let (mut effect, command_id) = self.decide(command);
+        if !effect.events().is_empty() {
+            match self.persist(ctx, &effect.events, command_id) {
+                Ok(Persisted::Taken) => {
+                    let Effect { events, first, more, end } = effect;
+                    self.after = Some(After { events, first, more, end, command_id });
+                    return Next::Same;
+                }
+                Ok(Persisted::Busy) => return Next::Stash,
+                Err(rejected) => {
+                    effect = without_events(self.state.on_rejected(command, &rejected));
+                }
+            }
+        }
+        for step in effect.first.into_iter().chain(effect.more) {
+            step(&self.state, ctx);
+        }
+        ended(effect.end)
+    }
+
+    fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        match self.attach(ctx) {
+            Ok(attached) => {
+                self.attached = Some(attached);
+                self.begin_reading(ctx, u64::MAX);
+                Next::Same
+            }
+            Err(failed) => self.recovery_failed(ctx, failed),
+        }
+    }
+}
+
+impl Kind {
+    fn of<E: EventSourced>(journal: &CoreJournal) -> Result<Self, RecoveryFailed> {
+        let mut layouts = Vec::new();
+        let mut readers = Vec::new();
+        for layout in E::Event::LAYOUTS {
+            layouts.push(journal.declare(*layout)?);
+            let reader = E::Event::reader(layout.name, layout.version, layout.fingerprint);
+            readers.push(reader.map_err(|source| RecoveryFailed::Schema { sequence: 0, source })?);
+        }
+        let state_layout = journal.declare(E::LAYOUT)?;
+        let settings = E::settings(journal.persistence());
+        Ok(Kind { layouts, readers, state_layout, settings })
+    }
+}

@@ -1,0 +1,152 @@
+//! From records to a state: what each one does, and what happens when one cannot be used.
+
+use std::rc::Rc;
+
+use super::event_sourced::EventSourced;
+use super::persistent::{Persistent, ReadingGuard, remember};
+use super::signal::RecoveryFailed;
+use crate::device::{Found, FoundRecord, ReadFailed};
+use crate::format::RecordKind;
+use crate::format::dictionary::SchemaEntry;
+use crate::schema::{ArchivedEvent, Events, Reader};
+
+/// A recovery under way.
+pub(super) struct Recovering {
+    reading: ReadingGuard,
+    /// The reader of the last event: most have the same layout as the one before.
+    last: Option<(Rc<SchemaEntry>, Reader)>,
+}
+
+/// How a recovery goes on.
+pub(super) enum Recovery {
+    /// The next records are to be read.
+    GoesOn,
+    /// The snapshot cannot be used: from the one before.
+    Again {
+        /// The snapshot's number.
+        below: u64,
+    },
+    /// All is read.
+    Completed,
+    /// It cannot be done.
+    Failed(RecoveryFailed),
+}
+
+impl Recovering {
+    pub fn new(reading: ReadingGuard) -> Self {
+        Recovering { reading, last: None }
+    }
+
+    pub fn read_on(
+        &self,
+        ticket: mainspring::device::Ticket<Result<Found, ReadFailed>>,
+    ) -> Result<(), mainspring::device::Ticket<Result<Found, ReadFailed>>> {
+        self.reading.journal.read_on(self.reading.reading, ticket)
+    }
+}
+
+impl<E: EventSourced> Persistent<E> {
+    /// The next records of the entity.
+    pub(super) fn take_in(&mut self, found: Result<Found, ReadFailed>) -> Recovery {
+        let found = match found {
+            Ok(found) => found,
+            Err(failed) => return Recovery::Failed(failed.into()),
+        };
+        for record in found.records() {
+            match self.take_in_record(&record) {
+                Ok(()) => {}
+                Err(recovery) => return recovery,
+            }
+        }
+        if found.is_last { Recovery::Completed } else { Recovery::GoesOn }
+    }
+
+    fn take_in_record(&mut self, found: &FoundRecord<'_>) -> Result<(), Recovery> {
+        match found.kind {
+            RecordKind::State => self.take_in_snapshot(found),
+            RecordKind::Event => self.take_in_event(found).map_err(Recovery::Failed),
+            RecordKind::Command => {
+                let id =
+                    found.record.as_ref().ok().and_then(|record| record.payload.try_into().ok());
+                if let (Some(id), Some(attached)) = (id, &self.attached) {
+                    let limit = attached.kind.settings.commands_remembered;
+                    remember(&mut self.commands, u128::from_le_bytes(id), limit);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A snapshot that is damaged, or of a layout that is not known any more, is passed over.
+    fn take_in_snapshot(&mut self, found: &FoundRecord<'_>) -> Result<(), Recovery> {
+        let sequence = found.sequence;
+        let state = found.record.as_ref().ok().zip(found.layout).and_then(|(record, layout)| {
+            let reader = E::reader(&layout.name, layout.version, layout.fingerprint).ok()?;
+            E::read(reader, record.payload).ok()
+        });
+        match state {
+            Some(state) => {
+                self.state = state;
+                self.sequence = sequence;
+                self.snapshots.push_back(sequence);
+                Ok(())
+            }
+            None => {
+                tracing::warn!(
+                    entity = E::LAYOUT.name,
+                    id = %self.id,
+                    sequence,
+                    "a snapshot cannot be used; the one before it and more events stand in"
+                );
+                self.state = (self.make)();
+                self.sequence = 0;
+                self.snapshots.clear();
+                self.commands.clear();
+                Err(Recovery::Again { below: sequence })
+            }
+        }
+    }
+
+    fn take_in_event(&mut self, found: &FoundRecord<'_>) -> Result<(), RecoveryFailed> {
+        let sequence = found.sequence;
+        let record = match &found.record {
+            Ok(record) => record,
+            Err(source) => {
+                return Err(RecoveryFailed::Damaged { sequence, source: *source });
+            }
+        };
+        if sequence <= self.sequence {
+            // A copy that was carried forward; it was seen already.
+            return Ok(());
+        }
+        if sequence != self.sequence + 1 {
+            return Err(RecoveryFailed::Gap { expected: self.sequence + 1, found: sequence });
+        }
+        let layout = found.layout.ok_or(RecoveryFailed::NoLayout { sequence })?;
+        let schema = |source| RecoveryFailed::Schema { sequence, source };
+        let reader = self.reader_for(layout).map_err(schema)?;
+        let state = &mut self.state;
+        let mut change = |event: ArchivedEvent<'_, E::Event>| state.on_event(event);
+        E::Event::read(reader, record.payload, &mut change).map_err(schema)?;
+        self.sequence = sequence;
+        Ok(())
+    }
+
+    fn reader_for(
+        &mut self,
+        layout: &Rc<SchemaEntry>,
+    ) -> Result<Reader, crate::schema::SchemaError> {
+        let Some(recovering) = &mut self.recovering else {
+            return E::Event::reader(&layout.name, layout.version, layout.fingerprint);
+        };
+        match &recovering.last {
+            Some((last, reader)) if Rc::ptr_eq(last, layout) => Ok(*reader),
+            _ => {
+                let reader = E::Event::reader(&layout.name, layout.version, layout.fingerprint)?;
+                recovering.last = Some((Rc::clone(layout), reader));
+                Ok(reader)
+            }
+        }
+    }
+}

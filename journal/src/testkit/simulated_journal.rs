@@ -1,0 +1,151 @@
+//! A journal for tests: on a disk in memory, in virtual time, with failures on request.
+
+use std::cell::{RefCell, RefMut};
+use std::rc::Rc;
+
+use mainspring::testkit::At;
+
+use super::SimulatedDisk;
+use super::simulated_storage::{DeviceConduct, SimulatedStorage};
+use crate::device::{CoreJournal, CoreSettings, JournalDevice, OpenedLog};
+use crate::format::RecordKind;
+use crate::format::commit_frame::FRAME_HEADER_BYTES;
+use crate::format::record::{RECORD_HEADER_BYTES, Records};
+use crate::format::segment_header::CommitMethod;
+use crate::log::recovery::{Expected, RecoveryError, recover};
+use crate::log::{LogIdentity, LogSettings};
+
+/// A core's journal that outlives the simulations it is used in: what was durable in one is found in the next.
+///
+/// ```
+/// use mainspring::testkit::Simulation;
+/// use mainspring_journal::testkit::SimulatedJournal;
+///
+/// let journal = SimulatedJournal::seeded(1);
+/// let mut sim = Simulation::seeded(1);
+/// journal.install(&sim.at(0))?;
+/// // Spawn `Persistent` actors, send them commands, then cut the power and look what is left.
+/// drop(sim);
+/// journal.crash();
+/// let mut sim = Simulation::seeded(2);
+/// journal.install(&sim.at(0))?;
+/// # Ok::<(), mainspring_journal::log::recovery::RecoveryError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SimulatedJournal {
+    disk: Rc<RefCell<SimulatedDisk>>,
+    conduct: Rc<RefCell<DeviceConduct>>,
+    /// How the log is written.
+    pub log: LogSettings,
+    /// How its actors use it.
+    pub core: CoreSettings,
+    /// How many shards the system has.
+    pub shard_count: u32,
+}
+
+impl SimulatedJournal {
+    /// An empty journal; the seed decides what a crash leaves.
+    pub fn seeded(seed: u64) -> Self {
+        let conduct = DeviceConduct::default();
+        let log = LogSettings {
+            segment_bytes: conduct.segment_bytes,
+            commit_method: CommitMethod::Simulated,
+            ..LogSettings::default()
+        };
+        SimulatedJournal {
+            disk: Rc::new(RefCell::new(SimulatedDisk::seeded(seed))),
+            conduct: Rc::new(RefCell::new(conduct)),
+            log,
+            core: CoreSettings::default(),
+            shard_count: 16,
+        }
+    }
+
+    /// Opens the journal on a core of a simulation, as a node does when it starts.
+    ///
+    /// # Errors
+    /// [`RecoveryError`] when the disk holds no log that can be used.
+    pub fn install(&self, at: &At) -> Result<Rc<CoreJournal>, RecoveryError> {
+        let mut installed = None;
+        at.install(|seat| {
+            let opened = self.open(u32::from(seat.core())).map(|(opened, spare)| {
+                let (disk, conduct) = (Rc::clone(&self.disk), Rc::clone(&self.conduct));
+                let storage = SimulatedStorage::new(disk, conduct, spare);
+                let journal = CoreJournal::new(opened, Box::new(storage), self.core);
+                seat.share(Rc::clone(&journal));
+                seat.add_device(Box::new(JournalDevice::new(Rc::clone(&journal))));
+                journal
+            });
+            installed = Some(opened);
+        });
+        match installed {
+            Some(opened) => opened,
+            None => unreachable!("`install` calls back before it returns"),
+        }
+    }
+
+    /// The power is gone: what was not synced is kept, lost or torn, sector by sector.
+    pub fn crash(&self) {
+        self.disk.borrow_mut().crash();
+    }
+
+    /// The disk, to damage it or to look at it.
+    pub fn disk(&self) -> RefMut<'_, SimulatedDisk> {
+        self.disk.borrow_mut()
+    }
+
+    /// The next write fails: the journal takes nothing until it is installed again.
+    pub fn fail_next_write(&self) {
+        self.conduct.borrow_mut().failing_writes += 1;
+    }
+
+    /// The next read of an entity's records fails.
+    pub fn fail_next_read(&self) {
+        self.conduct.borrow_mut().failing_reads += 1;
+    }
+
+    /// Whether the disk has room for further segments. Those that are ready are used up first.
+    pub fn set_space(&self, has_space: bool) {
+        self.conduct.borrow_mut().has_space = has_space;
+    }
+
+    /// Turns a bit of the last state over that the log holds.
+    pub fn damage_last_state(&self) {
+        let disk = &mut *self.disk.borrow_mut();
+        let mut last = None;
+        let expected = self.expected(0);
+        // The log was written by this journal, so it can be read.
+        let _ = recover(disk, &expected, &mut |frame| {
+            for record in Records::new(frame.records, frame.header.record_count).flatten() {
+                if record.header.kind == RecordKind::State {
+                    let record = frame.offset as usize + FRAME_HEADER_BYTES + record.offset;
+                    last = Some((frame.file, (record + RECORD_HEADER_BYTES) as u64 * 8));
+                }
+            }
+        });
+        if let Some((file, bit)) = last {
+            disk.flip_bit(file, bit);
+        }
+    }
+
+    /// How fast the device is.
+    pub fn set_conduct(&self, change: impl FnOnce(&mut DeviceConduct)) {
+        change(&mut self.conduct.borrow_mut());
+    }
+
+    fn expected(&self, core: u32) -> Expected {
+        Expected { system: "simulated".to_owned(), core, shard_count: self.shard_count }
+    }
+
+    fn open(&self, core: u32) -> Result<(OpenedLog, Vec<crate::log::SegmentFile>), RecoveryError> {
+        let Expected { system, core, shard_count } = self.expected(core);
+        let identity = LogIdentity { system, log_id: 1, core, shard_count };
+        let disk = &mut *self.disk.borrow_mut();
+        let opened = OpenedLog::read(disk, identity, self.log.clone())?;
+        if let Some(repair) = opened.recovered.repair {
+            disk.zero(repair.file, repair.offset, repair.zero_bytes);
+        }
+        let spare = opened.recovered.spare_files.clone();
+        Ok((opened, spare))
+    }
+}

@@ -1,0 +1,189 @@
+//! A storage on a simulated disk, in virtual time.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+
+use super::SimulatedDisk;
+use crate::device::{ReadRequest, Storage, StorageEvent};
+use crate::format::BLOCK_BYTES;
+use crate::log::recovery::SegmentReader;
+use crate::log::{BlockBuffer, SegmentFile, Write};
+
+/// The wall clock of a simulation begins here: 2024-01-01, in milliseconds since 1970.
+const WALL_CLOCK_START_MS: u64 = 1_704_067_200_000;
+
+/// How a simulated device behaves from now on. Shared by the test and the storage.
+#[derive(Clone, Debug)]
+pub struct DeviceConduct {
+    /// How long a write takes to become durable.
+    pub write_ns: u64,
+    /// How long a read takes.
+    pub read_ns: u64,
+    /// How long a segment takes to be made.
+    pub segment_ns: u64,
+    /// Length of a segment's file.
+    pub segment_bytes: u64,
+    /// Whether there is room for another segment.
+    pub has_space: bool,
+    /// So many of the next writes fail.
+    pub failing_writes: u32,
+    /// So many of the next reads fail.
+    pub failing_reads: u32,
+}
+
+impl Default for DeviceConduct {
+    fn default() -> Self {
+        DeviceConduct {
+            write_ns: 50_000,
+            read_ns: 80_000,
+            segment_ns: 1_000_000,
+            segment_bytes: 1 << 20,
+            has_space: true,
+            failing_writes: 0,
+            failing_reads: 0,
+        }
+    }
+}
+
+/// What is under way.
+#[derive(Debug)]
+enum Job {
+    Write(Write),
+    Read(ReadRequest),
+    Segment,
+}
+
+/// See the module's header.
+#[derive(Debug)]
+pub struct SimulatedStorage {
+    disk: Rc<RefCell<SimulatedDisk>>,
+    conduct: Rc<RefCell<DeviceConduct>>,
+    /// In the order in which they are finished.
+    jobs: VecDeque<(u64, Job)>,
+    segments_under_way: usize,
+    /// Files that recovery found to be unused.
+    spare: Vec<SegmentFile>,
+    next_file: u64,
+    now_ns: u64,
+}
+
+impl SimulatedStorage {
+    /// A storage for a log whose unused files are `spare`.
+    pub fn new(
+        disk: Rc<RefCell<SimulatedDisk>>,
+        conduct: Rc<RefCell<DeviceConduct>>,
+        spare: Vec<SegmentFile>,
+    ) -> Self {
+        let files = disk.borrow_mut().files().unwrap_or_default();
+        let next_file = files.iter().map(|file| file.0 + 1).max().unwrap_or(1);
+        let jobs = VecDeque::new();
+        SimulatedStorage { disk, conduct, jobs, segments_under_way: 0, spare, next_file, now_ns: 0 }
+    }
+
+    fn begin(&mut self, takes_ns: u64, job: Job) {
+        let due_ns = self.now_ns + takes_ns;
+        let at = self.jobs.partition_point(|(other_ns, _)| *other_ns <= due_ns);
+        self.jobs.insert(at, (due_ns, job));
+    }
+
+    fn finish(&mut self, job: Job) -> StorageEvent {
+        match job {
+            Job::Write(Write { frame, offset, bytes, .. }) => {
+                let conduct = &mut *self.conduct.borrow_mut();
+                let fails = conduct.failing_writes > 0;
+                conduct.failing_writes = conduct.failing_writes.saturating_sub(1);
+                let result = match fails {
+                    true => Err(io::Error::other("a write that fails on purpose")),
+                    false => self.disk.borrow_mut().sync(frame).map_err(io::Error::other),
+                };
+                StorageEvent::Written { frame, offset, bytes, result }
+            }
+            Job::Read(ReadRequest { token, file, offset, bytes }) => {
+                let mut buffer = BlockBuffer::with_capacity(bytes);
+                buffer.resize(bytes, 0);
+                let conduct = &mut *self.conduct.borrow_mut();
+                let fails = conduct.failing_reads > 0;
+                conduct.failing_reads = conduct.failing_reads.saturating_sub(1);
+                let result = match fails {
+                    true => Err(io::Error::other("a read that fails on purpose")),
+                    false => {
+                        let read = self.disk.borrow_mut().read(file, offset, &mut buffer);
+                        read.map_err(io::Error::other)
+                    }
+                };
+                StorageEvent::Read { token, bytes: buffer, result }
+            }
+            Job::Segment => self.make_segment(),
+        }
+    }
+
+    fn make_segment(&mut self) -> StorageEvent {
+        self.segments_under_way -= 1;
+        let bytes = self.conduct.borrow().segment_bytes;
+        let disk = &mut *self.disk.borrow_mut();
+        if let Some(file) = self.spare.pop() {
+            disk.zero(file, 0, bytes);
+            return StorageEvent::SegmentReady(file);
+        }
+        let file = SegmentFile(self.next_file);
+        let has_space = self.conduct.borrow().has_space;
+        let made =
+            if has_space { disk.create(file, bytes) } else { Err(super::DiskError::NoSpace) };
+        match made {
+            Ok(()) => {
+                self.next_file += 1;
+                StorageEvent::SegmentReady(file)
+            }
+            Err(error) => StorageEvent::NoSegment(io::Error::other(error)),
+        }
+    }
+}
+
+impl Storage for SimulatedStorage {
+    fn write(&mut self, write: Write) -> Result<(), Write> {
+        debug_assert!(write.bytes.len().is_multiple_of(BLOCK_BYTES));
+        let begun =
+            self.disk.borrow_mut().write(write.frame, write.file, write.offset, &write.bytes);
+        if begun.is_err() {
+            return Err(write);
+        }
+        let takes_ns = self.conduct.borrow().write_ns;
+        self.begin(takes_ns, Job::Write(write));
+        Ok(())
+    }
+
+    fn read(&mut self, read: ReadRequest) -> Result<(), ReadRequest> {
+        let takes_ns = self.conduct.borrow().read_ns;
+        self.begin(takes_ns, Job::Read(read));
+        Ok(())
+    }
+
+    fn want_segments(&mut self, count: usize) {
+        let takes_ns = self.conduct.borrow().segment_ns;
+        while self.segments_under_way < count {
+            self.segments_under_way += 1;
+            self.begin(takes_ns, Job::Segment);
+        }
+    }
+
+    fn next_event(&mut self, now_ns: u64) -> Option<StorageEvent> {
+        self.now_ns = self.now_ns.max(now_ns);
+        let is_due = self.jobs.front().is_some_and(|(due_ns, _)| *due_ns <= now_ns);
+        let (_, job) = is_due.then(|| self.jobs.pop_front()).flatten()?;
+        Some(self.finish(job))
+    }
+
+    fn has_events(&mut self) -> bool {
+        false
+    }
+
+    fn next_deadline_ns(&self) -> Option<u64> {
+        self.jobs.front().map(|(due_ns, _)| *due_ns)
+    }
+
+    fn wall_clock_ms(&mut self) -> u64 {
+        WALL_CLOCK_START_MS + self.now_ns / 1_000_000
+    }
+}
