@@ -13,6 +13,7 @@
 //! - Room is promised when a record is taken: a record that was taken never meets a full disk.
 //! - After the first failed write nothing is written any more; what was not yet durable has an unknown outcome.
 
+mod catalogue;
 mod core_log;
 mod declared;
 mod frame_buffer;

@@ -13,13 +13,15 @@
 
 use std::io;
 
+use super::catalogue::Catalogue;
+pub use super::catalogue::{Segment, segments};
 use super::core_log::Tail;
 use super::segment::{OpenSegment, SegmentFile};
 use super::window::Window;
 use crate::format::commit_frame::{FrameError, FrameHeader, MOST_FRAME_BYTES};
 use crate::format::dictionary::{EntityEntry, SchemaEntry};
 use crate::format::record::{Record, Records};
-use crate::format::segment_header::{SegmentHeader, SegmentHeaderError};
+use crate::format::segment_header::SegmentHeaderError;
 use crate::format::{BLOCK_BYTES, RecordKind};
 
 /// Where a log is read from: a directory, or a simulated disk. It may block; a log is opened before its core runs.
@@ -93,6 +95,16 @@ pub enum RecoveryError {
         /// Missing or there twice.
         how: &'static str,
     },
+    /// Reading cannot begin where it was to.
+    #[error(
+        "reading was to begin with segment {segment_id}, which {what}; open the log without its index"
+    )]
+    Start {
+        /// The segment.
+        segment_id: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
     /// Something that was acknowledged cannot be read any more.
     #[error(transparent)]
     Corrupt(#[from] Box<Corruption>),
@@ -135,6 +147,19 @@ pub enum FrameReason {
     /// Their records do not add up although the frame does.
     #[error("its records cannot be told apart")]
     Records,
+}
+
+/// Where reading begins, when what stands before is known otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The first segment whose frames are read.
+    pub segment_id: u64,
+    /// The number of the last frame before it.
+    pub last_frame: u64,
+    /// That frame's chain value.
+    pub last_chain: u32,
+    /// That frame's time, in milliseconds since 1970.
+    pub written_at_ms: u64,
 }
 
 /// The most entities that a [`Corruption`] names.
@@ -191,9 +216,22 @@ pub fn recover(
     expected: &Expected,
     visit: &mut dyn FnMut(&FoundFrame<'_>),
 ) -> Result<Recovered, RecoveryError> {
+    recover_from(reader, expected, None, visit)
+}
+
+/// Reads a log from a segment on, or all of it. Of the segments before the start only the headers are read: a footer
+/// or a checkpoint vouches for what they hold. What was damaged in them is found when it is read.
+pub fn recover_from(
+    reader: &mut dyn SegmentReader,
+    expected: &Expected,
+    start: Option<Start>,
+    visit: &mut dyn FnMut(&FoundFrame<'_>),
+) -> Result<Recovered, RecoveryError> {
     let mut catalogue = Catalogue::read(reader, expected)?;
-    let mut scan = Scan { reader, visit, recovered: catalogue.begin(), ended: None };
-    for place in 0..catalogue.segments.len() {
+    let first = start.map_or(Ok(0), |start| catalogue.place_of(&start))?;
+    let recovered = Recovered::before(&catalogue.segments, start);
+    let mut scan = Scan { reader, visit, recovered, ended: None };
+    for place in first..catalogue.segments.len() {
         if let Some(end) = scan.segment(&catalogue.segments, place)? {
             scan.ended = Some(end);
             break;
@@ -202,110 +240,20 @@ pub fn recover(
     scan.finish(&mut catalogue)
 }
 
-/// A segment with a header that can be used.
-#[derive(Clone, Debug)]
-struct Segment {
-    file: SegmentFile,
-    header: SegmentHeader,
-}
-
-/// The files of a directory, sorted out.
-struct Catalogue {
-    /// In the order of the log.
-    segments: Vec<Segment>,
-    /// Files without a header that can be used: never used, or torn when they were begun.
-    headless: Vec<(SegmentFile, SegmentHeaderError)>,
-}
-
-impl Catalogue {
-    fn read(reader: &mut dyn SegmentReader, expected: &Expected) -> Result<Self, RecoveryError> {
-        let mut catalogue = Catalogue { segments: Vec::new(), headless: Vec::new() };
-        let mut files = reader.files()?;
-        files.sort_unstable();
-        for file in files {
-            let bytes = reader.length_bytes(file)?;
-            if bytes < BLOCK_BYTES as u64 {
-                let error = SegmentHeaderError::TooShort { bytes: bytes as usize };
-                catalogue.headless.push((file, error));
-                continue;
-            }
-            let mut window = Window::new(file, bytes.min(BLOCK_BYTES as u64));
-            match SegmentHeader::decode(window.at(reader, 0)?) {
-                Ok(header) => {
-                    check_owner(file, &header, expected)?;
-                    catalogue.segments.push(Segment { file, header });
-                }
-                // A log that this program cannot read is not one that is damaged.
-                Err(
-                    source @ (SegmentHeaderError::NewerVersion { .. }
-                    | SegmentHeaderError::ForeignEndianness
-                    | SegmentHeaderError::ArchiveLayout { .. }),
-                ) => return Err(RecoveryError::Header { file, source }),
-                Err(error) => catalogue.headless.push((file, error)),
-            }
-        }
-        catalogue.segments.sort_by_key(|segment| segment.header.segment_id);
-        catalogue.check_order()?;
-        Ok(catalogue)
-    }
-
-    fn check_order(&self) -> Result<(), RecoveryError> {
-        for pair in self.segments.windows(2) {
-            let [before, after] = pair else { continue };
-            let segment_id = after.header.segment_id;
-            if before.header.segment_id == segment_id {
-                return Err(RecoveryError::Segments { segment_id, how: "there twice" });
-            }
-            if before.header.log_id != after.header.log_id {
-                return Err(RecoveryError::Foreign {
-                    file: after.file,
-                    what: "log",
-                    found: format!("{:032x}", after.header.log_id),
-                    expected: format!("{:032x}", before.header.log_id),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn begin(&self) -> Recovered {
-        let first = self.segments.first();
-        let tail = first.map_or(Tail { frame: 0, chain: 0, written_at_ms: 0 }, |segment| Tail {
-            frame: segment.header.previous_frame,
-            chain: segment.header.previous_chain,
-            written_at_ms: 0,
-        });
-        Recovered {
-            log_id: first.map(|segment| segment.header.log_id),
-            segment: None,
-            tail,
-            spare_files: Vec::new(),
-            repair: None,
-            frames: 0,
-            records: 0,
-        }
-    }
-}
-
-fn check_owner(
-    file: SegmentFile,
-    header: &SegmentHeader,
-    expected: &Expected,
-) -> Result<(), RecoveryError> {
-    let foreign = |what, found: String, expected: String| {
-        Err(RecoveryError::Foreign { file, what, found, expected })
-    };
-    if header.system != expected.system {
-        return foreign("system", header.system.clone(), expected.system.clone());
-    }
-    if header.shard_count != expected.shard_count {
-        let (found, expected) = (header.shard_count, expected.shard_count);
-        return foreign("a system of shard count", found.to_string(), expected.to_string());
-    }
-    if header.core != expected.core {
-        return foreign("core", header.core.to_string(), expected.core.to_string());
-    }
-    Ok(())
+/// Reads the frames of one segment by itself, up to the place where none follows. Whether that is where the segment
+/// ends is for the caller to say: the next segment's header names the last frame.
+pub fn read_segment(
+    reader: &mut dyn SegmentReader,
+    segment: &Segment,
+    visit: &mut dyn FnMut(&FoundFrame<'_>),
+) -> Result<(), ReadError> {
+    let Segment { file, header } = segment;
+    let file_bytes = reader.length_bytes(*file)?.min(header.segment_bytes);
+    let mut open =
+        OpenSegment::new(*file, header.segment_id, header.base_lsn, header.segment_bytes);
+    let recovered = Recovered::before(std::slice::from_ref(segment), None);
+    let mut scan = Scan { reader, visit, recovered, ended: None };
+    scan.frames(&mut Window::new(*file, file_bytes), file_bytes, &mut open).map(|_| ())
 }
 
 /// Where a log ends although something stands behind.
@@ -334,20 +282,7 @@ impl Scan<'_> {
         let mut open =
             OpenSegment::new(*file, header.segment_id, header.base_lsn, header.segment_bytes);
         let mut window = Window::new(*file, file_bytes);
-        let reason = loop {
-            if open.next_offset >= file_bytes {
-                break FrameReason::Frame(FrameError::Empty);
-            }
-            let bytes = window.at(self.reader, open.next_offset)?;
-            match next_frame(bytes, &open, &self.recovered.tail) {
-                Ok((header, records, tally)) => {
-                    let offset = open.next_offset;
-                    (self.visit)(&FoundFrame { file: *file, offset, header, records });
-                    self.recovered.take_in(&header, &tally, &mut open);
-                }
-                Err(reason) => break reason,
-            }
-        };
+        let reason = self.frames(&mut window, file_bytes, &mut open)?;
         let end = End { place, offset: open.next_offset };
         let next = segments.get(place + 1).map(|next| &next.header);
         let tail = self.recovered.tail;
@@ -373,6 +308,29 @@ impl Scan<'_> {
         let (file, offset) = (*file, end.offset);
         let corruption = Corruption { segment_id, file, offset, frame, proof, reason, entities };
         Err(RecoveryError::Corrupt(Box::new(corruption)))
+    }
+
+    /// Reads the frames of one segment up to the place where none follows. Returns what is there instead.
+    fn frames(
+        &mut self,
+        window: &mut Window,
+        file_bytes: u64,
+        open: &mut OpenSegment,
+    ) -> Result<FrameReason, ReadError> {
+        loop {
+            if open.next_offset >= file_bytes {
+                return Ok(FrameReason::Frame(FrameError::Empty));
+            }
+            let bytes = window.at(self.reader, open.next_offset)?;
+            match next_frame(bytes, open, &self.recovered.tail) {
+                Ok((header, records, tally)) => {
+                    let (file, offset) = (open.file, open.next_offset);
+                    (self.visit)(&FoundFrame { file, offset, header, records });
+                    self.recovered.take_in(&header, &tally, open);
+                }
+                Err(reason) => return Ok(reason),
+            }
+        }
     }
 
     /// The first frame from `end` on which states that the log was durable beyond `lsn`, or which belongs to another
@@ -472,6 +430,30 @@ impl Scan<'_> {
 }
 
 impl Recovered {
+    /// Nothing was read yet.
+    fn before(segments: &[Segment], start: Option<Start>) -> Self {
+        let first = segments.first().map(|segment| &segment.header);
+        let (frame, chain) =
+            first.map_or((0, 0), |first| (first.previous_frame, first.previous_chain));
+        let tail = match start {
+            None => Tail { frame, chain, written_at_ms: 0 },
+            Some(start) => Tail {
+                frame: start.last_frame,
+                chain: start.last_chain,
+                written_at_ms: start.written_at_ms,
+            },
+        };
+        Recovered {
+            log_id: first.map(|first| first.log_id),
+            segment: None,
+            tail,
+            spare_files: Vec::new(),
+            repair: None,
+            frames: 0,
+            records: 0,
+        }
+    }
+
     fn take_in(&mut self, header: &FrameHeader, tally: &Tally, open: &mut OpenSegment) {
         self.frames += 1;
         self.records += tally.records;
