@@ -6,6 +6,7 @@
 //! | [`device`] | a core's log as a device of the core |
 //! | [`directory`] | the files of a journal: made, locked, probed |
 //! | [`format`](mod@format) | the bytes of a core log |
+//! | [`index`] | which entity stands where, and what of it is still needed |
 //! | [`log`] | what is written where, what is durable, and what is left after a crash |
 //! | [`schema`] | events and states as types, and how older ones are read |
 //! | [`testkit`] | devices that fail on purpose |
@@ -17,6 +18,7 @@ extern crate self as mainspring_journal;
 pub mod device;
 pub mod directory;
 pub mod format;
+pub mod index;
 pub mod log;
 pub mod schema;
 pub mod sourced;

@@ -15,7 +15,7 @@
 
 pub mod commit_frame;
 pub mod dictionary;
-mod fields;
+pub(crate) mod fields;
 pub mod record;
 pub mod segment_header;
 

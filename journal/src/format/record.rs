@@ -139,11 +139,11 @@ impl RecordKind {
     ];
 
     /// The number that stands for it: its place in the list from 1.
-    fn number(self) -> u8 {
+    pub(crate) fn number(self) -> u8 {
         self as u8 + 1
     }
 
-    fn of_number(number: u8) -> Option<RecordKind> {
+    pub(crate) fn of_number(number: u8) -> Option<RecordKind> {
         RecordKind::ALL.into_iter().find(|kind| kind.number() == number)
     }
 }

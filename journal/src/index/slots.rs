@@ -1,0 +1,95 @@
+//! Finds a row by its hash: an open-addressed table of row numbers.
+//!
+//! Keys are hashes already, so their upper bits are the place and nothing is hashed again; rows that come in the
+//! order of their hashes, as those of a checkpoint do, fill the table from front to back. The rows themselves are
+//! the caller's: this holds four bytes for each, and at least as many empty places. Nothing is ever taken out.
+
+/// Row numbers by hash.
+#[derive(Clone, Debug)]
+pub struct HashSlots {
+    /// A power of two of them; [`EMPTY`] or a row's number.
+    slots: Vec<u32>,
+    /// How far a hash is shifted to become a place.
+    shift: u32,
+    filled: usize,
+}
+
+/// The most rows that a table can tell apart.
+pub const MOST_ROWS: usize = 1 << 31;
+
+const EMPTY: u32 = u32::MAX;
+const FEWEST_SLOTS_BITS: u32 = 4;
+
+impl HashSlots {
+    /// A table that takes so many rows before it grows.
+    pub fn with_rows(rows: usize) -> Self {
+        let bits = (rows.min(MOST_ROWS).saturating_mul(2)).next_power_of_two().trailing_zeros();
+        let bits = bits.max(FEWEST_SLOTS_BITS);
+        HashSlots { slots: vec![EMPTY; 1 << bits], shift: u64::BITS - bits, filled: 0 }
+    }
+
+    /// The row with this hash; `hash_of` gives the hash of a row that is here.
+    #[inline]
+    pub fn find(&self, hash: u64, hash_of: impl Fn(u32) -> u64) -> Option<u32> {
+        let slot = self.slots[self.place_of(hash, hash_of)];
+        (slot != EMPTY).then_some(slot)
+    }
+
+    /// Puts a row in whose hash is not here yet. The caller keeps the number of rows within [`MOST_ROWS`].
+    #[inline]
+    pub fn insert(&mut self, hash: u64, row: u32, hash_of: impl Fn(u32) -> u64) {
+        if (self.filled + 1) * 2 > self.slots.len() {
+            self.grow(&hash_of);
+        }
+        let place = self.place_of(hash, hash_of);
+        self.slots[place] = row;
+        self.filled += 1;
+    }
+
+    /// Where the hash stands or is to be put: there is always an empty place, so this ends.
+    #[inline]
+    fn place_of(&self, hash: u64, hash_of: impl Fn(u32) -> u64) -> usize {
+        let mask = self.slots.len() - 1;
+        let mut place = (hash >> self.shift) as usize;
+        loop {
+            let slot = self.slots[place];
+            if slot == EMPTY || hash_of(slot) == hash {
+                return place;
+            }
+            place = (place + 1) & mask;
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, hash_of: &impl Fn(u32) -> u64) {
+        let rows = self.slots.len();
+        let old = std::mem::replace(self, HashSlots::with_rows(rows));
+        for row in old.slots.into_iter().filter(|row| *row != EMPTY) {
+            let place = self.place_of(hash_of(row), hash_of);
+            self.slots[place] = row;
+        }
+        self.filled = old.filled;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_and_no_other_however_the_hashes_crowd() {
+        // The first half shares its upper bits, so that all of it competes for a few places.
+        let mut random = fastrand::Rng::with_seed(1);
+        let hashes: Vec<u64> =
+            (0..2_000).map(|n| if n < 1_000 { u64::MAX - n } else { random.u64(..) }).collect();
+        let mut slots = HashSlots::with_rows(0);
+        for (row, hash) in hashes.iter().enumerate() {
+            let hash_of = |row: u32| hashes[row as usize];
+            assert_eq!(slots.find(*hash, hash_of), None);
+            slots.insert(*hash, row as u32, hash_of);
+        }
+        for (row, hash) in hashes.iter().enumerate() {
+            assert_eq!(slots.find(*hash, |row| hashes[row as usize]), Some(row as u32));
+        }
+    }
+}
