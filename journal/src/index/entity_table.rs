@@ -147,7 +147,8 @@ impl Entity {
             }
             RecordKind::Remembered => self.is_remembered = true,
             RecordKind::Forgotten => self.is_remembered = false,
-            RecordKind::ShardEpoch => {}
+            // A command has the place of an event or a state.
+            RecordKind::Command | RecordKind::ShardEpoch => {}
             RecordKind::Schema | RecordKind::Entity => return,
         }
         self.shard = header.shard;

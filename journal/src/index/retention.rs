@@ -7,6 +7,7 @@
 //!
 //! - it is an event that is not deleted;
 //! - it is a state with one of the entity's two highest revisions, and no copy of it stands in a later segment;
+//! - it is a command's id, and no later one than the second latest state knows it;
 //! - it is a deletion, and no other record says how far the entity's sequence has come;
 //! - it says that the entity is to be started again, and that still holds.
 //!
@@ -44,6 +45,7 @@ pub fn is_live(posting: &Posting, entity: &Entity, segment_id: u64) -> bool {
             let has_state = entity.state_segment > 0 && entity.state_sequence >= sequence;
             sequence == entity.deleted_to && sequence == entity.last_sequence && !has_state
         }
+        RecordKind::Command => sequence >= entity.older_state_sequence,
         RecordKind::Remembered => entity.is_remembered,
         RecordKind::ShardEpoch
         | RecordKind::Forgotten

@@ -373,7 +373,10 @@ impl EntityRow {
             }
             RecordKind::Remembered => self.restart = Restart::Remembered,
             RecordKind::Forgotten => self.restart = Restart::Forgotten,
-            RecordKind::ShardEpoch | RecordKind::Schema | RecordKind::Entity => {}
+            RecordKind::Command
+            | RecordKind::ShardEpoch
+            | RecordKind::Schema
+            | RecordKind::Entity => {}
         }
     }
 
