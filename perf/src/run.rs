@@ -158,6 +158,7 @@ pub fn run(
     let mut case = Case {
         cpus_needed: description.cpus_needed,
         cpus_given: settings.cpus.len(),
+        yields: scenario.yields(),
         calibration_spread: Summary::of(&times.calibration_ns)
             .map_or(1.0, |summary| summary.spread()),
         remarks,

@@ -54,6 +54,8 @@ pub struct Case {
     pub cpus_given: usize,
     /// What the machine did meanwhile; none when it could not be read, with the cause in `remarks`.
     pub evidence: Option<Evidence>,
+    /// Whether the threads give their CPU away by themselves: their switches are no evidence then.
+    pub yields: bool,
     /// The slowest calibration loop of the run divided by the fastest.
     pub calibration_spread: f64,
     /// What could not be read or counted. Each degrades the run.
@@ -87,7 +89,9 @@ pub fn judge(case: &Case) -> Judgement {
         findings.push((Verdict::Invalid, reason));
     }
     if let Some(evidence) = &case.evidence {
-        findings.extend(judge_switches(evidence));
+        if !case.yields {
+            findings.extend(judge_switches(evidence));
+        }
         findings.extend(judge_steal(evidence));
         findings.extend(judge_free_cpus(evidence, case));
     }
@@ -157,8 +161,7 @@ mod tests {
             cpus_given: 2,
             evidence: Some(evidence),
             calibration_spread: 1.02,
-            remarks: Vec::new(),
-            load: None,
+            ..Case::default()
         }
     }
 
@@ -194,6 +197,14 @@ mod tests {
             with(|evidence| evidence.involuntary_switches = 9_000).verdict,
             Verdict::Invalid
         );
+    }
+
+    #[test]
+    fn switches_of_threads_that_yield_are_no_evidence() {
+        let mut yielding = Case { yields: true, ..quiet() };
+        let evidence = yielding.evidence.as_mut().expect("a quiet case has evidence");
+        evidence.involuntary_switches = 9_000;
+        assert_eq!(judge(&yielding).verdict, Verdict::Valid);
     }
 
     #[test]

@@ -63,7 +63,7 @@ impl Drop for Peers {
 
 fn settings(blocks: usize, deadline: Duration) -> ContestSettings {
     let cpus = affinity::allowed_cpus().expect("readable")[..1].to_vec();
-    ContestSettings { blocks, round: Duration::from_millis(1), deadline, cpus }
+    ContestSettings { blocks, round: Duration::from_millis(1), deadline, cpus, yields: false }
 }
 
 /// A contest of these peers, the first of which the others are compared with.

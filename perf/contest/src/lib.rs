@@ -11,6 +11,8 @@
 
 pub mod chat;
 pub mod entrant;
+pub mod event;
+pub mod event_store;
 pub mod program;
 pub mod random;
 pub mod report;

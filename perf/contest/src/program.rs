@@ -3,6 +3,8 @@
 //! The Savina programs have the parameters of the suite (Imam and Sarkar, "Savina: An Actor Benchmark Suite",
 //! AGERE! 2014; the chat from Blessing et al., "Run, Actor, Run", AGERE! 2019).
 
+use crate::event::STREAM_ENTITIES;
+
 /// Work that several contestants do.
 #[derive(Debug)]
 pub struct Program {
@@ -55,7 +57,7 @@ pub fn find(name: &str) -> Option<&'static Program> {
 }
 
 /// Every program.
-pub static ALL: [Program; 13] = [
+pub static ALL: [Program; 16] = [
     Program {
         name: "ping-pong-same-core",
         unit: "message",
@@ -84,6 +86,9 @@ pub static ALL: [Program; 13] = [
         cpus_most: 2,
         comes_to: ComesTo::Numbers { messages_a_number: 1 },
     },
+    journal("journal-append", 1),
+    journal("journal-stream", STREAM_ENTITIES),
+    journal("journal-recover", RECOVER_EVENTS),
     savina("savina-ping-pong", "message", 2 * PING_PONG_PINGS, PING_PONG_PINGS),
     savina("savina-count", "message", COUNT_MESSAGES, COUNT_MESSAGES),
     savina(
@@ -105,6 +110,13 @@ const fn savina(name: &'static str, unit: &'static str, messages: u64, sum: u64)
     Program { name, unit, messages_an_iteration: messages, cpus_most: 2, comes_to }
 }
 
+const fn journal(name: &'static str, messages_an_iteration: u64) -> Program {
+    let comes_to = ComesTo::Numbers { messages_a_number: 1 };
+    Program { name, unit: "event", messages_an_iteration, cpus_most: 1, comes_to }
+}
+
+/// The number of events of `journal-recover` is a multiple of this.
+pub const RECOVER_EVENTS: u64 = 100_000;
 /// Actors that `tell-same-core` tells, each in turn.
 pub const TELL_ACTORS: usize = 1_000;
 /// How many messages `tell-same-core` sends before it lets the receivers run.

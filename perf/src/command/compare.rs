@@ -203,6 +203,7 @@ impl ContestArguments {
             round: Duration::from_millis(self.round_ms),
             deadline: Duration::from_secs(seconds),
             cpus,
+            yields: scenario.yields(),
         })
     }
 }

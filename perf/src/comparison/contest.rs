@@ -32,6 +32,8 @@ pub struct ContestSettings {
     pub deadline: Duration,
     /// The CPUs of every contestant.
     pub cpus: Vec<usize>,
+    /// Whether the first contestant gives its CPU away by itself ([`Scenario::yields`](crate::scenario::Scenario)).
+    pub yields: bool,
 }
 
 /// Who looks on at a contest.

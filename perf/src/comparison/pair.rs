@@ -271,6 +271,7 @@ mod tests {
             round: Duration::from_millis(1),
             deadline: Duration::from_secs(1),
             cpus: vec![0],
+            yields: false,
         };
         let (a, b) = (revision("old"), revision("new"));
         let noise = contested(10.0, Evidence::default());

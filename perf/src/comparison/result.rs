@@ -221,6 +221,7 @@ pub fn judged(contested: &Contested, settings: &ContestSettings) -> Judgement {
     let mut case = Case {
         cpus_needed: settings.cpus.len(),
         cpus_given: settings.cpus.len(),
+        yields: settings.yields,
         calibration_spread: Summary::of(&contested.calibration_ns)
             .map_or(1.0, |summary| summary.spread()),
         ..Case::default()

@@ -20,6 +20,7 @@ fn settings() -> ContestSettings {
         round: Duration::from_millis(200),
         deadline: Duration::from_secs(60),
         cpus: vec![1],
+        yields: false,
     }
 }
 

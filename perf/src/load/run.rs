@@ -45,6 +45,7 @@ pub fn run(
     let mut case = Case {
         cpus_needed: open_loop.cpus_needed(),
         cpus_given: settings.cpus.len(),
+        yields: scenario.yields(),
         calibration_spread: calibration.map_or(1.0, |summary| summary.spread()),
         load: Some(facts.clone()),
         ..Case::default()

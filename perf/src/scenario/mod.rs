@@ -54,6 +54,12 @@ pub trait Scenario: Sync {
         self.description().cpus_needed
     }
 
+    /// Whether its threads give their CPU away while the kernel works for them. The kernel counts each time as a switch
+    /// against their will, so that their number says nothing of the machine.
+    fn yields(&self) -> bool {
+        false
+    }
+
     /// Does one round. Returns an error when anything went wrong, also when the messages' sums are not right; the
     /// round's figures are worth nothing then.
     fn round(&self, round: &Round<'_>) -> Result<Outcome, ScenarioError>;

@@ -80,6 +80,10 @@ impl Scenario for RawCommitLoop {
         self.description
     }
 
+    fn yields(&self) -> bool {
+        true
+    }
+
     fn round(&self, round: &Round<'_>) -> Result<Outcome, ScenarioError> {
         let cpu = round.cpu(0)?;
         let method = commit_method()?;
