@@ -87,6 +87,9 @@ pub struct Figures {
     /// Half of the limit's samples took no longer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit_p50_ns: Option<u64>,
+    /// 99 of 100 of the limit's samples took no longer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit_p99_ns: Option<u64>,
     /// Median of the ratios of neighbouring latency rounds' p50.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50_ratio_to_limit: Option<f64>,
@@ -142,6 +145,7 @@ impl Figures {
             limit_ns: None,
             best_limit_ns: None,
             limit_p50_ns: None,
+            limit_p99_ns: None,
             p50_ratio_to_limit: None,
             ratio_to_limit: None,
             ..self
@@ -202,8 +206,14 @@ impl fmt::Display for RunResult {
             row(f, "latency", format!("ns, one sample is a {sample}"))?;
             row(f, "", format!("p50 {p50}, p99 {p99}, p99.9 {p999}, max {}", grouped(max)))?;
         }
-        if let (Some(limit), Some(ratio)) = (figures.limit_p50_ns, figures.p50_ratio_to_limit) {
-            row(f, "", format!("the limit's p50 {limit}; this is {ratio:.2} times that"))?;
+        if let (Some(p50), Some(p99), Some(ratio)) =
+            (figures.limit_p50_ns, figures.limit_p99_ns, figures.p50_ratio_to_limit)
+        {
+            row(
+                f,
+                "",
+                format!("the limit's p50 {p50}, p99 {p99}; this p50 is {ratio:.2} times that"),
+            )?;
         }
         if let Some(bytes) = figures.bytes_per_actor {
             let heap = figures.heap_bytes_per_actor.unwrap_or(0.0);

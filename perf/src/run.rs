@@ -416,7 +416,10 @@ impl<'a> Plan<'a> {
             figures.max_ns = Some(all.max());
             figures.latency_sample = Some(sample.to_owned());
         }
-        figures.limit_p50_ns = of_limit.all.map(|all| all.value_at_quantile(0.5));
+        if let Some(all) = &of_limit.all {
+            figures.limit_p50_ns = Some(all.value_at_quantile(0.5));
+            figures.limit_p99_ns = Some(all.value_at_quantile(0.99));
+        }
         figures.p50_ratio_to_limit =
             statistics::median_ratio(&own.p50_ns, &of_limit.p50_ns).map(to_thousandths);
         Ok(all)

@@ -24,6 +24,7 @@ fn full() -> RunResult {
             worst_ns_per_message: Some(9.0),
             best_limit_ns: Some(4.5),
             limit_p50_ns: Some(400),
+            limit_p99_ns: Some(450),
             p50_ratio_to_limit: Some(1.25),
             latency_sample: Some("round trip".into()),
             heap_bytes_per_actor: Some(48.0),
@@ -69,6 +70,7 @@ fn the_json_keys_stand_in_their_fixed_order() {
             "worst_ns_per_message",
             "best_limit_ns",
             "limit_p50_ns",
+            "limit_p99_ns",
             "p50_ratio_to_limit",
             "latency_sample",
             "heap_bytes_per_actor",
@@ -141,7 +143,7 @@ ping-pong: valid
   raw limit         raw 5.00 ns a message, best 4.50; this is 1.50 times that
   latency           ns, one sample is a round trip
                     p50 500, p99 600, p99.9 900, max 12 345
-                    the limit's p50 400; this is 1.25 times that
+                    the limit's p50 400, p99 450; this p50 is 1.25 times that
   bytes an actor    57.5 beyond its state, 48.0 of them on the heap
   allocations       0 a message
   system calls      0.25 a message (over 12 messages, futex 3)

@@ -21,6 +21,7 @@ pub mod raw_commit_loop;
 mod raw_event_fd;
 mod raw_handler_work;
 mod raw_memory_loop;
+mod raw_read_stream;
 mod raw_record_stream;
 mod raw_system_call;
 mod raw_two_atomics;
@@ -231,6 +232,7 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &raw_handler_work::RawHandlerWork,
         &raw_commit_loop::COMMIT_LOOP,
         &raw_commit_loop::COMMIT_STREAM,
+        &raw_read_stream::RawReadStream,
         &ping_pong::SAME_CORE,
         &tell::SAME_CORE,
         &tell::MIXED,
