@@ -144,13 +144,17 @@ mod tests {
     use std::fs;
     use std::io;
 
-    /// Keeps each event as one line of a file; `FORGETS` leaves out one.
-    struct Lines<const FORGETS: bool> {
+    /// Keeps each event as one line of a file; what is wrong with it is `FAULT`.
+    struct Lines<const FAULT: u8> {
         file: std::path::PathBuf,
         text: String,
     }
 
-    impl<const FORGETS: bool> EventStore for Lines<FORGETS> {
+    const NONE: u8 = 0;
+    const FORGETS_ONE: u8 = 1;
+    const READS_BACKWARDS: u8 = 2;
+
+    impl<const FAULT: u8> EventStore for Lines<FAULT> {
         type Error = io::Error;
         const STREAM_BATCH: u64 = 3_000;
 
@@ -163,7 +167,7 @@ mod tests {
         fn append(&mut self, batch: &[Event]) -> Result<(), io::Error> {
             for event in batch {
                 let number = event::number_of(&event.payload).expect("an event");
-                if !(FORGETS && number == 500) {
+                if !(FAULT == FORGETS_ONE && number == 500) {
                     self.text += &format!("{} {} {number}\n", event.entity, event.sequence);
                 }
             }
@@ -175,7 +179,11 @@ mod tests {
         }
 
         fn read_all(&mut self, each: &mut dyn FnMut(u64, u64, &[u8])) -> Result<(), io::Error> {
-            for line in self.text.lines() {
+            let mut lines: Vec<&str> = self.text.lines().collect();
+            if FAULT == READS_BACKWARDS {
+                lines.reverse();
+            }
+            for line in lines {
                 let words: Vec<u64> =
                     line.split(' ').map(|word| word.parse().expect("a number")).collect();
                 each(words[0], words[1], &event::payload(words[2]));
@@ -184,17 +192,17 @@ mod tests {
         }
     }
 
-    impl<const FORGETS: bool> Drop for Lines<FORGETS> {
+    impl<const FAULT: u8> Drop for Lines<FAULT> {
         fn drop(&mut self) {
             fs::write(&self.file, &self.text).expect("writable");
         }
     }
 
-    fn programs<const FORGETS: bool>() -> [Implementation; 3] {
+    fn programs<const FAULT: u8>() -> [Implementation; 3] {
         [
-            ("journal-append", append::<Lines<FORGETS>>),
-            ("journal-stream", stream::<Lines<FORGETS>>),
-            ("journal-recover", recover::<Lines<FORGETS>>),
+            ("journal-append", append::<Lines<FAULT>>),
+            ("journal-stream", stream::<Lines<FAULT>>),
+            ("journal-recover", recover::<Lines<FAULT>>),
         ]
     }
 
@@ -202,20 +210,30 @@ mod tests {
         StoreFolder::make().inspect_err(|refused| println!("skipped: {refused}")).is_ok()
     }
 
+    fn is_found_out(program: Implementation) {
+        let found = entrant::check(&[program]);
+        assert!(matches!(found, Err(EntrantError::Sum { .. })), "{}: {found:?}", program.0);
+    }
+
     #[test]
     fn a_store_that_keeps_everything_comes_to_the_sums_of_the_programs() {
         if is_on_a_disk() {
-            assert_eq!(entrant::check(&programs::<false>()), Ok(()));
+            assert_eq!(entrant::check(&programs::<NONE>()), Ok(()));
         }
     }
 
     #[test]
     fn a_store_that_forgets_an_event_is_found_out_by_every_program() {
         if is_on_a_disk() {
-            for program in programs::<true>() {
-                let found = entrant::check(&[program]);
-                assert!(matches!(found, Err(EntrantError::Sum { .. })), "{}: {found:?}", program.0);
-            }
+            programs::<FORGETS_ONE>().into_iter().for_each(is_found_out);
+        }
+    }
+
+    #[test]
+    fn a_store_that_reads_an_entity_out_of_order_is_found_out_where_entities_have_several_events() {
+        if is_on_a_disk() {
+            let [append, _, recover] = programs::<READS_BACKWARDS>();
+            [append, recover].into_iter().for_each(is_found_out);
         }
     }
 }
