@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`sourced`] | actors whose state is the fold of their events |
 //! | [`device`] | a core's log as a device of the core |
+//! | [`driver`] | that device on real files |
 //! | [`directory`] | the files of a journal: made, locked, probed |
 //! | [`format`](mod@format) | the bytes of a core log |
 //! | [`index`] | which entity stands where, and what of it is still needed |
@@ -17,13 +18,16 @@ extern crate self as mainspring_journal;
 
 pub mod device;
 pub mod directory;
+pub mod driver;
 pub mod format;
 pub mod index;
 pub mod log;
+mod node;
 pub mod schema;
 pub mod sourced;
 pub mod testkit;
 
+pub use node::{Journal, JournalError};
 pub use sourced::{Effect, EntityId, EventSourced, Persistent};
 
 /// Makes a struct or an enum an event: a type whose values may stand in a journal.

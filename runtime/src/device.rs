@@ -4,8 +4,9 @@
 //! simulator supplies other drivers for the same machines.
 //!
 //! An [`Extension`] puts devices onto the cores of a node. On each core it gets a [`Seat`]: there it leaves its
-//! device, and what actors may find with [`Context::shared`](crate::Context::shared). An actor that waits for a device
-//! leaves a [`Ticket`] with it; the device redeems the ticket when it is done, and that is a turn of the actor.
+//! device, and what actors may find with [`Context::shared`](crate::Context::shared). An actor that waits for a
+//! device leaves a [`Ticket`] with it; the device redeems the ticket when it is done, and that is a turn of the
+//! actor.
 //!
 //! Invariants: devices are polled between turns, never during one; a ticket is redeemed once, and only in the life of
 //! the actor that gave it.
@@ -106,7 +107,8 @@ impl<A: Actor> Context<'_, A> {
         }
     }
 
-    /// From the end of this turn on, the actor takes no messages until the ticket is redeemed: they wait in its stash.
+    /// From the end of this turn on, the actor takes no messages until the ticket is redeemed: they wait in its
+    /// stash.
     pub fn suspend_until<T>(&mut self, ticket: &Ticket<T>) {
         self.suspend_for_slot(TICKET_SLOT, ticket.number);
     }
@@ -122,8 +124,8 @@ pub trait Extension: Send + Sync + 'static {
     /// Its name, for errors and logs.
     fn name(&self) -> &'static str;
 
-    /// Called once before any core runs, on the thread that starts the node; it may block. The node does not start when
-    /// it fails.
+    /// Called once before any core runs, on the thread that starts the node; it may block. The node does not start
+    /// when it fails.
     ///
     /// # Errors
     /// Whatever is in the way, with its remedy.
@@ -174,6 +176,13 @@ impl<'a> Seat<'a> {
     /// Wakes this core from any thread.
     pub fn alarm(&self) -> Alarm {
         self.alarm.clone()
+    }
+
+    /// What the node or another extension has left here. A node leaves its `driver::CoreDisk`, a simulation none.
+    pub fn shared<T: 'static>(&self) -> Option<Rc<T>> {
+        let of = TypeId::of::<T>();
+        let (_, shared) = self.core.shared.iter().find(|(shared, _)| *shared == of)?;
+        Rc::clone(shared).downcast().ok()
     }
 
     /// Has the core poll a device from now on.

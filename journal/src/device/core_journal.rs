@@ -4,11 +4,13 @@ use std::any::TypeId;
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mainspring::device::{Device, DeviceTurn, Ticket};
 
 use super::commits::{CommitFailed, Commits, Committed, Redemption};
 use super::places::Places;
+use super::published::Published;
 use super::readings::{ReadRedemption, ReadTicket, ReadingId, Readings, Wanted};
 use super::storage::{Storage, StorageEvent};
 use crate::format::RecordKind;
@@ -57,6 +59,9 @@ pub enum Refused {
     /// The log did not take it.
     #[error(transparent)]
     Log(#[from] AppendError),
+    /// A segment is being made for it. It passes.
+    #[error("the next segment of the journal is being made; nothing was written, try again")]
+    NotReady,
     /// The entity has gone on meanwhile: somebody else writes for it.
     #[error(
         "the entity is at {actual}, not at {expected}: somebody else has written; nothing was written"
@@ -139,6 +144,11 @@ impl OpenedLog {
         Ok(OpenedLog { log, places, shard_sequences, recovered })
     }
 
+    /// Up to where it is durable: to its end.
+    pub fn durable_lsn(&self) -> u64 {
+        self.log.durable().lsn
+    }
+
     /// How many entities it holds.
     pub fn entities(&self) -> usize {
         self.places.len()
@@ -199,10 +209,15 @@ struct State {
     readings: Readings,
     /// Who waits for room.
     room: Vec<Ticket<()>>,
+    /// Something happened since that may have given room, or the certainty that there is none.
+    room_changed: bool,
+    /// The device has no room for another segment.
+    has_no_space: bool,
     /// Who wants a turn of its own.
     soon: Vec<Ticket<()>>,
     /// The number of the frame that took the last group.
     last_frame: u64,
+    published: Arc<Published>,
     figures: JournalFigures,
 }
 
@@ -232,6 +247,7 @@ impl CoreJournal {
         opened: OpenedLog,
         mut storage: Box<dyn Storage>,
         settings: CoreSettings,
+        published: Arc<Published>,
     ) -> Rc<Self> {
         let OpenedLog { log, places, shard_sequences, recovered } = opened;
         storage.want_segments(log.wanted_segments());
@@ -245,8 +261,11 @@ impl CoreJournal {
             commits: Commits::default(),
             readings: Readings::new(settings.recovery_permits),
             room: Vec::new(),
+            room_changed: false,
+            has_no_space: false,
             soon: Vec::new(),
             last_frame: recovered.tail.frame,
+            published,
             figures: JournalFigures::default(),
         };
         let state = RefCell::new(state);
@@ -347,7 +366,9 @@ impl CoreJournal {
             let figures = &mut self.state.borrow_mut().figures;
             match refused {
                 Refused::Log(AppendError::Full { .. }) => figures.refused_full += 1,
-                Refused::Log(AppendError::Busy { .. }) => figures.refused_busy += 1,
+                Refused::Log(AppendError::Busy { .. }) | Refused::NotReady => {
+                    figures.refused_busy += 1
+                }
                 _ => figures.refused_other += 1,
             }
         }
@@ -415,14 +436,18 @@ impl State {
         let layouts = &self.layouts;
         let first = ShardPlace { shard, epoch, sequence: *shard_sequence + 1 };
         let position = match records {
-            [one] => self.log.append(now_ns, entity, &[new_record(one, 0, layouts, first)])?,
+            [one] => self.log.append(now_ns, entity, &[new_record(one, 0, layouts, first)]),
             many => {
                 let many = many.iter().enumerate();
                 let new: Vec<_> =
                     many.map(|(place, record)| new_record(record, place, layouts, first)).collect();
-                self.log.append(now_ns, entity, &new)?
+                self.log.append(now_ns, entity, &new)
             }
         };
+        let position = position.map_err(|error| match error {
+            AppendError::Full { .. } if !self.has_no_space => Refused::NotReady,
+            error => error.into(),
+        })?;
         *shard_sequence += records.len() as u64;
         let (mut start, mut end) = (u64::MAX, 0);
         let mut number = 0;
@@ -458,6 +483,7 @@ impl State {
         let mut taken = 0;
         while let Some(event) = self.storage.next_event(now_ns) {
             taken += 1;
+            self.room_changed |= !matches!(event, StorageEvent::Read { .. });
             match event {
                 StorageEvent::Written { frame, offset, bytes, result: Ok(()) } => {
                     self.figures.commits += 1;
@@ -465,6 +491,7 @@ impl State {
                     self.commits.written(frame, offset, bytes);
                     if let Ok(durable) = self.log.completed(frame) {
                         self.commits.durable(durable.frame, commits);
+                        self.published.publish(durable.lsn, &self.figures);
                     }
                 }
                 StorageEvent::Written { frame, result: Err(error), .. } => {
@@ -476,10 +503,15 @@ impl State {
                 StorageEvent::Read { token, bytes, result } => {
                     self.readings.fetched(token, bytes, result);
                 }
-                StorageEvent::SegmentReady(file) => self.log.add_segment(file),
+                StorageEvent::SegmentReady(file) => {
+                    self.has_no_space = false;
+                    self.log.add_segment(file);
+                }
                 StorageEvent::NoSegment(error) => {
                     self.figures.segments_refused += 1;
-                    tracing::warn!(%error, "no segment of the journal can be made ahead");
+                    if !std::mem::replace(&mut self.has_no_space, true) {
+                        tracing::warn!(%error, "no segment of the journal can be made ahead");
+                    }
                 }
             }
         }
@@ -563,7 +595,7 @@ impl Device for JournalDevice {
             let poisoned = state.log.is_poisoned();
             state.readings.give_out(now_ns, poisoned, &mut self.found);
             self.turns.append(&mut state.soon);
-            if state.log.has_room() || poisoned {
+            if std::mem::take(&mut state.room_changed) || poisoned {
                 self.turns.append(&mut state.room);
             }
         }

@@ -2,9 +2,9 @@
 //!
 //! [`CoreJournal`] owns the core's log and its index; actors reach it through
 //! [`Context::shared`](mainspring::Context::shared). They append groups of records and wait with a ticket until the
-//! log says that they are durable, and they ask for an entity's records when they recover. [`JournalDevice`] is polled
-//! by the core: it takes what the storage has finished, gives tickets back, and hands out the next write. All actors of
-//! the core share a commit: what was appended while one was in flight goes with the next.
+//! log says that they are durable, and they ask for an entity's records when they recover. [`JournalDevice`] is
+//! polled by the core: it takes what the storage has finished, gives tickets back, and hands out the next write.
+//! All actors of the core share a commit: what was appended while one was in flight goes with the next.
 //!
 //! Invariants: a ticket is given back only when everything up to its frame is durable; a record that was refused
 //! changed nothing; the core never waits for the device.
@@ -12,6 +12,7 @@
 mod commits;
 mod core_journal;
 mod places;
+mod published;
 mod readings;
 mod storage;
 
@@ -20,5 +21,6 @@ pub use core_journal::{
     CoreJournal, CoreSettings, Group, GroupRecord, JournalDevice, JournalFigures, OpenedLog,
     Refused,
 };
+pub use published::Published;
 pub use readings::{Found, FoundRecord, ReadFailed, ReadingId};
 pub use storage::{ReadRequest, Storage, StorageEvent};

@@ -1,7 +1,7 @@
 //! Where the records of each entity stand.
 
 use std::collections::{BTreeMap, HashMap};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::format::dictionary::SchemaEntry;
 use crate::format::{RecordHeader, RecordKind};
@@ -36,7 +36,7 @@ pub(super) struct Entity {
 #[derive(Debug, Default)]
 pub(super) struct Places {
     entities: HashMap<u64, Entity>,
-    layouts: BTreeMap<(u64, u16), Rc<SchemaEntry>>,
+    layouts: BTreeMap<(u64, u16), Arc<SchemaEntry>>,
 }
 
 impl Places {
@@ -80,11 +80,11 @@ impl Places {
 
     /// A segment's dictionary has an entry.
     pub fn add_layout(&mut self, segment_id: u64, entry: SchemaEntry) {
-        self.layouts.insert((segment_id, entry.number), Rc::new(entry));
+        self.layouts.insert((segment_id, entry.number), Arc::new(entry));
     }
 
     /// The layout of a record.
-    pub fn layout(&self, segment_id: u64, number: u16) -> Option<Rc<SchemaEntry>> {
+    pub fn layout(&self, segment_id: u64, number: u16) -> Option<Arc<SchemaEntry>> {
         self.layouts.get(&(segment_id, number)).cloned()
     }
 

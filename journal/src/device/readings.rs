@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mainspring::device::Ticket;
 
@@ -68,7 +69,7 @@ pub struct FoundRecord<'a> {
     /// The record, if it is whole and the one that the index says.
     pub record: Result<Record<'a>, RecordError>,
     /// The layout of its payload, if it has one.
-    pub layout: Option<&'a Rc<SchemaEntry>>,
+    pub layout: Option<&'a Arc<SchemaEntry>>,
 }
 
 impl Found {
@@ -94,7 +95,7 @@ struct Expected {
     kind: RecordKind,
     sequence: u64,
     entity: u64,
-    layout: Option<Rc<SchemaEntry>>,
+    layout: Option<Arc<SchemaEntry>>,
 }
 
 /// What a reader waits with.
@@ -108,7 +109,7 @@ pub(super) type ReadRedemption = (ReadTicket, Result<Found, ReadFailed>);
 pub(super) struct Wanted {
     pub place: Place,
     pub entity: u64,
-    pub layout: Option<Rc<SchemaEntry>>,
+    pub layout: Option<Arc<SchemaEntry>>,
 }
 
 #[derive(Debug)]

@@ -62,8 +62,8 @@ pub trait Storage {
     /// The request; nothing was begun.
     fn read(&mut self, read: ReadRequest) -> Result<(), ReadRequest>;
 
-    /// So many files of zeroes are wanted beside those that were given already. Said again and again; what is under way
-    /// counts.
+    /// So many files of zeroes are wanted beside those that were given already. Said again and again; what is
+    /// under way counts.
     fn want_segments(&mut self, count: usize);
 
     /// The next thing that is finished by `now_ns`.

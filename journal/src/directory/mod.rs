@@ -18,6 +18,7 @@ pub mod lock;
 mod making;
 pub mod manifest;
 pub mod probe;
+pub mod reader;
 #[cfg(test)]
 mod scratch;
 pub mod segment_files;

@@ -330,11 +330,6 @@ impl CoreLog {
         Some(self.write_of(sealed, now_ms))
     }
 
-    /// Whether a group would not be refused because too much waits.
-    pub fn has_room(&self) -> bool {
-        self.pending_bytes() < self.settings.pending_limit_bytes
-    }
-
     /// Whether [`CoreLog::next_write`] has something to hand out.
     pub fn can_write(&self) -> bool {
         let waits = self.filling.is_some() || !self.sealed.is_empty();

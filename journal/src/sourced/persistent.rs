@@ -21,9 +21,9 @@ use crate::schema::{ArchivedEvent, EventBuffer, Events, Reader};
 
 /// An actor whose state is the fold of its events: see [`EventSourced`].
 ///
-/// It is spawned on the core that its id belongs to ([`Journal::core_of`](crate::Journal::core_of)). Commands that come
-/// while it recovers, and while events are being written, wait in its stash; what finds no room there is a dead letter
-/// of the reason [`StashFull`](mainspring::Reason::StashFull). When it fails it should be
+/// It is spawned on the core that its id belongs to ([`Journal::core_of`](crate::Journal::core_of)). Commands that
+/// come while it recovers, and while events are being written, wait in its stash; what finds no room there is a
+/// dead letter of the reason [`StashFull`](mainspring::Reason::StashFull). When it fails it should be
 /// [restarted](mainspring::Restart) with a pause.
 pub struct Persistent<E: EventSourced> {
     pub(super) id: EntityId,
@@ -186,7 +186,9 @@ impl<E: EventSourced> Persistent<E> {
                 journal.wait(place, ticket);
                 Ok(Persisted::Taken)
             }
-            Err(PersistRejected::Journal(Refused::Log(AppendError::Busy { .. }))) => {
+            Err(PersistRejected::Journal(
+                Refused::Log(AppendError::Busy { .. }) | Refused::NotReady,
+            )) => {
                 let ticket = ctx.ticket(Self::has_room);
                 ctx.suspend_until(&ticket);
                 journal.wait_for_room(ticket);

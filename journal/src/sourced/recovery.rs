@@ -1,6 +1,6 @@
 //! From records to a state: what each one does, and what happens when one cannot be used.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::event_sourced::EventSourced;
 use super::persistent::{Persistent, ReadingGuard, remember};
@@ -14,7 +14,7 @@ use crate::schema::{ArchivedEvent, Events, Reader};
 pub(super) struct Recovering {
     reading: ReadingGuard,
     /// The reader of the last event: most have the same layout as the one before.
-    last: Option<(Rc<SchemaEntry>, Reader)>,
+    last: Option<(Arc<SchemaEntry>, Reader)>,
 }
 
 /// How a recovery goes on.
@@ -135,16 +135,16 @@ impl<E: EventSourced> Persistent<E> {
 
     fn reader_for(
         &mut self,
-        layout: &Rc<SchemaEntry>,
+        layout: &Arc<SchemaEntry>,
     ) -> Result<Reader, crate::schema::SchemaError> {
         let Some(recovering) = &mut self.recovering else {
             return E::Event::reader(&layout.name, layout.version, layout.fingerprint);
         };
         match &recovering.last {
-            Some((last, reader)) if Rc::ptr_eq(last, layout) => Ok(*reader),
+            Some((last, reader)) if Arc::ptr_eq(last, layout) => Ok(*reader),
             _ => {
                 let reader = E::Event::reader(&layout.name, layout.version, layout.fingerprint)?;
-                recovering.last = Some((Rc::clone(layout), reader));
+                recovering.last = Some((Arc::clone(layout), reader));
                 Ok(reader)
             }
         }

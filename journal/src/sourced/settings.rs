@@ -15,8 +15,8 @@ pub enum Retention {
 pub struct PersistenceSettings {
     /// A snapshot is taken when so many events came since the last one; none by itself when 0.
     pub snapshot_every: u64,
-    /// How many snapshots are kept where events are given up. If the last one is damaged, the one before and the events
-    /// behind it stand in.
+    /// How many snapshots are kept where events are given up. If the last one is damaged, the one before and the
+    /// events behind it stand in.
     pub keep_snapshots: u32,
     /// Which events are given up.
     pub retention: Retention,

@@ -2,12 +2,13 @@
 
 use std::cell::{RefCell, RefMut};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use mainspring::testkit::At;
 
 use super::SimulatedDisk;
 use super::simulated_storage::{DeviceConduct, SimulatedStorage};
-use crate::device::{CoreJournal, CoreSettings, JournalDevice, OpenedLog};
+use crate::device::{CoreJournal, CoreSettings, JournalDevice, OpenedLog, Published};
 use crate::format::RecordKind;
 use crate::format::commit_frame::FRAME_HEADER_BYTES;
 use crate::format::record::{RECORD_HEADER_BYTES, Records};
@@ -71,7 +72,8 @@ impl SimulatedJournal {
             let opened = self.open(u32::from(seat.core())).map(|(opened, spare)| {
                 let (disk, conduct) = (Rc::clone(&self.disk), Rc::clone(&self.conduct));
                 let storage = SimulatedStorage::new(disk, conduct, spare);
-                let journal = CoreJournal::new(opened, Box::new(storage), self.core);
+                let published = Arc::new(Published::new(opened.durable_lsn()));
+                let journal = CoreJournal::new(opened, Box::new(storage), self.core, published);
                 seat.share(Rc::clone(&journal));
                 seat.add_device(Box::new(JournalDevice::new(Rc::clone(&journal))));
                 journal

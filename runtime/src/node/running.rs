@@ -1,6 +1,7 @@
 //! A running node: its cores' threads, and what other threads may ask of it.
 
 use std::cell::Cell;
+use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -212,8 +213,10 @@ impl Node {
             for inbound in &mut core.inbounds {
                 inbound.user.touch();
             }
+            let mut seat = Seat::new(&mut core, waker);
+            seat.share(Rc::new(disk.clone()));
             for extension in &extensions {
-                extension.install(&mut Seat::new(&mut core, waker.clone()));
+                extension.install(&mut seat);
             }
             HostedCore { core, disk }
         })

@@ -1,0 +1,181 @@
+//! A journal on real files under a real node: what was answered is there when the node starts again.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use mainspring::prelude::*;
+use mainspring_journal::schema::ArchivedEvent;
+use mainspring_journal::{Effect, EventSourced, Journal, event, events, state};
+
+#[message]
+enum Command {
+    Add { amount: u64, reply_to: ActorRef<Sum> },
+    Get { reply_to: ActorRef<Sum> },
+}
+
+#[message]
+#[derive(Debug)]
+struct Sum {
+    sum: u64,
+}
+
+#[event(name = "counter.added", version = 1)]
+struct Added {
+    amount: u64,
+}
+
+#[events]
+enum CounterEvent {
+    Added(Added),
+}
+
+#[state(name = "counter", version = 1)]
+#[derive(Default)]
+struct Counter {
+    sum: u64,
+}
+
+impl EventSourced for Counter {
+    type Command = Command;
+    type Event = CounterEvent;
+
+    fn on_command(&self, command: &Archived<Command>) -> Effect<Self> {
+        match command {
+            ArchivedCommand::Add { amount, reply_to } => {
+                Effect::persist(Added { amount: amount.to_native() })
+                    .then_reply(*reply_to, |counter: &Self| Sum { sum: counter.sum })
+            }
+            ArchivedCommand::Get { reply_to } => Effect::reply(*reply_to, Sum { sum: self.sum }),
+        }
+    }
+
+    fn on_event(&mut self, event: ArchivedEvent<'_, CounterEvent>) {
+        let ArchivedCounterEvent::Added(added) = event;
+        self.sum += added.amount.to_native();
+    }
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A folder under the build's own, which is on a real file system.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join(format!("{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Folder(path)
+    }
+
+    fn journal(&self) -> Journal {
+        Journal::at(&self.0)
+            .system("counters")
+            .shard_count(8)
+            .segment_bytes(1 << 20)
+            .snapshot_every(100)
+            .allow_buffered(true)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn node(journal: &Journal, cores: usize) -> Node {
+    Node::builder()
+        .name("counters")
+        .cores(Cores::count(cores))
+        .idle(IdleProfile::Eco)
+        .with(journal.clone())
+        .start()
+        .expect("a node")
+}
+
+fn counter(journal: &Journal, node: &Node, id: u64) -> ActorRef<Command> {
+    let restart = Restart::at_most(5).backoff(Duration::from_millis(10)..Duration::from_secs(1));
+    journal.entity(node, id, Counter::default).on_failure(restart).start().expect("a counter")
+}
+
+fn add(client: &Client, to: ActorRef<Command>, amount: u64) -> u64 {
+    let sum = client.ask(to, |reply_to| Command::Add { amount, reply_to }, PATIENCE);
+    sum.wait().expect("a sum").sum
+}
+
+fn get(client: &Client, from: ActorRef<Command>) -> u64 {
+    client.ask(from, |reply_to| Command::Get { reply_to }, PATIENCE).wait().expect("a sum").sum
+}
+
+#[test]
+fn what_was_answered_is_there_when_the_node_starts_again() {
+    let folder = Folder::new("again");
+    let journal = folder.journal();
+    for round in 0..3_u64 {
+        let node = node(&journal, 1);
+        let client = node.client();
+        let counters: Vec<_> = (0..4).map(|id| counter(&journal, &node, id)).collect();
+        for (id, counter) in (0..).zip(&counters) {
+            assert_eq!(get(&client, *counter), round * 150 * (id + 1), "round {round}");
+        }
+        for step in 1..=150 {
+            for (id, counter) in (0..).zip(&counters) {
+                let sum = add(&client, *counter, id + 1);
+                assert_eq!(sum, (round * 150 + step) * (id + 1));
+            }
+        }
+        let figures = journal.figures(0).expect("figures");
+        assert!(figures.commits > 0 && figures.failed_writes == 0, "{figures:?}");
+        drop(client);
+        node.shutdown(PATIENCE).expect("a clean end");
+    }
+}
+
+#[test]
+fn each_entity_lives_on_the_core_that_its_id_belongs_to() {
+    let folder = Folder::new("cores");
+    let journal = folder.journal();
+    let node = node(&journal, 2);
+    let client = node.client();
+    let mut on_core = [0; 2];
+    for id in 0..32 {
+        let counter = counter(&journal, &node, id);
+        assert_eq!(counter.core(), journal.core_of(id));
+        on_core[usize::from(counter.core())] += 1;
+        assert_eq!(add(&client, counter, 1), 1);
+    }
+    assert!(on_core[0] > 4 && on_core[1] > 4, "{on_core:?}");
+    drop(client);
+    node.shutdown(PATIENCE).expect("a clean end");
+}
+
+#[test]
+fn a_second_node_on_the_same_directory_is_refused() {
+    let folder = Folder::new("second");
+    let journal = folder.journal();
+    let first = node(&journal, 1);
+    let second = Node::builder().name("counters").cores(Cores::count(1)).with(folder.journal());
+    let Err(error) = second.start() else { panic!("it started") };
+    assert!(error.to_string().starts_with("journal: "), "{error}");
+    first.shutdown(PATIENCE).expect("a clean end");
+}
+
+#[test]
+fn a_journal_of_another_system_or_shape_is_refused() {
+    let folder = Folder::new("foreign");
+    node(&folder.journal(), 1).shutdown(PATIENCE).expect("a clean end");
+    let refused = |journal: Journal, cores| {
+        let node = Node::builder().name("n").cores(Cores::count(cores)).with(journal).start();
+        match node {
+            Ok(_) => panic!("it started"),
+            Err(error) => error.to_string(),
+        }
+    };
+    let system = refused(folder.journal().system("others"), 1);
+    assert!(system.contains("counters") && system.contains("others"), "{system}");
+    let shards = refused(folder.journal().shard_count(9), 1);
+    assert!(shards.contains('8') && shards.contains('9'), "{shards}");
+    let cores = refused(folder.journal(), 2);
+    assert!(cores.contains("core"), "{cores}");
+}
