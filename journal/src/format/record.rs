@@ -43,6 +43,8 @@ pub enum RecordKind {
     Entity,
     /// The id of the command whose events stand before it, or of one before the state that stands before it.
     Command,
+    /// A tag of the event that stands before it, in the same group: a name by which events of many entities are found.
+    Tag,
 }
 
 /// Bytes that are no record.
@@ -97,6 +99,9 @@ pub enum RecordError {
 /// Bytes of a record's header.
 pub const RECORD_HEADER_BYTES: usize = 48;
 
+/// The most bytes of a tag.
+pub const MOST_TAG_BYTES: usize = 64;
+
 /// What a record with so many bytes of payload takes.
 pub const fn record_bytes(payload_bytes: usize) -> usize {
     (RECORD_HEADER_BYTES + payload_bytes).next_multiple_of(RECORD_ALIGNMENT)
@@ -126,7 +131,7 @@ impl RecordHeader {
 }
 
 impl RecordKind {
-    const ALL: [RecordKind; 9] = [
+    const ALL: [RecordKind; 10] = [
         RecordKind::Event,
         RecordKind::State,
         RecordKind::Deletion,
@@ -136,6 +141,7 @@ impl RecordKind {
         RecordKind::Schema,
         RecordKind::Entity,
         RecordKind::Command,
+        RecordKind::Tag,
     ];
 
     /// The number that stands for it: its place in the list from 1.
@@ -294,7 +300,7 @@ mod tests {
             assert_eq!(RecordKind::of_number(number), Some(kind));
         }
         assert_eq!(RecordKind::of_number(0), None);
-        assert_eq!(RecordKind::of_number(10), None);
+        assert_eq!(RecordKind::of_number(11), None);
     }
 
     #[test]

@@ -147,8 +147,8 @@ impl Entity {
             }
             RecordKind::Remembered => self.is_remembered = true,
             RecordKind::Forgotten => self.is_remembered = false,
-            // A command has the place of an event or a state.
-            RecordKind::Command | RecordKind::ShardEpoch => {}
+            // A command has the place of an event or a state, a tag that of an event.
+            RecordKind::Command | RecordKind::Tag | RecordKind::ShardEpoch => {}
             RecordKind::Schema | RecordKind::Entity => return,
         }
         self.shard = header.shard;

@@ -5,7 +5,7 @@
 //!
 //! A record is **live** when
 //!
-//! - it is an event that is not deleted;
+//! - it is an event that is not deleted, or a tag of one;
 //! - it is a state with one of the entity's two highest revisions, and no copy of it stands in a later segment;
 //! - it is a command's id, and no later one than the second latest state knows it;
 //! - it is a deletion, and no other record says how far the entity's sequence has come;
@@ -36,7 +36,7 @@ use crate::format::record::record_bytes;
 pub fn is_live(posting: &Posting, entity: &Entity, segment_id: u64) -> bool {
     let sequence = posting.entity_sequence;
     match posting.kind {
-        RecordKind::Event => entity.deleted_to == 0 || sequence > entity.deleted_to,
+        RecordKind::Event | RecordKind::Tag => entity.deleted_to == 0 || sequence > entity.deleted_to,
         RecordKind::State => {
             let is_copied = sequence == entity.state_sequence && entity.state_segment > segment_id;
             sequence >= entity.older_state_sequence && !is_copied

@@ -374,6 +374,7 @@ impl EntityRow {
             RecordKind::Remembered => self.restart = Restart::Remembered,
             RecordKind::Forgotten => self.restart = Restart::Forgotten,
             RecordKind::Command
+            | RecordKind::Tag
             | RecordKind::ShardEpoch
             | RecordKind::Schema
             | RecordKind::Entity => {}

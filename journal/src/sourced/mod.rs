@@ -17,6 +17,7 @@ mod persistent;
 mod recovery;
 mod settings;
 mod signal;
+mod tags;
 
 pub use effect::Effect;
 pub use entity_id::EntityId;
@@ -25,3 +26,4 @@ pub use persistent::Persistent;
 pub(crate) use persistent::{Kind, shard_of};
 pub use settings::{PersistenceSettings, Retention};
 pub use signal::{PersistRejected, PersistenceSignal, RecoveryFailed, SnapshotFailed};
+pub use tags::{TAG_LIMIT_BYTES, TAGS_LIMIT, TagRefused};

@@ -14,6 +14,7 @@ use super::event_sourced::EventSourced;
 use super::recovery::{Recovering, Recovery};
 use super::settings::{PersistenceSettings, Retention};
 use super::signal::{PersistRejected, PersistenceSignal, RecoveryFailed, SnapshotFailed};
+use super::tags::checked_tags;
 use crate::device::{CommitFailed, Committed, CoreJournal, Group, GroupRecord, ReadingId, Refused};
 use crate::format::RecordKind;
 use crate::log::{AppendError, DeclaredEntity};
@@ -146,7 +147,7 @@ impl<E: EventSourced> Persistent<E> {
         let sequence = self.sequence;
         let taken = match effect {
             EffectEvents::None => return Ok(Persisted::Taken),
-            EffectEvents::One(event) if command_id.is_none() => {
+            EffectEvents::One(event) if command_id.is_none() && E::tags(event).is_empty() => {
                 let layout = kind.layouts.get(event.layout()).copied();
                 event.write(&mut buffer).map_err(PersistRejected::from).and_then(|place| {
                     let payload = buffer.get(place);
@@ -159,7 +160,7 @@ impl<E: EventSourced> Persistent<E> {
             }
             EffectEvents::One(event) => {
                 let events = std::slice::from_ref(event);
-                append_many(
+                append_many::<E>(
                     ctx.now_ns(),
                     self.attached.as_mut(),
                     &mut buffer,
@@ -168,7 +169,7 @@ impl<E: EventSourced> Persistent<E> {
                     command_id,
                 )
             }
-            EffectEvents::Many(events) => append_many(
+            EffectEvents::Many(events) => append_many::<E>(
                 ctx.now_ns(),
                 self.attached.as_mut(),
                 &mut buffer,
@@ -405,13 +406,13 @@ impl<E: EventSourced> Persistent<E> {
     }
 }
 
-/// Events, and the id of their command, as one group.
-fn append_many<V: Events>(
+/// Events with their tags, and the id of their command, as one group.
+fn append_many<E: EventSourced>(
     now_ns: u64,
     attached: Option<&mut Attached>,
     buffer: &mut EventBuffer,
     after: u64,
-    events: &[V],
+    events: &[E::Event],
     command_id: Option<u128>,
 ) -> Result<(u64, Range<u64>), PersistRejected> {
     let Some(Attached { journal, kind, entity, shard }) = attached else {
@@ -419,23 +420,21 @@ fn append_many<V: Events>(
     };
     let mut places = Vec::with_capacity(events.len());
     for event in events {
-        places.push((event.write(buffer)?, kind.layouts.get(event.layout()).copied()));
+        let tags = checked_tags(E::tags(event))?;
+        places.push((event.write(buffer)?, kind.layouts.get(event.layout()).copied(), tags));
+    }
+    let fixed = |kind, sequence, payload| GroupRecord { kind, layout: None, sequence, payload };
+    let mut records = Vec::with_capacity(places.len() + 1);
+    let mut sequence = after;
+    for (place, layout, tags) in places {
+        sequence += 1;
+        let payload = buffer.get(place);
+        records.push(GroupRecord { kind: RecordKind::Event, layout, sequence, payload });
+        let tags = tags.iter().map(|tag| fixed(RecordKind::Tag, sequence, tag.as_bytes()));
+        records.extend(tags);
     }
     let id = command_id.map(u128::to_le_bytes);
-    let events = places.iter().enumerate().map(|(number, (place, layout))| GroupRecord {
-        kind: RecordKind::Event,
-        layout: *layout,
-        sequence: after + 1 + number as u64,
-        payload: buffer.get(place.clone()),
-    });
-    let sequence = after + places.len() as u64;
-    let id = id.iter().map(|id| GroupRecord {
-        kind: RecordKind::Command,
-        layout: None,
-        sequence,
-        payload: id,
-    });
-    let records: Vec<_> = events.chain(id).collect();
+    records.extend(id.iter().map(|id| fixed(RecordKind::Command, sequence, id)));
     Ok(journal.append(now_ns, Group { entity, shard: *shard, after, records: &records })?)
 }
 

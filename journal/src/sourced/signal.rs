@@ -1,5 +1,6 @@
 //! What an event-sourced actor is told about its journal.
 
+use super::tags::TagRefused;
 use crate::device::{ReadFailed, Refused};
 use crate::format::record::RecordError;
 use crate::log::NameTooLong;
@@ -101,6 +102,9 @@ pub enum PersistRejected {
     /// An event does not fit.
     #[error(transparent)]
     Event(#[from] WriteError),
+    /// An event has a tag that cannot be written.
+    #[error(transparent)]
+    Tag(#[from] TagRefused),
 }
 
 /// Why a snapshot was not taken.
