@@ -320,35 +320,38 @@ fn a_core_commits_in_every_idle_profile() {
 }
 
 #[test]
-fn a_core_that_looks_for_work_yields_while_an_operation_is_under_way_and_only_then() {
-    let (reader, mut writer) = io::pipe().expect("descriptors are free");
-    let rig = Rig::start(IdleProfile::Busy, move |mut core, ring| {
-        let disk = CoreDisk::new(ring, 4);
-        let file = Rc::new(File::from(OwnedFd::from(reader)));
-        let (starter, yielder) = (disk.clone(), disk.clone());
-        let shared = core.shared.clone();
-        core.on_seen = Box::new(move |value, _| {
-            if value == 1 {
-                starter.read(1, &file, 0, buffer(1, 0)).expect("room");
-            }
+fn a_core_that_does_not_sleep_yields_while_an_operation_is_under_way_and_only_then() {
+    for never_idle in [false, true] {
+        let (reader, mut writer) = io::pipe().expect("descriptors are free");
+        let rig = Rig::start(IdleProfile::Busy, move |mut core, ring| {
+            let disk = CoreDisk::new(ring, 4);
+            let file = Rc::new(File::from(OwnedFd::from(reader)));
+            let (starter, yielder) = (disk.clone(), disk.clone());
+            let shared = core.shared.clone();
+            core.never_idle = never_idle;
+            core.on_seen = Box::new(move |value, _| {
+                if value == 1 {
+                    starter.read(1, &file, 0, buffer(1, 0)).expect("room");
+                }
+            });
+            core.on_completed = Box::new(move |completion| {
+                assert!(disk.completed(completion));
+                shared.seen.store(2, Ordering::Release);
+            });
+            core.yields = Box::new(move || yielder.in_flight() > 0);
+            core
         });
-        core.on_completed = Box::new(move |completion| {
-            assert!(disk.completed(completion));
-            shared.seen.store(2, Ordering::Release);
-        });
-        core.yields = Box::new(move || yielder.in_flight() > 0);
-        core
-    });
-    assert_eq!(rig.figures().yields(), 0, "nothing is under way");
-    rig.give(1);
-    wait_until("the core to yield", || rig.figures().yields() > 0);
-    writer.write_all(b"done").expect("the pipe is open");
-    rig.wait_until_seen(2);
-    let yields = rig.figures().yields();
-    for value in 3..1_000 {
-        rig.give(value);
-        rig.wait_until_seen(value);
+        assert_eq!(rig.figures().yields(), 0, "nothing is under way");
+        rig.give(1);
+        wait_until("the core to yield", || rig.figures().yields() > 1);
+        writer.write_all(b"done").expect("the pipe is open");
+        rig.wait_until_seen(2);
+        let yields = rig.figures().yields();
+        for value in 3..1_000 {
+            rig.give(value);
+            rig.wait_until_seen(value);
+        }
+        assert_eq!(rig.figures().yields(), yields, "nothing is under way any more");
+        rig.finish();
     }
-    assert_eq!(rig.figures().yields(), yields, "nothing is under way any more");
-    rig.finish();
 }

@@ -68,9 +68,9 @@ pub trait CoreLoop: 'static {
     /// The core has slept. `woken` says that a sender woke it.
     fn parked(&mut self, slept_ns: u64, woken: bool);
 
-    /// Whether a core that has nothing to do and goes on looking for work should let the kernel's own threads run on
-    /// its CPU meanwhile. They may have to finish what the core waits for, as the commit of a write is; a thread that
-    /// spins keeps them out until the scheduler's next tick.
+    /// Whether the core should let the kernel's own threads run on its CPU: instead of spinning when it has nothing
+    /// to do, and now and then when it has. They may have to finish what the core waits for, as the commit of a write
+    /// is; a thread that never yields keeps them out until the scheduler's next tick.
     fn yields(&self) -> bool {
         false
     }
@@ -138,7 +138,7 @@ impl HostFigures {
         self.parks_given_up.load(Ordering::Relaxed)
     }
 
-    /// Times that the core let others run on its CPU instead of spinning, because it [asked](CoreLoop::yields) to.
+    /// Times that the core let others run on its CPU, because it [asked](CoreLoop::yields) to.
     pub fn yields(&self) -> u64 {
         self.yields.load(Ordering::Relaxed)
     }

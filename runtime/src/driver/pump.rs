@@ -44,6 +44,9 @@ const SWEEP_SHARES: u64 = 9;
 const EXECUTOR_LOOK_EVERY_NS: u64 = 500_000;
 /// The same for a core that has none and is looking for it.
 const IDLE_EXECUTOR_LOOK_EVERY_NS: u64 = 20_000;
+/// How often a core that has work lets others run on its CPU while it waits for them. Without that, what a kernel
+/// thread has to finish there waits for the scheduler's next tick, some milliseconds.
+const YIELD_EVERY_NS: u64 = 20_000;
 /// See the module's words on the executor.
 #[cfg(not(test))]
 const LONGEST_EXECUTOR_SLEEP: Duration = Duration::from_millis(50);
@@ -68,6 +71,7 @@ pub(super) struct Pump<L> {
     /// While there are messages, futures are not polled before this.
     tasks_rest_until_ns: u64,
     executor_looked_at_ns: u64,
+    yielded_at_ns: u64,
     figures: Arc<HostFigures>,
 }
 
@@ -92,6 +96,7 @@ impl<L: CoreLoop> Pump<L> {
             idle_since_ns: 0,
             tasks_rest_until_ns: 0,
             executor_looked_at_ns: 0,
+            yielded_at_ns: 0,
             figures,
         })
     }
@@ -108,13 +113,15 @@ impl<L: CoreLoop> Pump<L> {
             }
             if did_something {
                 self.idle_sweeps = 0;
+                if self.core.yields() {
+                    self.yield_if_due();
+                }
                 if self.tasks.running() > 0 {
                     self.let_executor_look(EXECUTOR_LOOK_EVERY_NS).await;
                 }
             } else if self.keeps_looking() {
                 if self.core.yields() {
-                    add_one(&self.figures.yields);
-                    std::thread::yield_now();
+                    self.let_others_run();
                 } else if self.idle != IdleProfile::Busy {
                     // A core that never sleeps is there for latency alone: a pause would cost it a third of a hop.
                     (0..PAUSES).for_each(|_| std::hint::spin_loop());
@@ -171,6 +178,20 @@ impl<L: CoreLoop> Pump<L> {
             self.rest.let_executor_look().await;
             self.executor_looked_at_ns = self.clock.now_ns();
         }
+    }
+
+    /// Lets others run on the CPU of a core that has work, if they have waited so long.
+    fn yield_if_due(&mut self) {
+        let now_ns = self.clock.now_ns();
+        if now_ns.saturating_sub(self.yielded_at_ns) >= YIELD_EVERY_NS {
+            self.let_others_run();
+            self.yielded_at_ns = self.clock.now_ns();
+        }
+    }
+
+    fn let_others_run(&self) {
+        add_one(&self.figures.yields);
+        std::thread::yield_now();
     }
 
     /// Whether the idle profile wants another sweep before sleeping.

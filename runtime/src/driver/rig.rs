@@ -54,6 +54,8 @@ pub(super) struct TestCore {
     pub(super) on_parked: Box<dyn FnMut(Option<u64>, u64, bool)>,
     pub(super) on_completed: Box<dyn FnMut(Completion)>,
     pub(super) yields: Box<dyn Fn() -> bool>,
+    /// Says after every sweep that it did something.
+    pub(super) never_idle: bool,
 }
 
 impl TestCore {
@@ -71,6 +73,7 @@ impl TestCore {
             on_parked: Box::new(|_, _, _| {}),
             on_completed: Box::new(|_| {}),
             yields: Box::new(|| false),
+            never_idle: false,
         }
     }
 }
@@ -84,7 +87,7 @@ impl CoreLoop for TestCore {
         let given = self.shared.given.load(Ordering::Acquire);
         if given == self.seen {
             (self.after_look.borrow_mut())();
-            return due;
+            return due || self.never_idle;
         }
         self.seen = given;
         self.shared.seen.store(given, Ordering::Release);
