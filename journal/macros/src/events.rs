@@ -215,3 +215,131 @@ fn derives_debug(attributes: &[Attribute]) -> bool {
         .flatten()
         .any(|path| path.segments.last().is_some_and(|last| last.ident == "Debug"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(arguments: TokenStream, item: TokenStream) -> String {
+        match expand(arguments, item) {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn an_enum_with_one_event_a_variant_is_accepted() {
+        assert_eq!(
+            refusal(
+                quote!(),
+                quote!(
+                    enum E {
+                        A(A),
+                        B(b::B),
+                    }
+                )
+            ),
+            ""
+        );
+        let older = quote!(upcast(A1 => |_| None, b::B1 => b::from_v1,),);
+        assert_eq!(
+            refusal(
+                older,
+                quote!(
+                    enum E {
+                        A(A),
+                    }
+                )
+            ),
+            ""
+        );
+    }
+
+    #[test]
+    fn what_is_no_set_of_events_is_refused_by_what_is_wrong() {
+        let refused = |item| refusal(quote!(), item);
+        assert!(
+            refused(quote!(
+                struct E {
+                    a: A,
+                }
+            ))
+            .contains("goes on an enum")
+        );
+        assert!(
+            refused(quote!(
+                enum E {}
+            ))
+            .contains("at least one variant")
+        );
+        assert!(
+            refused(quote!(
+                enum E<T> {
+                    A(T),
+                }
+            ))
+            .contains("cannot be generic")
+        );
+        assert!(
+            refused(quote!(
+                enum E {
+                    A(A) = 3,
+                }
+            ))
+            .contains("number of its own")
+        );
+        assert!(
+            refused(quote!(
+                enum E {
+                    #[cfg(test)]
+                    A(A),
+                }
+            ))
+            .contains("condition")
+        );
+        for variant in [quote!(A), quote!(A()), quote!(A(A, A)), quote!(A { a: A })] {
+            assert!(refused(quote!(enum E { #variant })).contains("exactly one event"));
+        }
+    }
+
+    #[test]
+    fn other_arguments_than_upcast_are_refused() {
+        for arguments in [quote!(upcasts(A => b)), quote!(upcast(A => b), more), quote!(3)] {
+            let refusal = refusal(
+                arguments,
+                quote!(
+                    enum E {
+                        A(A),
+                    }
+                ),
+            );
+            assert!(refusal.contains("accepts nothing but `upcast("), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn only_a_derive_of_debug_makes_the_borrowed_form_debug() {
+        let is_debug = |item: TokenStream| {
+            let expansion = expand(quote!(), item).expect("a set of events").to_string();
+            expansion.contains("fmt :: Debug")
+        };
+        assert!(is_debug(quote!(
+            #[derive(Clone, Debug)]
+            enum E {
+                A(A),
+            }
+        )));
+        assert!(is_debug(quote!(
+            #[derive(std::fmt::Debug)]
+            enum E {
+                A(A),
+            }
+        )));
+        assert!(!is_debug(quote!(
+            #[derive(Clone)]
+            enum E {
+                Debug(Debug),
+            }
+        )));
+    }
+}

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use mainspring::Archived;
+use rkyv::rend::u64_le;
+
 use super::SchemaError;
 
 /// The name, version and fields that a payload was written with. It stands once in each segment's dictionary.
@@ -24,6 +27,12 @@ pub struct Reader {
     /// Half of the fingerprint that it reads: tells it from the readers of other types.
     mark: u32,
 }
+
+// How archives are laid out is chosen by features of rkyv for the whole build, so a dependency could change it. These
+// are the three that segment headers state as `ARCHIVE_LAYOUT`: another choice does not compile.
+const _: () = assert!(size_of::<Archived<Vec<u8>>>() == 8, "relative pointers have 32 bits");
+const _: () = assert!(align_of::<Archived<u64>>() == 8, "archives are aligned");
+const _: fn(Archived<u64>) -> u64_le = |little_endian| little_endian;
 
 /// The most types that one set of events can read, current and older ones together.
 const READERS_LIMIT: usize = u16::MAX as usize;

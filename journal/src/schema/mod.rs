@@ -46,7 +46,8 @@
 //! laid out otherwise is refused, it is never taken for something else. Bytes that are refused have changed nothing.
 //!
 //! The promise rests on fingerprints that never change for a type that does not. They are those of
-//! [`mainspring::message::Fingerprint`]; a test of this crate holds some of them as numbers.
+//! [`mainspring::message::Fingerprint`]; a test of this crate holds some of them in an
+//! `events.lock`, and another the bytes of some archives.
 
 mod buffer;
 mod event;

@@ -129,6 +129,11 @@ fn repeated(times: usize, bytes: usize) -> (usize, Result<(), SchemaError>) {
 }
 
 #[test]
+fn an_upcaster_may_make_more_than_one_commit_holds() {
+    assert_eq!(repeated(8, 1 << 19), (8, Ok(())));
+}
+
+#[test]
 fn an_upcaster_that_makes_too_much_is_stopped() {
     assert_eq!(repeated(UPCAST_EVENTS_LIMIT, 1), (UPCAST_EVENTS_LIMIT, Ok(())));
     let (applied, end) = repeated(UPCAST_EVENTS_LIMIT + 1, 1);

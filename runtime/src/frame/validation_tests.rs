@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::AlignedBuffer;
 use super::archive::write_boxed;
-use super::validation::{DEPTH_LIMIT, Malformed, check};
+use super::validation::{DEPTH_LIMIT, Malformed, check, read_checked};
 use crate::message::{ReadError, owned};
 use crate::prelude::*;
 
@@ -68,6 +68,20 @@ fn nesting_beyond_the_limit_is_refused() {
     assert_eq!(depth_of(DEPTH_LIMIT - 1), Ok(()));
     let refusal = depth_of(DEPTH_LIMIT).expect_err("too deep");
     assert!(refusal.reason.to_string().contains("maximum subtree depth"), "{refusal}");
+}
+
+#[test]
+fn bytes_that_nobody_vouches_for_are_held_to_the_same_rules() {
+    let read = |nesting| read_checked::<Part>(payload(&nested(nesting)).as_slice()).map(|_| ());
+    assert_eq!(read(DEPTH_LIMIT - 1), Ok(()));
+    assert!(read(DEPTH_LIMIT).is_err());
+    assert!(read_checked::<Start>(payload(&Start).as_slice()).is_ok());
+    assert!(read_checked::<Start>(&[]).is_err());
+    let parts = payload(&nested(3));
+    let archived = read_checked::<Part>(parts.as_slice()).expect("valid");
+    assert_eq!(owned::<Part>(archived), Ok(nested(3)));
+    assert!(read_checked::<Part>(&parts.as_slice()[1..]).is_err());
+    assert!(read_checked::<Part>(AlignedBuffer::zeroed(4).as_slice()).is_err());
 }
 
 #[test]
