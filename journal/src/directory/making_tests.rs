@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 
-const MEBIBYTE: u64 = 1 << 20;
+const PIECE: u64 = ZERO_BYTES as u64;
 const RETRY_NS: u64 = 1_000_000_000;
 
 fn making(segment_bytes: u64) -> Making {
@@ -82,13 +82,11 @@ fn all_well(_: &str) -> Result<(), FileError> {
 
 #[test]
 fn a_segment_is_zeroed_as_a_whole_then_synced_then_published() {
-    let mut making = making(2 * MEBIBYTE + 4096);
+    let mut making = making(2 * PIECE + 4096);
     making.ask(3, segment(7)).map_err(drop).expect("room");
     let done = run(&mut making, 0, all_well);
-    let zeroes = ["zero 0+1048576", "zero 1048576+1048576", "zero 2097152+4096"];
-    let expected: Vec<&str> =
-        [&["begin 7"], &zeroes[..], &["sync", "publish", ": ready 7"]].concat();
-    assert_eq!(done, expected);
+    let zeroes = format!("zero 0+{PIECE}, zero {PIECE}+{PIECE}, zero {}+4096", 2 * PIECE);
+    assert_eq!(done.join(", "), format!("begin 7, {zeroes}, sync, publish, : ready 7"));
     assert_eq!(making.next_deadline_ns(), None);
 }
 
@@ -107,7 +105,7 @@ fn the_answer_goes_to_who_asked() {
 
 #[test]
 fn a_small_job_waits_for_one_step_of_a_segment_and_not_for_the_whole() {
-    let mut making = making(2 * MEBIBYTE);
+    let mut making = making(2 * PIECE);
     making.ask(0, segment(1)).map_err(drop).expect("room");
     assert!(matches!(making.next(0), Some(Step::Begin { .. })));
     for token in [5, 6] {
@@ -115,7 +113,8 @@ fn a_small_job_waits_for_one_step_of_a_segment_and_not_for_the_whole() {
     }
     making.finished(0, Ok(()));
     let done = run(&mut making, 0, all_well);
-    assert_eq!(done[..5], ["job 5", ": done 5", "zero 0+1048576", "job 6", ": done 6"]);
+    let first = &format!("zero 0+{PIECE}");
+    assert_eq!(done[..5], ["job 5", ": done 5", first, "job 6", ": done 6"]);
     assert_eq!(done.last().map(String::as_str), Some(": ready 1"));
 }
 
@@ -228,7 +227,7 @@ fn closing_does_the_jobs_throws_the_segment_away_and_ends() {
 fn every_request_is_answered_once_whatever_happens() {
     for seed in 0..500 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut making = making(MEBIBYTE + 4096);
+        let mut making = making(PIECE + 4096);
         let (mut asked, mut answered, mut now_ns) = (Vec::new(), Vec::new(), 0);
         for token in 0..40 {
             let request = match random.u8(0..4) {

@@ -20,8 +20,8 @@ use crate::format::BLOCK_BYTES;
 use crate::log::recovery::Repair;
 use crate::log::{BlockBuffer, SegmentFile};
 
-/// How much is zeroed by one write.
-pub const ZERO_BYTES: usize = 1 << 20;
+/// How much is zeroed by one write: no more than a long commit, because commits of the cores wait for it at the device.
+pub const ZERO_BYTES: usize = 256 << 10;
 
 /// The name of a segment's file: its number as 16 hexadecimal digits.
 pub fn segment_name(file: SegmentFile) -> String {
