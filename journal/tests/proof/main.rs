@@ -8,6 +8,7 @@
 mod crashes;
 mod damage;
 mod enumeration;
+mod golden;
 mod mutations;
 mod oracle;
 mod page_reader;
