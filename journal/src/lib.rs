@@ -11,6 +11,7 @@
 //! | [`log`] | what is written where, what is durable, and what is left after a crash |
 //! | [`schema`] | events and states as types, and how older ones are read |
 //! | [`testkit`] | devices that fail on purpose |
+//! | [`tool`] | the command `mainspring-journal` |
 #![forbid(unsafe_code)]
 
 // The attribute macros name this crate by its own name, here too.
@@ -26,6 +27,8 @@ mod node;
 pub mod schema;
 pub mod sourced;
 pub mod testkit;
+#[cfg(feature = "tool")]
+pub mod tool;
 
 pub use node::{Journal, JournalError};
 pub use sourced::{Effect, EntityId, EventSourced, Persistent};
