@@ -270,3 +270,33 @@ fn files_in(folder: &Path) -> BTreeMap<u64, Vec<u8>> {
     }
     files
 }
+
+/// Every command of the page, with what the page says that it prints.
+#[test]
+fn the_page_shows_what_the_commands_print() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    let page = fs::read_to_string(root.join("docs/journal-tool.md")).expect("the page");
+    let scratch = Scratch::new("page");
+    let mut blocks = page.split("```").skip(1).step_by(2).peekable();
+    let mut commands = 0;
+    while let Some(block) = blocks.next() {
+        let Some(line) = block.strip_prefix("sh\n") else { continue };
+        let line = line.trim().trim_start_matches("cargo run -p mainspring-journal --bin ");
+        let words = line.split_whitespace().filter(|word| *word != "--");
+        let arguments: Vec<String> = words
+            .skip(1)
+            .map(|word| match word {
+                "saved" => scratch.0.join("saved").to_str().expect("text").to_owned(),
+                word if word.starts_with("journal/") => format!("{}/{word}", root.display()),
+                word => word.to_owned(),
+            })
+            .collect();
+        let ran = run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(ran.errors, "", "{line}");
+        if let Some(shown) = blocks.peek().and_then(|block| block.strip_prefix("text\n")) {
+            assert_eq!(ran.out, shown, "{line}");
+        }
+        commands += 1;
+    }
+    assert!(commands >= 8, "only {commands} commands were found");
+}
