@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 /// Looks at the log of one core, and saves what is left of one that is corrupt.
 ///
-/// DIRECTORY is the folder of one core, such as JOURNAL/core-0. Nothing in it is changed. Exit code: 0 the log is whole,
-/// 1 it has a torn tail, 2 it is corrupt, 3 it could not be read.
+/// DIRECTORY is the folder of one core, such as JOURNAL/core-0. Nothing in it is changed. Exit code: 0 the log is
+/// whole, 1 it has a torn tail, 2 it is corrupt, 3 it could not be read.
 #[derive(Debug, Parser)]
 #[command(name = "mainspring-journal", version)]
 pub struct Arguments {

@@ -61,14 +61,20 @@ fn print(
         RecordKind::ShardEpoch => "epoch",
         RecordKind::Remembered => "remember",
         RecordKind::Forgotten => "forget",
+        RecordKind::Command => "command",
+        RecordKind::Tag => "tag",
         RecordKind::Schema | RecordKind::Entity => return Ok(()),
     };
     let header = &record.header;
     let layout = names.layout(frame.header.segment_id, header.schema);
     let entity = names.shown(header.entity);
-    let bytes = record.payload.len();
+    let content = match record.header.kind {
+        RecordKind::Tag => names::escaped(record.payload),
+        RecordKind::Command => hexadecimal(record.payload),
+        _ => format!("{} bytes", record.payload.len()),
+    };
     let mut text = format!(
-        "{entity} {} | shard {}/{} epoch {} | frame {} segment {} | {bytes} bytes",
+        "{entity} {} | shard {}/{} epoch {} | frame {} segment {} | {content}",
         header.entity_sequence,
         header.shard,
         header.shard_sequence,

@@ -2,8 +2,8 @@
 //! named.
 //!
 //! A record is provably whole when its frame is, or when it stands in a damaged stretch that was durable and its own
-//! checksum is right. It is written only when its entity's name and its layout are known from a dictionary, and in the order of its
-//! shard: any other is counted as lost.
+//! checksum is right. It is written only when its entity's name and its layout are known from a dictionary, and in
+//! the order of its shard: any other is counted as lost.
 
 use std::collections::BTreeMap;
 use std::path::Path;

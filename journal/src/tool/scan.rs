@@ -1,8 +1,8 @@
 //! Reads a log that may be damaged anywhere, and never stops at the first damage.
 //!
 //! The rules are those of recovery. What differs is what follows a frame that is not there: when a later frame proves
-//! that it was durable, the scan goes on at the next frame that stands where it says; the frames between are damage, and
-//! each of their records whose own checksum is right is given out. Without proof the log ends there.
+//! that it was durable, the scan goes on at the next frame that stands where it says; the frames between are damage,
+//! and each of their records whose own checksum is right is given out. Without proof the log ends there.
 //!
 //! A file whose header is gone is known by the frames in it: each states its segment and its place.
 
@@ -11,7 +11,7 @@ use super::blocks::Blocks;
 use super::catalogue::{Catalogue, Piece};
 use crate::format::commit_frame::{FRAME_HEADER_BYTES, FrameHeader};
 use crate::format::record::{RECORD_HEADER_BYTES, Record, Records, read_at, record_bytes};
-use crate::format::{BLOCK_BYTES, RECORD_ALIGNMENT};
+use crate::format::{BLOCK_BYTES, RECORD_ALIGNMENT, RecordKind};
 use crate::log::recovery::SegmentReader;
 
 /// What a scan comes upon, in the order of the log.
@@ -369,7 +369,7 @@ fn next_frame(
 fn whole_record(bytes: &[u8], start: usize) -> Option<Record<'_>> {
     let head = bytes.get(start..start + RECORD_HEADER_BYTES)?;
     let (kind, flags) = (head[KIND_AT], head[KIND_AT + 1]);
-    if kind == 0 || kind > LAST_KIND || flags != 0 {
+    if flags != 0 || RecordKind::of_number(kind).is_none() {
         return None;
     }
     read_at(bytes, start).ok()
@@ -388,5 +388,4 @@ fn note(entities: &mut Vec<u64>, entity: u64) {
 
 /// Places in a record's header, as the page of the format has them.
 const KIND_AT: usize = 8;
-const LAST_KIND: u8 = 8;
 const ENTITY_AT: usize = 16;

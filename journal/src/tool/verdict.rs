@@ -63,7 +63,8 @@ impl Verdict {
         match self {
             Verdict::Whole => "whole".to_owned(),
             Verdict::Torn { file, offset, bytes } => format!(
-                "torn tail: {bytes} bytes at byte {offset} of file {file} were never acknowledged; the next start zeroes them"
+                "torn tail: {bytes} bytes at byte {offset} of file {file} were never acknowledged; \
+                 the next start zeroes them"
             ),
             Verdict::Corrupt(reason) => reason.clone(),
         }

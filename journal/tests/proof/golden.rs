@@ -105,6 +105,8 @@ fn written(log: &str) -> BTreeMap<u64, Vec<u8>> {
     let balance = DeclaredSchema::new("account.balance", 3, 0xBA).expect("short");
     author.append(&mut account, RecordKind::Event, Some(&deposited), b"five");
     author.append(&mut account, RecordKind::Event, Some(&deposited), b"sixteen is exact");
+    author.append(&mut account, RecordKind::Tag, None, b"large");
+    author.append(&mut account, RecordKind::Command, None, &[0xC0; 16]);
     author.commit();
     author.append(&mut odd, RecordKind::State, Some(&balance), b"everything");
     author.append(&mut odd, RecordKind::Deletion, None, b"");
@@ -173,18 +175,20 @@ frame 1 of segment 1 at 4096, lsn 0, durable 0, time 1001
  7 - 0/0/0 epoch 0, account.deposited
  1 account/42 9/1/1 epoch 2, account.deposited v1 d0: five
  1 account/42 9/2/2 epoch 2, account.deposited v1 d0: sixteen is exact
+ 10 account/42 9/2/3 epoch 2: large
+ 9 account/42 9/2/4 epoch 2: \xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0\xc0
 frame 2 of segment 1 at 8192, lsn 4096, durable 4096, time 1002
  8 - 0/0/0 epoch 0, cart\xff/\x00
  7 - 0/0/0 epoch 0, account.balance
- 2 cart/\xff/\x00 9/1/3 epoch 2, account.balance v3 ba: everything
- 3 cart/\xff/\x00 9/1/4 epoch 2: nothing
- 4 cart/\xff/\x00 9/1/5 epoch 2: nothing
- 5 cart/\xff/\x00 9/1/6 epoch 2: nothing
- 6 cart/\xff/\x00 9/1/7 epoch 2: nothing
+ 2 cart/\xff/\x00 9/1/5 epoch 2, account.balance v3 ba: everything
+ 3 cart/\xff/\x00 9/1/6 epoch 2: nothing
+ 4 cart/\xff/\x00 9/1/7 epoch 2: nothing
+ 5 cart/\xff/\x00 9/1/8 epoch 2: nothing
+ 6 cart/\xff/\x00 9/1/9 epoch 2: nothing
 frame 3 of segment 2 at 4096, lsn 12288, durable 8192, time 1003
  8 - 0/0/0 epoch 0, account42
  7 - 0/0/0 epoch 0, account.deposited
- 1 account/42 9/3/8 epoch 2, account.deposited v1 d0: 5000 bytes
+ 1 account/42 9/3/10 epoch 2, account.deposited v1 d0: 5000 bytes
 frame 4 of segment 2 at 12288, lsn 20480, durable 20480, time 1004
 "#;
 
