@@ -174,6 +174,7 @@ impl FooterSummary {
                 && row.previous_segment < self.header.segment_id
                 && row.state.is_none_or(|state| state.is_within(BLOCK_BYTES as u64, end))
                 && row.older_state_sequence <= row.state_sequence
+                && row.state_shard_sequence <= row.last_shard_sequence
                 && row.state_sequence.max(row.deleted_to) <= row.last_sequence
                 && row.name.is_none_or(|name| name.is_within(BLOCK_BYTES as u64, end))
         };

@@ -49,6 +49,11 @@ pub struct EntityRow {
     pub state_sequence: u64,
     /// The second highest one.
     pub older_state_sequence: u64,
+    /// The highest place in the shard's sequence that one of its records here has.
+    pub last_shard_sequence: u64,
+    /// The place of its latest state in the shard's sequence; 0 when one of its records before that state in the
+    /// segment has a higher one, so that the state is a copy.
+    pub state_shard_sequence: u64,
     /// Its events up to this place are deleted, as far as the segment says so.
     pub deleted_to: u64,
     /// A segment before this one: none between the two holds a record of the entity. 0 when there is none.
@@ -159,7 +164,7 @@ impl Restart {
 
 impl Row for EntityRow {
     const KIND: BlockKind = BlockKind::Entities;
-    const BYTES: usize = 76;
+    const BYTES: usize = 92;
 
     fn put(&self, bytes: &mut [u8]) {
         let nowhere = RecordPlace { offset: 0, bytes: 0 };
@@ -178,6 +183,8 @@ impl Row for EntityRow {
         put(bytes, 64, &size.to_le_bytes());
         put(bytes, 68, &name_offset.to_le_bytes());
         put(bytes, 72, &name_size.to_le_bytes());
+        put(bytes, 76, &self.last_shard_sequence.to_le_bytes());
+        put(bytes, 84, &self.state_shard_sequence.to_le_bytes());
     }
 
     fn get(bytes: &[u8]) -> Option<Self> {
@@ -188,6 +195,8 @@ impl Row for EntityRow {
             last_sequence: u64_at(bytes, 8),
             state_sequence: u64_at(bytes, 16),
             older_state_sequence: u64_at(bytes, 24),
+            last_shard_sequence: u64_at(bytes, 76),
+            state_shard_sequence: u64_at(bytes, 84),
             deleted_to: u64_at(bytes, 32),
             previous_segment: u64_at(bytes, 40),
             shard: u32_at(bytes, 48),

@@ -323,6 +323,8 @@ impl EntityRow {
             last_sequence: 0,
             state_sequence: 0,
             older_state_sequence: 0,
+            last_shard_sequence: 0,
+            state_shard_sequence: 0,
             deleted_to: 0,
             previous_segment: 0,
             shard: 0,
@@ -343,7 +345,7 @@ impl EntityRow {
             RecordKind::Event => self.last_sequence = self.last_sequence.max(sequence),
             RecordKind::State => {
                 self.last_sequence = self.last_sequence.max(sequence);
-                self.take_state(sequence, place);
+                self.take_state(header, place);
             }
             RecordKind::Deletion => {
                 self.last_sequence = self.last_sequence.max(sequence);
@@ -357,10 +359,14 @@ impl EntityRow {
             | RecordKind::Schema
             | RecordKind::Entity => {}
         }
+        self.last_shard_sequence = self.last_shard_sequence.max(header.shard_sequence);
     }
 
-    fn take_state(&mut self, sequence: u64, place: RecordPlace) {
+    fn take_state(&mut self, header: &RecordHeader, place: RecordPlace) {
+        let (sequence, shard_sequence) = (header.entity_sequence, header.shard_sequence);
         if self.state.is_none() || sequence > self.state_sequence {
+            let is_first = shard_sequence > self.last_shard_sequence;
+            self.state_shard_sequence = if is_first { shard_sequence } else { 0 };
             self.older_state_sequence = self.state_sequence;
             self.state_sequence = sequence;
             self.state = Some(place);
@@ -378,7 +384,7 @@ fn live_bytes(segment_id: u64, entities: &[EntityRow], postings: &[Posting]) -> 
         let mut entity = Entity::default();
         entity.apply_row(row, segment_id);
         let own = postings.iter().skip(row.first_posting as usize).take(row.postings as usize);
-        own.filter(|posting| is_live(posting, &entity, segment_id))
+        own.filter(|posting| is_live(posting, &entity))
             .map(|posting| u64::from(posting.bytes))
             .sum()
     };

@@ -132,7 +132,7 @@ impl Log {
             }
             let (_, (entities, _)) = self.tables();
             let row = entities.get(*entity).expect("it has records");
-            if is_live(posting, row, oldest) {
+            if is_live(posting, row) {
                 let found = |placed: &&Placed| placed.place == posting.place();
                 let copy = self.segments[&oldest].iter().find(found).expect("it stands there");
                 self.append(copy.header);
