@@ -89,10 +89,16 @@ impl EntityTable {
         Ok(())
     }
 
-    /// Takes in a row of a checkpoint.
-    pub(super) fn load(&mut self, entity: Entity) -> Result<(), TooManyEntities> {
-        *self.row(entity.hash)? = entity;
-        Ok(())
+    /// A table of rows with different hashes: those of a checkpoint.
+    pub(super) fn of_rows(rows: Vec<Entity>) -> Result<Self, TooManyEntities> {
+        if rows.len() > MOST_ROWS {
+            return Err(TooManyEntities);
+        }
+        let mut slots = HashSlots::with_rows(rows.len());
+        for (place, row) in rows.iter().enumerate() {
+            slots.insert(row.hash, place as u32, |place| rows[place as usize].hash);
+        }
+        Ok(EntityTable { rows, slots })
     }
 
     /// What is known of an entity.
