@@ -131,13 +131,13 @@ impl Checkpoint {
         let mut source = BlockSource::new(input, header.owner());
         let shards = read_shards(&mut source, header.shards)?;
         let mut rows = TableRows::new(source);
-        let mut entities = Vec::new();
+        let mut entities = EntityTable::default();
         while let Some(entity) = rows.next()? {
             if entity.last_segment >= first_segment {
-                entities.push(entity);
+                entities.load(entity)?;
             }
         }
-        Ok(Checkpoint { header, entities: EntityTable::of_rows(entities)?, shards })
+        Ok(Checkpoint { header, entities, shards })
     }
 
     /// Reads and checks a checkpoint in memory.

@@ -110,7 +110,8 @@ impl Catalogue {
     }
 }
 
-fn check_owner(
+/// Whether a segment is of the log that is meant.
+pub(crate) fn check_owner(
     file: SegmentFile,
     header: &SegmentHeader,
     expected: &Expected,

@@ -19,8 +19,9 @@ mod declared;
 mod frame_buffer;
 pub mod recovery;
 mod segment;
-mod window;
+pub(crate) mod window;
 
+pub(crate) use catalogue::check_owner;
 pub use core_log::{
     AppendError, CommitError, CoreLog, Durable, LogIdentity, LogSettings, NewRecord, Placed,
     Position, Tail, Write,

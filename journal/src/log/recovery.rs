@@ -465,7 +465,7 @@ impl Recovered {
 }
 
 /// The frame at the start of `bytes`, when it is the one that follows.
-fn next_frame<'b>(
+pub(crate) fn next_frame<'b>(
     bytes: &'b [u8],
     open: &OpenSegment,
     tail: &Tail,
@@ -488,7 +488,7 @@ fn next_frame<'b>(
 
 /// What the records of a frame come to, found while they are checked.
 #[derive(Default)]
-struct Tally {
+pub(crate) struct Tally {
     /// Records, without those of the dictionaries.
     records: u64,
     /// The highest number that a layout was given.

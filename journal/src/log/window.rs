@@ -10,6 +10,7 @@ use crate::format::commit_frame::MOST_FRAME_BYTES;
 const WINDOW_BYTES: usize = 4 * MOST_FRAME_BYTES;
 
 /// The part of a file that is in memory.
+#[derive(Debug)]
 pub struct Window {
     file: SegmentFile,
     file_bytes: u64,
@@ -22,6 +23,11 @@ impl Window {
     pub fn new(file: SegmentFile, file_bytes: u64) -> Self {
         let whole = file_bytes - file_bytes % BLOCK_BYTES as u64;
         Window { file, file_bytes: whole, start: 0, bytes: BlockBuffer::new() }
+    }
+
+    /// The view may reach further by now. What is in memory stays.
+    pub fn grow(&mut self, file_bytes: u64) {
+        self.file_bytes = self.file_bytes.max(file_bytes - file_bytes % BLOCK_BYTES as u64);
     }
 
     /// The file's bytes from a block on: those of the longest frame, or as many as the file has.

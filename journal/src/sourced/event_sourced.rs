@@ -23,8 +23,9 @@ pub trait EventSourced: State + 'static {
     /// again in each recovery, so it depends on nothing but state and event.
     fn on_event(&mut self, event: ArchivedEvent<'_, Self::Event>);
 
-    /// Names by which this event is found among those of all entities. At most [`TAGS_LIMIT`](super::TAGS_LIMIT)
-    /// of 1 to [`TAG_LIMIT_BYTES`](super::TAG_LIMIT_BYTES) bytes; otherwise the event is rejected.
+    /// Names by which this event is found among those of all entities:
+    /// [`Selection::with_tag`](crate::query::Selection::with_tag). At most [`TAGS_LIMIT`](super::TAGS_LIMIT) of
+    /// 1 to [`TAG_LIMIT_BYTES`](super::TAG_LIMIT_BYTES) bytes; otherwise the event is rejected.
     fn tags(_event: &Self::Event) -> &'static [&'static str] {
         &[]
     }

@@ -37,8 +37,7 @@ pub fn check_damaged(seed: u64, damage: Damage, rules: Rules) -> Result<(), Stri
     }
 }
 
-/// A log that was idle, and damaged then.
-pub fn damaged(seed: u64, damage: Damage) -> World {
+fn damaged(seed: u64, damage: Damage) -> World {
     let weather = Weather { frames_in_flight: 1 + (seed % 2) as usize, ..FAIR };
     let mut world = World::new(seed, weather, Flaw::None);
     world.steps(80);
