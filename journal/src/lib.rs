@@ -3,6 +3,8 @@
 //! | module | what |
 //! |---|---|
 //! | [`sourced`] | actors whose state is the fold of their events |
+//! | [`durable`] | actors whose state is kept whole, with a revision |
+//! | [`entity`] | what actors on a journal have in common |
 //! | [`device`] | a core's log as a device of the core |
 //! | [`driver`] | that device on real files |
 //! | [`directory`] | the files of a journal: made, locked, probed |
@@ -12,6 +14,7 @@
 //! | [`query`] | events read beside the cores that write them |
 //! | [`schema`] | events and states as types, and how older ones are read |
 //! | [`testkit`] | devices that fail on purpose |
+//! | [`tool`] | the command `mainspring-journal` |
 #![forbid(unsafe_code)]
 
 // The attribute macros name this crate by its own name, here too.
@@ -20,6 +23,8 @@ extern crate self as mainspring_journal;
 pub mod device;
 pub mod directory;
 pub mod driver;
+pub mod durable;
+pub mod entity;
 pub mod format;
 pub mod index;
 pub mod log;
@@ -28,9 +33,13 @@ pub mod query;
 pub mod schema;
 pub mod sourced;
 pub mod testkit;
+#[cfg(feature = "tool")]
+pub mod tool;
 
+pub use durable::{Change, DurableState, Stored};
+pub use entity::EntityId;
 pub use node::{Journal, JournalError, LogsError};
-pub use sourced::{Effect, EntityId, EventSourced, Persistent};
+pub use sourced::{Effect, EventSourced, Persistent};
 
 /// Makes a struct or an enum an event: a type whose values may stand in a journal.
 ///

@@ -57,9 +57,36 @@ pub fn empty_histogram() -> Histogram<u64> {
         .expect("the bounds are constants within the limits of a histogram")
 }
 
+/// The part of the samples that lie within a twentieth of `period_ns` around a multiple of it, 0 to 1. Where the period
+/// is a tick of the kernel's clock these have waited for a CPU, and not for what they are samples of.
+pub fn share_at_multiples(samples_ns: &Histogram<u64>, period_ns: u64) -> f64 {
+    let (period_ns, near_ns) = (period_ns.max(1), period_ns / 20);
+    let is_near = |value: u64| {
+        let nearest = (value + period_ns / 2) / period_ns * period_ns;
+        nearest > 0 && value.abs_diff(nearest) <= near_ns
+    };
+    let recorded = samples_ns.iter_recorded();
+    let near = recorded.filter(|step| is_near(step.value_iterated_to()));
+    let count: u64 = near.map(|step| step.count_at_value()).sum();
+    count as f64 / samples_ns.len().max(1) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn samples_around_multiples_of_a_period_are_told_from_others() {
+        let mut samples = empty_histogram();
+        for near in [3_900_000, 4_100_000, 8_000_000] {
+            samples.record(near).expect("in range");
+        }
+        for far in [50, 190_000, 5_000_000, 6_000_000, 7_700_000] {
+            samples.record(far).expect("in range");
+        }
+        assert_eq!(share_at_multiples(&samples, 4_000_000), 3.0 / 8.0);
+        assert_eq!(share_at_multiples(&empty_histogram(), 4_000_000), 0.0);
+    }
 
     #[test]
     fn a_delay_shows_in_its_percentile() {

@@ -11,6 +11,8 @@
 
 use crate::calibration::{CalibrationError, calibration_ns_on};
 use crate::evidence::{self, Snapshot};
+use crate::latency;
+use crate::raw::tick;
 use crate::raw::trace::{SystemCalls, TraceError};
 use crate::result::{Figures, RunResult, to_millionths, to_thousandths};
 use crate::scenario::{Description, IdleProfile, Outcome, Round, Scenario, ScenarioError};
@@ -159,6 +161,10 @@ pub fn run(
         cpus_needed: description.cpus_needed,
         cpus_given: settings.cpus.len(),
         yields: scenario.yields(),
+        share_at_ticks: latencies_ns
+            .as_ref()
+            .filter(|_| scenario.yields())
+            .and_then(share_at_ticks),
         calibration_spread: Summary::of(&times.calibration_ns)
             .map_or(1.0, |summary| summary.spread()),
         remarks,
@@ -198,6 +204,11 @@ pub fn run_single(
         sum: outcome.sum.unwrap_or(0),
         allocations: measured.allocations.map(|counted| counted.allocations),
     })
+}
+
+/// Which part of the samples lie at multiples of the kernel's tick; none where its length is not known.
+fn share_at_ticks(samples_ns: &Histogram<u64>) -> Option<f64> {
+    tick::length_ns().map(|length_ns| latency::share_at_multiples(samples_ns, length_ns))
 }
 
 /// A scenario with its settings, checked.

@@ -56,6 +56,8 @@ pub struct Case {
     pub evidence: Option<Evidence>,
     /// Whether the threads give their CPU away by themselves: their switches are no evidence then.
     pub yields: bool,
+    /// Which part of the single samples lie at multiples of the kernel's tick, where that says something.
+    pub share_at_ticks: Option<f64>,
     /// The slowest calibration loop of the run divided by the fastest.
     pub calibration_spread: f64,
     /// What could not be read or counted. Each degrades the run.
@@ -76,6 +78,8 @@ pub const SWITCHES_A_SECOND_INVALID: f64 = 2_000.0;
 pub const MISSING_CPUS_DEGRADED: f64 = 0.05;
 /// When this share of the CPUs that the scenario needs was used by others, the run is invalid.
 pub const MISSING_CPU_SHARE_INVALID: f64 = 0.5;
+/// More samples than this at multiples of the kernel's tick degrade a run.
+pub const SHARE_AT_TICKS_DEGRADED: f64 = 0.01;
 /// More than this between the slowest and the fastest calibration loop degrades a run.
 pub const CALIBRATION_SPREAD_DEGRADED: f64 = 1.25;
 
@@ -98,6 +102,7 @@ pub fn judge(case: &Case) -> Judgement {
     if let Some(load) = &case.load {
         findings.extend(load.findings());
     }
+    findings.extend(case.share_at_ticks.and_then(judge_ticks));
     if case.calibration_spread > CALIBRATION_SPREAD_DEGRADED {
         let reason = format!(
             "the machine changed its speed: the slowest calibration took {:.2} times the fastest",
@@ -119,6 +124,15 @@ fn judge_switches(evidence: &Evidence) -> Option<(Verdict, String)> {
         verdict,
         format!("threads lost their CPU against their will {a_second:.0} times a second"),
     ))
+}
+
+fn judge_ticks(share: f64) -> Option<(Verdict, String)> {
+    let percent = share * 100.0;
+    (share > SHARE_AT_TICKS_DEGRADED).then(|| {
+        let reason =
+            "lie at multiples of the kernel's tick: they waited for a CPU, not for the device";
+        (Verdict::Degraded, format!("{percent:.1} % of the samples {reason}"))
+    })
 }
 
 fn judge_steal(evidence: &Evidence) -> Option<(Verdict, String)> {
@@ -205,6 +219,15 @@ mod tests {
         let evidence = yielding.evidence.as_mut().expect("a quiet case has evidence");
         evidence.involuntary_switches = 9_000;
         assert_eq!(judge(&yielding).verdict, Verdict::Valid);
+    }
+
+    #[test]
+    fn samples_that_waited_for_a_tick_degrade_a_run() {
+        let with_share = |share| judge(&Case { share_at_ticks: Some(share), ..quiet() });
+        assert_eq!(with_share(0.005).verdict, Verdict::Valid);
+        let judgement = with_share(0.125);
+        assert_eq!(judgement.verdict, Verdict::Degraded);
+        assert!(judgement.reasons[0].starts_with("12.5 % of the samples"), "{judgement:?}");
     }
 
     #[test]

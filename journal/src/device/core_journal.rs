@@ -1,6 +1,6 @@
 //! One core's journal as its actors see it.
 
-use std::any::TypeId;
+use std::any::{Any, TypeId};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
@@ -25,7 +25,7 @@ use crate::log::{
     NewRecord, Placed,
 };
 use crate::schema::{EventBuffer, Layout};
-use crate::sourced::{Kind, PersistenceSettings, RecoveryFailed};
+use crate::sourced::{PersistenceSettings, RecoveryFailed};
 
 /// One more record of a group.
 #[derive(Clone, Copy, Debug)]
@@ -231,7 +231,8 @@ pub struct CoreJournal {
     persistence: PersistenceSettings,
     /// The epoch that records of this core carry.
     epoch: Cell<u64>,
-    kinds: RefCell<Vec<(TypeId, Rc<Kind>)>>,
+    /// By the type of the actor.
+    kinds: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
     buffer: Cell<EventBuffer>,
 }
 
@@ -291,17 +292,18 @@ impl CoreJournal {
         (shard % u32::from(self.cores.max(1))) as u16
     }
 
-    /// What the actors of one type have in common; made for the first of them.
-    pub(crate) fn kind<E: 'static>(
+    /// What the actors of the type `A` have in common; made for the first of them.
+    pub(crate) fn kind<A: 'static, K: 'static>(
         &self,
-        make: impl FnOnce(&CoreJournal) -> Result<Kind, RecoveryFailed>,
-    ) -> Result<Rc<Kind>, RecoveryFailed> {
-        let of = TypeId::of::<E>();
-        if let Some((_, kind)) = self.kinds.borrow().iter().find(|(known, _)| *known == of) {
-            return Ok(Rc::clone(kind));
+        make: impl FnOnce(&CoreJournal) -> Result<K, RecoveryFailed>,
+    ) -> Result<Rc<K>, RecoveryFailed> {
+        let of = TypeId::of::<A>();
+        let known = self.kinds.borrow().iter().find(|(known, _)| *known == of).cloned();
+        if let Some(kind) = known.and_then(|(_, kind)| kind.downcast().ok()) {
+            return Ok(kind);
         }
         let kind = Rc::new(make(self)?);
-        self.kinds.borrow_mut().push((of, Rc::clone(&kind)));
+        self.kinds.borrow_mut().push((of, Rc::clone(&kind) as Rc<dyn Any>));
         Ok(kind)
     }
 

@@ -66,6 +66,8 @@ impl Places {
             }
             RecordKind::Deletion => {
                 let entity = self.entities.entry(header.entity).or_default();
+                // A state that is deleted has a revision for it.
+                entity.sequence = entity.sequence.max(sequence);
                 entity.deleted_to = entity.deleted_to.max(sequence);
                 let deleted_to = entity.deleted_to;
                 // The snapshot that stands for them stays, with the commands that it knows.

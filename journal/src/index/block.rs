@@ -22,12 +22,10 @@ pub enum BlockKind {
     Postings = 4,
     /// The segment's dictionary of layouts.
     Layouts = 5,
-    /// The segment's dictionary of entities.
-    Names = 6,
     /// A checkpoint's entities.
-    Table = 7,
+    Table = 6,
     /// The end of a checkpoint.
-    End = 8,
+    End = 7,
 }
 
 /// A block that cannot be used.
@@ -79,7 +77,7 @@ impl Owner {
 }
 
 /// Bytes of a block that hold rows or text.
-pub const ROOM_BYTES: usize = BLOCK_BYTES - HEAD_BYTES;
+const ROOM_BYTES: usize = BLOCK_BYTES - HEAD_BYTES;
 
 /// Something of a fixed length.
 pub trait Row: Sized {
@@ -100,11 +98,6 @@ pub trait Row: Sized {
 /// How many blocks so many rows take.
 pub fn blocks_of_rows<R: Row>(rows: u64) -> u64 {
     rows.div_ceil(R::PER_BLOCK as u64)
-}
-
-/// How many blocks so many bytes of text take.
-pub fn blocks_of_text(bytes: u64) -> u64 {
-    bytes.div_ceil(ROOM_BYTES as u64)
 }
 
 /// Writes the blocks of a file, one after the other.
@@ -302,17 +295,6 @@ pub fn read_rows<R: Row>(
     }
     let rows = room.chunks_exact(R::BYTES).take(count).map(R::get);
     rows.collect::<Option<Vec<R>>>().ok_or(content("a row in it is not possible"))
-}
-
-/// The text of one block that was read by itself.
-pub fn read_text(
-    bytes: &[u8],
-    owner: Owner,
-    kind: BlockKind,
-    number: u32,
-) -> Result<&[u8], BlockError> {
-    let (count, room) = open(bytes, owner, kind, number)?;
-    room.get(..count).ok_or(BlockError::Content { block: number, what: WRONG_COUNT })
 }
 
 /// Checks a block and gives its count and its content.

@@ -131,13 +131,13 @@ impl Checkpoint {
         let mut source = BlockSource::new(input, header.owner());
         let shards = read_shards(&mut source, header.shards)?;
         let mut rows = TableRows::new(source);
-        let mut entities = EntityTable::default();
+        let mut entities = Vec::new();
         while let Some(entity) = rows.next()? {
             if entity.last_segment >= first_segment {
-                entities.load(entity)?;
+                entities.push(entity);
             }
         }
-        Ok(Checkpoint { header, entities, shards })
+        Ok(Checkpoint { header, entities: EntityTable::of_rows(entities)?, shards })
     }
 
     /// Reads and checks a checkpoint in memory.

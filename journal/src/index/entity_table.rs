@@ -28,8 +28,12 @@ pub struct Entity {
     pub deleted_to: u64,
     /// The last segment that holds a record of it.
     pub last_segment: u64,
-    /// The last segment that holds its latest state; 0 while it has none.
-    pub state_segment: u64,
+    /// Nothing that was written since its latest state, and no copy of it, stands before this segment; 0 while it has
+    /// no state. It is the segment of that state when the state itself was seen, and 1 when only a copy was.
+    pub history_segment: u64,
+    /// The highest place in its shard's sequence that one of its records has. What is written anew has a higher one;
+    /// a copy has its own.
+    pub last_shard_sequence: u64,
     /// Its shard.
     pub shard: u32,
     /// Whether it is to be started again by itself after a restart.
@@ -85,10 +89,16 @@ impl EntityTable {
         Ok(())
     }
 
-    /// Takes in a row of a checkpoint.
-    pub(super) fn load(&mut self, entity: Entity) -> Result<(), TooManyEntities> {
-        *self.row(entity.hash)? = entity;
-        Ok(())
+    /// A table of rows with different hashes: those of a checkpoint.
+    pub(super) fn of_rows(rows: Vec<Entity>) -> Result<Self, TooManyEntities> {
+        if rows.len() > MOST_ROWS {
+            return Err(TooManyEntities);
+        }
+        let mut slots = HashSlots::with_rows(rows.len());
+        for (place, row) in rows.iter().enumerate() {
+            slots.insert(row.hash, place as u32, |place| rows[place as usize].hash);
+        }
+        Ok(EntityTable { rows, slots })
     }
 
     /// What is known of an entity.
@@ -139,7 +149,8 @@ impl Entity {
             RecordKind::Event => self.last_sequence = self.last_sequence.max(sequence),
             RecordKind::State => {
                 self.last_sequence = self.last_sequence.max(sequence);
-                self.take_state(sequence, segment_id);
+                let is_first = header.shard_sequence > self.last_shard_sequence;
+                self.take_state(sequence, if is_first { segment_id } else { ANY_SEGMENT });
             }
             RecordKind::Deletion => {
                 self.last_sequence = self.last_sequence.max(sequence);
@@ -153,6 +164,7 @@ impl Entity {
         }
         self.shard = header.shard;
         self.last_segment = self.last_segment.max(segment_id);
+        self.last_shard_sequence = self.last_shard_sequence.max(header.shard_sequence);
     }
 
     /// Takes in what a segment's footer says of the entity.
@@ -160,9 +172,11 @@ impl Entity {
         self.last_sequence = self.last_sequence.max(row.last_sequence);
         self.deleted_to = self.deleted_to.max(row.deleted_to);
         if row.state.is_some() {
+            let is_first = row.state_shard_sequence > self.last_shard_sequence;
+            let history_segment = if is_first { segment_id } else { ANY_SEGMENT };
             // The lower one first: a place of 0, which says that there is only one, is then passed at once.
-            self.take_state(row.older_state_sequence, segment_id);
-            self.take_state(row.state_sequence, segment_id);
+            self.take_state(row.older_state_sequence, history_segment);
+            self.take_state(row.state_sequence, history_segment);
         }
         match row.restart {
             Restart::Unsaid => {}
@@ -171,17 +185,16 @@ impl Entity {
         }
         self.shard = row.shard;
         self.last_segment = self.last_segment.max(segment_id);
+        self.last_shard_sequence = self.last_shard_sequence.max(row.last_shard_sequence);
     }
 
-    /// Keeps the two highest revisions.
-    fn take_state(&mut self, sequence: u64, segment_id: u64) {
-        if self.state_segment == 0 || sequence > self.state_sequence {
+    /// Keeps the two highest revisions. What is needed since the highest does not change when a copy of it comes.
+    fn take_state(&mut self, sequence: u64, history_segment: u64) {
+        if self.history_segment == 0 || sequence > self.state_sequence {
             self.older_state_sequence = self.state_sequence;
             self.state_sequence = sequence;
-            self.state_segment = segment_id;
-        } else if sequence == self.state_sequence {
-            self.state_segment = self.state_segment.max(segment_id);
-        } else {
+            self.history_segment = history_segment;
+        } else if sequence < self.state_sequence {
             self.older_state_sequence = self.older_state_sequence.max(sequence);
         }
     }
@@ -192,9 +205,12 @@ impl Entity {
     }
 }
 
+/// A history that may begin anywhere: in the first segment at the earliest.
+const ANY_SEGMENT: u64 = 1;
+
 impl Row for Entity {
     const KIND: BlockKind = BlockKind::Table;
-    const BYTES: usize = 64;
+    const BYTES: usize = 72;
 
     fn put(&self, bytes: &mut [u8]) {
         put(bytes, 0, &self.hash.to_le_bytes());
@@ -203,9 +219,10 @@ impl Row for Entity {
         put(bytes, 24, &self.older_state_sequence.to_le_bytes());
         put(bytes, 32, &self.deleted_to.to_le_bytes());
         put(bytes, 40, &self.last_segment.to_le_bytes());
-        put(bytes, 48, &self.state_segment.to_le_bytes());
-        put(bytes, 56, &self.shard.to_le_bytes());
-        put(bytes, 60, &[u8::from(self.is_remembered)]);
+        put(bytes, 48, &self.history_segment.to_le_bytes());
+        put(bytes, 56, &self.last_shard_sequence.to_le_bytes());
+        put(bytes, 64, &self.shard.to_le_bytes());
+        put(bytes, 68, &[u8::from(self.is_remembered)]);
     }
 
     fn get(bytes: &[u8]) -> Option<Self> {
@@ -216,12 +233,13 @@ impl Row for Entity {
             older_state_sequence: u64_at(bytes, 24),
             deleted_to: u64_at(bytes, 32),
             last_segment: u64_at(bytes, 40),
-            state_segment: u64_at(bytes, 48),
-            shard: u32_at(bytes, 56),
-            is_remembered: u8_at(bytes, 60) == 1,
+            history_segment: u64_at(bytes, 48),
+            last_shard_sequence: u64_at(bytes, 56),
+            shard: u32_at(bytes, 64),
+            is_remembered: u8_at(bytes, 68) == 1,
         };
-        let is_possible = u32_at(bytes, 60) <= 1
-            && entity.state_segment <= entity.last_segment
+        let is_possible = u32_at(bytes, 68) <= 1
+            && entity.history_segment <= entity.last_segment
             && entity.older_state_sequence <= entity.state_sequence
             && entity.state_sequence.max(entity.deleted_to) <= entity.last_sequence;
         is_possible.then_some(entity)
@@ -232,8 +250,8 @@ impl Row for Entity {
 mod tests {
     use super::*;
 
-    fn record(kind: RecordKind, entity_sequence: u64) -> RecordHeader {
-        let (schema, shard, entity, shard_sequence, epoch) = (0, 3, 7, 0, 1);
+    fn record(kind: RecordKind, entity_sequence: u64, shard_sequence: u64) -> RecordHeader {
+        let (schema, shard, entity, epoch) = (0, 3, 7, 1);
         RecordHeader { kind, schema, shard, entity, entity_sequence, shard_sequence, epoch }
     }
 
@@ -241,13 +259,13 @@ mod tests {
     fn a_row_follows_its_entity_through_the_segments() {
         let mut table = EntityTable::default();
         let records = [
-            (1, record(RecordKind::Remembered, 0)),
-            (1, record(RecordKind::Event, 1)),
-            (1, record(RecordKind::State, 1)),
-            (2, record(RecordKind::Event, 2)),
-            (4, record(RecordKind::State, 2)),
-            (5, record(RecordKind::Deletion, 2)),
-            (5, record(RecordKind::Forgotten, 0)),
+            (1, record(RecordKind::Remembered, 0, 1)),
+            (1, record(RecordKind::Event, 1, 2)),
+            (1, record(RecordKind::State, 1, 3)),
+            (2, record(RecordKind::Event, 2, 4)),
+            (4, record(RecordKind::State, 2, 5)),
+            (5, record(RecordKind::Deletion, 2, 6)),
+            (5, record(RecordKind::Forgotten, 0, 7)),
         ];
         let previous = records.map(|(segment, header)| table.apply(&header, segment));
         assert_eq!(previous.map(|id| id.unwrap_or(99)), [0, 0, 0, 1, 2, 4, 4]);
@@ -258,7 +276,8 @@ mod tests {
             older_state_sequence: 1,
             deleted_to: 2,
             last_segment: 5,
-            state_segment: 4,
+            history_segment: 4,
+            last_shard_sequence: 7,
             shard: 3,
             is_remembered: false,
         };
@@ -267,20 +286,31 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_was_copied_forward_is_looked_for_where_the_copy_is() {
-        let mut table = EntityTable::default();
-        for segment in [1, 3] {
-            table.apply(&record(RecordKind::State, 9), segment).expect("room");
-        }
-        let row = table.get(7).copied().expect("it has records");
-        assert_eq!((row.state_sequence, row.older_state_sequence, row.state_segment), (9, 0, 3));
+    fn a_copy_of_a_state_does_not_hide_what_was_written_since() {
+        let history = |records: &[(u64, RecordHeader)]| {
+            let mut table = EntityTable::default();
+            for (segment, header) in records {
+                table.apply(header, *segment).expect("room");
+            }
+            table
+                .get(7)
+                .map(|row| (row.state_sequence, row.older_state_sequence, row.history_segment))
+        };
+        let state = record(RecordKind::State, 9, 20);
+        let event = record(RecordKind::Event, 10, 21);
+        let later = record(RecordKind::State, 10, 22);
+        assert_eq!(history(&[(3, state), (4, event)]), Some((9, 0, 3)));
+        assert_eq!(history(&[(3, state), (4, event), (6, state)]), Some((9, 0, 3)));
+        // The segment with the state itself was given back.
+        assert_eq!(history(&[(4, event), (6, state)]), Some((9, 0, 1)));
+        assert_eq!(history(&[(4, event), (6, state), (7, later)]), Some((10, 9, 7)));
     }
 
     #[test]
     fn names_of_the_dictionary_are_no_entities() {
         let mut table = EntityTable::default();
-        table.apply(&record(RecordKind::Entity, 0), 1).expect("room");
-        table.apply(&record(RecordKind::Schema, 0), 1).expect("room");
+        table.apply(&record(RecordKind::Entity, 0, 9), 1).expect("room");
+        table.apply(&record(RecordKind::Schema, 0, 10), 1).expect("room");
         assert!(table.is_empty());
     }
 
@@ -288,7 +318,9 @@ mod tests {
     fn the_table_is_walked_in_the_order_of_hashes() {
         let mut table = EntityTable::default();
         for entity in [5, u64::MAX, 0, 1 << 63] {
-            table.apply(&RecordHeader { entity, ..record(RecordKind::Event, 1) }, 1).expect("room");
+            table
+                .apply(&RecordHeader { entity, ..record(RecordKind::Event, 1, 11) }, 1)
+                .expect("room");
         }
         let hashes: Vec<u64> = table.iter_sorted().map(|entity| entity.hash).collect();
         assert_eq!((hashes, table.len()), (vec![0, 5, 1 << 63, u64::MAX], 4));

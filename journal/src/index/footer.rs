@@ -16,7 +16,7 @@ use super::footer_summary::{EntityCursor, FooterSummary};
 use super::row::{EntityRow, FirstHash, Posting, ShardRow};
 use super::segment_index::FrameEnd;
 use super::shard_table::MOST_SHARDS;
-use crate::format::dictionary::{EntityEntry, SchemaEntry};
+use crate::format::dictionary::SchemaEntry;
 use crate::format::fields::{put, u16_at, u32_at, u64_at, u128_at};
 use crate::format::record::RECORD_HEADER_BYTES;
 use crate::format::{BLOCK_BYTES, checksum};
@@ -48,8 +48,6 @@ pub struct FooterHeader {
     pub postings: u32,
     /// Bytes of the dictionary of layouts.
     pub layout_bytes: u32,
-    /// Bytes of the dictionary of entities.
-    pub name_bytes: u32,
 }
 
 /// Everything that a footer holds.
@@ -60,7 +58,6 @@ pub struct Footer {
     entities: Vec<EntityRow>,
     postings: Vec<Posting>,
     layouts: Vec<SchemaEntry>,
-    names: Vec<u8>,
 }
 
 /// Bytes that are no footer, or not this segment's. The segment can be scanned instead.
@@ -87,17 +84,17 @@ pub enum FooterError {
 pub const FOOTER_VERSION: u16 = 1;
 
 impl Footer {
-    /// The lengths of the dictionaries are filled in here.
+    /// The length of the layouts is filled in here.
     pub(super) fn new(
         header: FooterHeader,
         shards: Vec<ShardRow>,
         entities: Vec<EntityRow>,
         postings: Vec<Posting>,
-        (layouts, names): (Vec<SchemaEntry>, Vec<u8>),
+        layouts: Vec<SchemaEntry>,
     ) -> Self {
         let layout_bytes = encoded_layouts(&layouts).len() as u32;
-        let header = FooterHeader { layout_bytes, name_bytes: names.len() as u32, ..header };
-        Footer { header, shards, entities, postings, layouts, names }
+        let header = FooterHeader { layout_bytes, ..header };
+        Footer { header, shards, entities, postings, layouts }
     }
 
     /// What its first block says.
@@ -132,11 +129,6 @@ impl Footer {
         self.entities.get(place)
     }
 
-    /// The payload of an entity's dictionary record.
-    pub fn name_of(&self, entity: u64) -> Option<&[u8]> {
-        Footer::name_in(&self.names, self.find(entity)?.name_at?)
-    }
-
     /// What is kept of it in memory.
     pub fn summary(&self) -> FooterSummary {
         FooterSummary::new(self.header, self.shards.clone(), self.first_hashes())
@@ -160,8 +152,7 @@ impl Footer {
         sink.rows(&first)?;
         sink.rows(&self.entities)?;
         sink.rows(&self.postings)?;
-        sink.text(BlockKind::Layouts, &encoded_layouts(&self.layouts))?;
-        sink.text(BlockKind::Names, &self.names)
+        sink.text(BlockKind::Layouts, &encoded_layouts(&self.layouts))
     }
 
     /// Reads and checks a whole file.
@@ -188,18 +179,10 @@ impl Footer {
         })?;
         let text = source.text(BlockKind::Layouts, u64::from(header.layout_bytes))?;
         let layouts = decoded_layouts(&text).ok_or(Content("a layout cannot be read"))?;
-        let names = source.text(BlockKind::Names, u64::from(header.name_bytes))?;
         let shards = summary.shards().to_vec();
-        let footer = Footer { header, shards, entities, postings, layouts, names };
+        let footer = Footer { header, shards, entities, postings, layouts };
         footer.check()?;
         Ok(footer)
-    }
-
-    /// The payload of the dictionary record that begins at an offset of the names.
-    pub(super) fn name_in(names: &[u8], at: u32) -> Option<&[u8]> {
-        let rest = names.get(at as usize..)?;
-        let length = usize::from(u16::from_le_bytes(*rest.first_chunk()?));
-        rest.get(2..2 + length)
     }
 
     fn first_hashes(&self) -> Vec<u64> {
@@ -212,11 +195,6 @@ impl Footer {
             let postings = self.postings_of(row);
             if !postings.is_sorted_by(|one, next| one.place_end() <= next.offset) {
                 return Err(Content("the records of an entity overlap or are out of order"));
-            }
-            let Some(at) = row.name_at else { continue };
-            let name = Footer::name_in(&self.names, at).ok_or(Content("a name is cut off"))?;
-            if EntityEntry::hash_of(name) != row.entity {
-                return Err(Content("an entity has the name of another one"));
             }
         }
         let bytes: u64 = self.postings.iter().map(|posting| u64::from(posting.bytes)).sum();
@@ -252,9 +230,8 @@ impl FooterHeader {
         put(bytes, 96, &self.entities.to_le_bytes());
         put(bytes, 100, &self.postings.to_le_bytes());
         put(bytes, 104, &self.layout_bytes.to_le_bytes());
-        put(bytes, 108, &self.name_bytes.to_le_bytes());
-        put(bytes, 112, &self.record_bytes.to_le_bytes());
-        put(bytes, 120, &self.live_bytes.to_le_bytes());
+        put(bytes, 108, &self.record_bytes.to_le_bytes());
+        put(bytes, 116, &self.live_bytes.to_le_bytes());
         let sum = checksum(&bytes[..CHECKSUM_AT]);
         put(bytes, CHECKSUM_AT, &sum.to_le_bytes());
         block
@@ -299,9 +276,8 @@ impl FooterHeader {
             entities: u32_at(bytes, 96),
             postings: u32_at(bytes, 100),
             layout_bytes: u32_at(bytes, 104),
-            name_bytes: u32_at(bytes, 108),
-            record_bytes: u64_at(bytes, 112),
-            live_bytes: u64_at(bytes, 120),
+            record_bytes: u64_at(bytes, 108),
+            live_bytes: u64_at(bytes, 116),
         };
         if header.is_possible() { Ok(header) } else { Err(Content("a field is not possible")) }
     }
@@ -319,13 +295,12 @@ impl FooterHeader {
     fn is_possible(&self) -> bool {
         let within = BLOCK_BYTES as u64..=self.segment_bytes;
         let least_bytes = u64::from(self.postings) * RECORD_HEADER_BYTES as u64;
-        let texts = u64::from(self.layout_bytes).max(u64::from(self.name_bytes));
         self.segment_id > 0
             && within.contains(&self.end.end_offset)
             && self.end.end_offset.is_multiple_of(BLOCK_BYTES as u64)
             && self.end.began_at_ms <= self.end.written_at_ms
             && least_bytes <= self.record_bytes
-            && self.record_bytes.max(texts) <= self.segment_bytes
+            && self.record_bytes.max(self.layout_bytes.into()) <= self.segment_bytes
             && self.entities <= self.postings
             && self.shards <= self.postings
             && self.shards as usize <= MOST_SHARDS

@@ -4,13 +4,9 @@ use std::io::Read;
 use std::ops::Range;
 use std::vec;
 
-use super::block::{
-    BlockError, BlockKind, BlockSource, ROOM_BYTES, Row, blocks_of_rows, blocks_of_text, read_rows,
-    read_text,
-};
-use super::footer::{Footer, FooterError, FooterHeader};
+use super::block::{BlockError, BlockSource, Row, blocks_of_rows, read_rows};
+use super::footer::{FooterError, FooterHeader};
 use super::row::{EntityRow, FirstHash, Posting, ShardRow};
-use crate::format::dictionary::{EntityEntry, MOST_NAME_BYTES};
 use crate::format::{BLOCK_BYTES, SegmentHeader};
 
 /// The header of a footer, its shards, and the first hash of each of its blocks of entities.
@@ -127,39 +123,6 @@ impl FooterSummary {
         Ok(postings)
     }
 
-    /// Where the blocks stand in the file that hold an entity's name, if the footer has it: one or two of them.
-    pub fn name_place(&self, row: &EntityRow) -> Option<Range<u64>> {
-        let (first, end) = self.name_blocks(row)?;
-        let block = BLOCK_BYTES as u64;
-        Some((self.first_name_block() + first) * block..(self.first_name_block() + end) * block)
-    }
-
-    /// The payload of an entity's dictionary record, from the blocks that [`FooterSummary::name_place`] names.
-    pub fn name(&self, bytes: &[u8], row: &EntityRow) -> Result<Vec<u8>, FooterError> {
-        let cut_off = FooterError::Content("a name is cut off");
-        let (Some((first, end)), Some(at)) = (self.name_blocks(row), row.name_at) else {
-            return Err(FooterError::Content("the footer has no name for this entity"));
-        };
-        let mut text = Vec::new();
-        for (place, index) in (first..end).enumerate() {
-            let block = bytes.get(place * BLOCK_BYTES..).unwrap_or_default();
-            let number = (self.first_name_block() + index) as u32;
-            text.extend_from_slice(read_text(
-                block,
-                self.header.owner(),
-                BlockKind::Names,
-                number,
-            )?);
-        }
-        let at = u64::from(at) - first * ROOM_BYTES as u64;
-        let name = Footer::name_in(&text, at as u32).ok_or(cut_off)?;
-        if EntityEntry::hash_of(name) == row.entity {
-            Ok(name.to_vec())
-        } else {
-            Err(FooterError::Content("an entity has the name of another one"))
-        }
-    }
-
     pub(super) fn read_behind(
         header: FooterHeader,
         source: &mut BlockSource<'_>,
@@ -211,8 +174,9 @@ impl FooterSummary {
                 && row.previous_segment < self.header.segment_id
                 && row.state.is_none_or(|state| state.is_within(BLOCK_BYTES as u64, end))
                 && row.older_state_sequence <= row.state_sequence
+                && row.state_shard_sequence <= row.last_shard_sequence
                 && row.state_sequence.max(row.deleted_to) <= row.last_sequence
-                && row.name_at.is_none_or(|at| at < self.header.name_bytes)
+                && row.name.is_none_or(|name| name.is_within(BLOCK_BYTES as u64, end))
         };
         if rows.iter().all(is_possible) { Ok(()) } else { content("an entity is not possible") }
     }
@@ -226,14 +190,6 @@ impl FooterSummary {
         if is_next && is_in_range && is_here { Ok(()) } else { Err("a shard is not possible") }
     }
 
-    /// The first and the end of the blocks of names, counted from the first one of them.
-    fn name_blocks(&self, row: &EntityRow) -> Option<(u64, u64)> {
-        let at = u64::from(row.name_at?);
-        let most = at + MOST_ENTRY_BYTES;
-        let end = most.min(u64::from(self.header.name_bytes));
-        Some((at / ROOM_BYTES as u64, blocks_of_text(end)))
-    }
-
     fn first_entity_block(&self) -> u64 {
         1 + blocks_of_rows::<ShardRow>(u64::from(self.header.shards))
             + blocks_of_rows::<FirstHash>(self.header.entity_blocks())
@@ -241,12 +197,6 @@ impl FooterSummary {
 
     fn first_posting_block(&self) -> u64 {
         self.first_entity_block() + self.header.entity_blocks()
-    }
-
-    fn first_name_block(&self) -> u64 {
-        self.first_posting_block()
-            + blocks_of_rows::<Posting>(u64::from(self.header.postings))
-            + blocks_of_text(u64::from(self.header.layout_bytes))
     }
 }
 
@@ -284,6 +234,3 @@ impl EntityCursor {
         Ok(next)
     }
 }
-
-/// The longest entry of a name: two lengths, a type's name and an id.
-const MOST_ENTRY_BYTES: u64 = 4 + 2 * MOST_NAME_BYTES as u64;

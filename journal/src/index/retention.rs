@@ -6,7 +6,7 @@
 //! A record is **live** when
 //!
 //! - it is an event that is not deleted, or a tag of one;
-//! - it is a state with one of the entity's two highest revisions, and no copy of it stands in a later segment;
+//! - it is a state with one of the entity's two highest revisions;
 //! - it is a command's id, and no later one than the second latest state knows it;
 //! - it is a deletion, and no other record says how far the entity's sequence has come;
 //! - it says that the entity is to be started again, and that still holds.
@@ -32,20 +32,18 @@ use super::{Entity, EntityTable, ShardTable};
 use crate::format::RecordKind;
 use crate::format::record::record_bytes;
 
-/// Whether a record of a segment is still needed.
-pub fn is_live(posting: &Posting, entity: &Entity, segment_id: u64) -> bool {
+/// Whether a record is still needed.
+pub fn is_live(posting: &Posting, entity: &Entity) -> bool {
     let sequence = posting.entity_sequence;
     match posting.kind {
-        RecordKind::Event | RecordKind::Tag => entity.deleted_to == 0 || sequence > entity.deleted_to,
-        RecordKind::State => {
-            let is_copied = sequence == entity.state_sequence && entity.state_segment > segment_id;
-            sequence >= entity.older_state_sequence && !is_copied
+        RecordKind::Event | RecordKind::Tag => {
+            entity.deleted_to == 0 || sequence > entity.deleted_to
         }
+        RecordKind::State | RecordKind::Command => sequence >= entity.older_state_sequence,
         RecordKind::Deletion => {
-            let has_state = entity.state_segment > 0 && entity.state_sequence >= sequence;
+            let has_state = entity.history_segment > 0 && entity.state_sequence >= sequence;
             sequence == entity.deleted_to && sequence == entity.last_sequence && !has_state
         }
-        RecordKind::Command => sequence >= entity.older_state_sequence,
         RecordKind::Remembered => entity.is_remembered,
         RecordKind::ShardEpoch
         | RecordKind::Forgotten
@@ -77,7 +75,7 @@ pub fn assess(footer: &Footer, entities: &EntityTable, shards: &ShardTable) -> A
             entity
         });
         let own = footer.postings_of(row).iter();
-        let own = own.filter(|posting| is_live(posting, &entity, segment_id));
+        let own = own.filter(|posting| is_live(posting, &entity));
         live.extend(own.map(|posting| (row.entity, *posting)));
     }
     live.sort_unstable_by_key(|(_, posting)| posting.offset);

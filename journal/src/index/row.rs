@@ -49,6 +49,11 @@ pub struct EntityRow {
     pub state_sequence: u64,
     /// The second highest one.
     pub older_state_sequence: u64,
+    /// The highest place in the shard's sequence that one of its records here has.
+    pub last_shard_sequence: u64,
+    /// The place of its latest state in the shard's sequence; 0 when one of its records before that state in the
+    /// segment has a higher one, so that the state is a copy.
+    pub state_shard_sequence: u64,
     /// Its events up to this place are deleted, as far as the segment says so.
     pub deleted_to: u64,
     /// A segment before this one: none between the two holds a record of the entity. 0 when there is none.
@@ -63,8 +68,8 @@ pub struct EntityRow {
     pub state: Option<RecordPlace>,
     /// Whether it is to be started again.
     pub restart: Restart,
-    /// Where its name begins in the text of names.
-    pub name_at: Option<u32>,
+    /// Its dictionary record: the payload is its name.
+    pub name: Option<RecordPlace>,
 }
 
 /// The last record of a shard.
@@ -157,16 +162,14 @@ impl Restart {
     }
 }
 
-/// In the place of a name's offset: the segment has no name for the entity.
-const NO_NAME: u32 = u32::MAX;
-
 impl Row for EntityRow {
     const KIND: BlockKind = BlockKind::Entities;
-    const BYTES: usize = 72;
+    const BYTES: usize = 92;
 
     fn put(&self, bytes: &mut [u8]) {
-        let state = self.state.unwrap_or(RecordPlace { offset: 0, bytes: 0 });
-        let (offset, size) = state.packed(self.restart.number());
+        let nowhere = RecordPlace { offset: 0, bytes: 0 };
+        let (offset, size) = self.state.unwrap_or(nowhere).packed(self.restart.number());
+        let (name_offset, name_size) = self.name.unwrap_or(nowhere).packed(0);
         put(bytes, 0, &self.entity.to_le_bytes());
         put(bytes, 8, &self.last_sequence.to_le_bytes());
         put(bytes, 16, &self.state_sequence.to_le_bytes());
@@ -178,16 +181,22 @@ impl Row for EntityRow {
         put(bytes, 56, &self.postings.to_le_bytes());
         put(bytes, 60, &offset.to_le_bytes());
         put(bytes, 64, &size.to_le_bytes());
-        put(bytes, 68, &self.name_at.unwrap_or(NO_NAME).to_le_bytes());
+        put(bytes, 68, &name_offset.to_le_bytes());
+        put(bytes, 72, &name_size.to_le_bytes());
+        put(bytes, 76, &self.last_shard_sequence.to_le_bytes());
+        put(bytes, 84, &self.state_shard_sequence.to_le_bytes());
     }
 
     fn get(bytes: &[u8]) -> Option<Self> {
         let (state, restart) = RecordPlace::unpacked(u32_at(bytes, 60), u32_at(bytes, 64));
-        Some(EntityRow {
+        let (name, low) = RecordPlace::unpacked(u32_at(bytes, 68), u32_at(bytes, 72));
+        (low == 0).then_some(EntityRow {
             entity: u64_at(bytes, 0),
             last_sequence: u64_at(bytes, 8),
             state_sequence: u64_at(bytes, 16),
             older_state_sequence: u64_at(bytes, 24),
+            last_shard_sequence: u64_at(bytes, 76),
+            state_shard_sequence: u64_at(bytes, 84),
             deleted_to: u64_at(bytes, 32),
             previous_segment: u64_at(bytes, 40),
             shard: u32_at(bytes, 48),
@@ -195,7 +204,7 @@ impl Row for EntityRow {
             postings: u32_at(bytes, 56),
             state: (state.bytes > 0).then_some(state),
             restart: Restart::of_number(restart)?,
-            name_at: Some(u32_at(bytes, 68)).filter(|at| *at != NO_NAME),
+            name: (name.bytes > 0).then_some(name),
         })
     }
 }

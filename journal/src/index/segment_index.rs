@@ -10,7 +10,7 @@ use super::shard_table::{ShardTable, TooManyShards};
 use super::slots::{HashSlots, MOST_ROWS};
 use super::{Entity, TooManyEntities};
 use crate::format::commit_frame::FRAME_HEADER_BYTES;
-use crate::format::dictionary::{EntityEntry, SchemaEntry};
+use crate::format::dictionary::SchemaEntry;
 use crate::format::record::{Records, record_bytes};
 use crate::format::{BLOCK_BYTES, FrameHeader, RecordHeader, RecordKind};
 use crate::log::SegmentFile;
@@ -66,9 +66,9 @@ pub enum IndexError {
     /// The log has too many entities.
     #[error(transparent)]
     TooManyEntities(#[from] TooManyEntities),
-    /// A dictionary entry that cannot be read, or a record that is none.
-    #[error("a dictionary entry of segment {segment_id} cannot be read")]
-    Dictionary {
+    /// A layout's record does not say the layout; its entry does.
+    #[error("a record of segment {segment_id} declares a layout: add its entry")]
+    Layout {
         /// The segment.
         segment_id: u64,
     },
@@ -83,7 +83,6 @@ pub struct SegmentIndex {
     added: Vec<Added>,
     shards: ShardTable,
     layouts: Vec<SchemaEntry>,
-    names: Vec<u8>,
 }
 
 /// An entity, and its newest posting.
@@ -117,7 +116,6 @@ impl SegmentIndex {
             added: Vec::new(),
             shards: ShardTable::default(),
             layouts: Vec::new(),
-            names: Vec::new(),
         }
     }
 
@@ -126,8 +124,9 @@ impl SegmentIndex {
         self.segment
     }
 
-    /// Adds a record that stands at an offset of the file and takes so many bytes as a whole. `previous_segment` is
-    /// what [`super::EntityTable::apply`] returns for it. Records come in the order in which they stand.
+    /// Adds a record that stands at an offset of the file and takes so many bytes as a whole, also one that names an
+    /// entity; a layout has [`SegmentIndex::add_layout`]. `previous_segment` is what [`super::EntityTable::apply`]
+    /// returns for it. Records come in the order in which they stand.
     pub fn add(
         &mut self,
         header: &RecordHeader,
@@ -137,10 +136,14 @@ impl SegmentIndex {
     ) -> Result<(), IndexError> {
         let place = RecordPlace { offset, bytes };
         let segment_id = self.segment.segment_id;
-        let is_record = !matches!(header.kind, RecordKind::Schema | RecordKind::Entity);
         let is_inside = place.is_within(BLOCK_BYTES as u64, self.segment.segment_bytes);
-        if !is_record || !is_inside || !place.is_storable() {
+        if !is_inside || !place.is_storable() {
             return Err(IndexError::Place { segment_id, offset, bytes });
+        }
+        match header.kind {
+            RecordKind::Schema => return Err(IndexError::Layout { segment_id }),
+            RecordKind::Entity => return self.add_name(header.entity, place),
+            _ => {}
         }
         if self.added.len() >= MOST_ROWS {
             return Err(IndexError::TooManyRecords);
@@ -172,48 +175,24 @@ impl SegmentIndex {
         for record in Records::new(frame.records, frame.header.record_count).map_while(Result::ok) {
             let offset = from + record.offset as u64;
             let bytes = record_bytes(record.payload.len()) as u32;
-            match record.header.kind {
-                // An entry that cannot be read names nothing; the records that refer to it are there all the same.
-                kind @ (RecordKind::Schema | RecordKind::Entity) => {
-                    _ = self.declare(kind, record.payload);
-                }
-                _ => {
-                    let previous = previous_of(&record.header, RecordPlace { offset, bytes })?;
-                    self.add(&record.header, offset, bytes, previous)?;
-                }
+            if record.header.kind == RecordKind::Schema {
+                // An entry that cannot be read says nothing; records that refer to it are there all the same.
+                SchemaEntry::decode(record.payload)
+                    .into_iter()
+                    .for_each(|entry| self.add_layout(entry));
+                continue;
             }
+            let previous = previous_of(&record.header, RecordPlace { offset, bytes })?;
+            self.add(&record.header, offset, bytes, previous)?;
         }
         Ok(())
     }
 
-    /// Adds the payload of a dictionary record. An entry that stands twice counts once.
-    pub fn declare(&mut self, kind: RecordKind, payload: &[u8]) -> Result<(), IndexError> {
-        let refused = IndexError::Dictionary { segment_id: self.segment.segment_id };
-        match kind {
-            RecordKind::Schema => {
-                let entry = SchemaEntry::decode(payload).map_err(|_| refused)?;
-                if let Err(place) =
-                    self.layouts.binary_search_by_key(&entry.number, |known| known.number)
-                {
-                    self.layouts.insert(place, entry);
-                }
-                Ok(())
-            }
-            RecordKind::Entity => {
-                EntityEntry::decode(payload).map_err(|_| refused)?;
-                let room = (NONE as usize).saturating_sub(self.names.len());
-                let row = self.row_of(EntityEntry::hash_of(payload));
-                let row = row.map_err(|_| IndexError::TooManyRecords)?;
-                let row = &mut self.rows[row as usize].row;
-                // A name that finds no room is still in the segment itself.
-                if row.name_at.is_none() && payload.len() + 2 < room {
-                    row.name_at = Some(self.names.len() as u32);
-                    self.names.extend_from_slice(&(payload.len() as u16).to_le_bytes());
-                    self.names.extend_from_slice(payload);
-                }
-                Ok(())
-            }
-            _ => Err(refused),
+    /// Adds a layout of the segment's dictionary. An entry that stands twice counts once.
+    pub fn add_layout(&mut self, entry: SchemaEntry) {
+        let place = self.layouts.binary_search_by_key(&entry.number, |known| known.number);
+        if let Err(place) = place {
+            self.layouts.insert(place, entry);
         }
     }
 
@@ -232,12 +211,6 @@ impl SegmentIndex {
     /// What the segment holds of an entity so far; its postings are not counted out yet.
     pub fn row(&self, entity: u64) -> Option<&EntityRow> {
         self.find(entity).map(|row| &self.rows[row as usize].row).filter(|row| row.postings > 0)
-    }
-
-    /// The payload of an entity's dictionary record.
-    pub fn name_of(&self, entity: u64) -> Option<&[u8]> {
-        let at = self.rows[self.find(entity)? as usize].row.name_at?;
-        Footer::name_in(&self.names, at)
     }
 
     /// The layouts in the order of their numbers.
@@ -288,9 +261,14 @@ impl SegmentIndex {
             entities: entities.len() as u32,
             postings: postings.len() as u32,
             layout_bytes: 0,
-            name_bytes: 0,
         };
-        Footer::new(header, shards, entities, postings, (self.layouts, self.names))
+        Footer::new(header, shards, entities, postings, self.layouts)
+    }
+
+    fn add_name(&mut self, entity: u64, place: RecordPlace) -> Result<(), IndexError> {
+        let row = self.row_of(entity).map_err(|_| IndexError::TooManyRecords)?;
+        self.rows[row as usize].row.name.get_or_insert(place);
+        Ok(())
     }
 
     fn find(&self, entity: u64) -> Option<u32> {
@@ -345,6 +323,8 @@ impl EntityRow {
             last_sequence: 0,
             state_sequence: 0,
             older_state_sequence: 0,
+            last_shard_sequence: 0,
+            state_shard_sequence: 0,
             deleted_to: 0,
             previous_segment: 0,
             shard: 0,
@@ -352,7 +332,7 @@ impl EntityRow {
             postings: 0,
             state: None,
             restart: Restart::Unsaid,
-            name_at: None,
+            name: None,
         }
     }
 
@@ -365,7 +345,7 @@ impl EntityRow {
             RecordKind::Event => self.last_sequence = self.last_sequence.max(sequence),
             RecordKind::State => {
                 self.last_sequence = self.last_sequence.max(sequence);
-                self.take_state(sequence, place);
+                self.take_state(header, place);
             }
             RecordKind::Deletion => {
                 self.last_sequence = self.last_sequence.max(sequence);
@@ -379,10 +359,14 @@ impl EntityRow {
             | RecordKind::Schema
             | RecordKind::Entity => {}
         }
+        self.last_shard_sequence = self.last_shard_sequence.max(header.shard_sequence);
     }
 
-    fn take_state(&mut self, sequence: u64, place: RecordPlace) {
+    fn take_state(&mut self, header: &RecordHeader, place: RecordPlace) {
+        let (sequence, shard_sequence) = (header.entity_sequence, header.shard_sequence);
         if self.state.is_none() || sequence > self.state_sequence {
+            let is_first = shard_sequence > self.last_shard_sequence;
+            self.state_shard_sequence = if is_first { shard_sequence } else { 0 };
             self.older_state_sequence = self.state_sequence;
             self.state_sequence = sequence;
             self.state = Some(place);
@@ -400,7 +384,7 @@ fn live_bytes(segment_id: u64, entities: &[EntityRow], postings: &[Posting]) -> 
         let mut entity = Entity::default();
         entity.apply_row(row, segment_id);
         let own = postings.iter().skip(row.first_posting as usize).take(row.postings as usize);
-        own.filter(|posting| is_live(posting, &entity, segment_id))
+        own.filter(|posting| is_live(posting, &entity))
             .map(|posting| u64::from(posting.bytes))
             .sum()
     };

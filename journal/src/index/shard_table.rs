@@ -99,9 +99,9 @@ impl ShardTable {
     }
 }
 
-/// Spreads the numbers of shards over 64 bits, one to one (Knuth, The Art of Computer Programming, vol. 3, 6.4).
+/// Shards are numbered from 0 without holes, so their numbers spread by themselves.
 fn key(shard: u32) -> u64 {
-    u64::from(shard).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    u64::from(shard)
 }
 
 #[cfg(test)]

@@ -1,16 +1,15 @@
 //! Finds a row by its hash: an open-addressed table of row numbers.
 //!
-//! Keys are hashes already, so their upper bits are the place and nothing is hashed again; rows that come in the
-//! order of their hashes, as those of a checkpoint do, fill the table from front to back. The rows themselves are
-//! the caller's: this holds four bytes for each, and at least as many empty places. Nothing is ever taken out.
+//! Keys are hashes already, so their lower bits are the place and nothing is hashed again. (The upper bits would
+//! crowd: footers and checkpoints come in the order of their hashes, so half a file would fill one half of the table.)
+//! The rows themselves are the caller's: this holds four bytes for each, and at least as many empty places. Nothing is
+//! ever taken out.
 
 /// Row numbers by hash.
 #[derive(Clone, Debug)]
 pub struct HashSlots {
     /// A power of two of them; [`EMPTY`] or a row's number.
     slots: Vec<u32>,
-    /// How far a hash is shifted to become a place.
-    shift: u32,
     filled: usize,
 }
 
@@ -18,14 +17,13 @@ pub struct HashSlots {
 pub const MOST_ROWS: usize = 1 << 31;
 
 const EMPTY: u32 = u32::MAX;
-const FEWEST_SLOTS_BITS: u32 = 4;
+const FEWEST_SLOTS: usize = 16;
 
 impl HashSlots {
     /// A table that takes so many rows before it grows.
     pub fn with_rows(rows: usize) -> Self {
-        let bits = (rows.min(MOST_ROWS).saturating_mul(2)).next_power_of_two().trailing_zeros();
-        let bits = bits.max(FEWEST_SLOTS_BITS);
-        HashSlots { slots: vec![EMPTY; 1 << bits], shift: u64::BITS - bits, filled: 0 }
+        let slots = rows.min(MOST_ROWS).saturating_mul(2).next_power_of_two();
+        HashSlots { slots: vec![EMPTY; slots.max(FEWEST_SLOTS)], filled: 0 }
     }
 
     /// The row with this hash; `hash_of` gives the hash of a row that is here.
@@ -50,7 +48,7 @@ impl HashSlots {
     #[inline]
     fn place_of(&self, hash: u64, hash_of: impl Fn(u32) -> u64) -> usize {
         let mask = self.slots.len() - 1;
-        let mut place = (hash >> self.shift) as usize;
+        let mut place = hash as usize & mask;
         loop {
             let slot = self.slots[place];
             if slot == EMPTY || hash_of(slot) == hash {
@@ -78,10 +76,10 @@ mod tests {
 
     #[test]
     fn every_row_is_found_and_no_other_however_the_hashes_crowd() {
-        // The first half shares its upper bits, so that all of it competes for a few places.
+        // The first half shares its lower bits, so that all of it competes for a few places.
         let mut random = fastrand::Rng::with_seed(1);
         let hashes: Vec<u64> =
-            (0..2_000).map(|n| if n < 1_000 { u64::MAX - n } else { random.u64(..) }).collect();
+            (0..2_000).map(|n| if n < 1_000 { n << 32 } else { random.u64(..) }).collect();
         let mut slots = HashSlots::with_rows(0);
         for (row, hash) in hashes.iter().enumerate() {
             let hash_of = |row: u32| hashes[row as usize];

@@ -20,12 +20,11 @@ use crate::directory::{
     repair,
 };
 use crate::driver::{FileStorage, LogFolder};
+use crate::entity::{EntityId, shard_of};
 use crate::format::segment_header::CommitMethod;
 use crate::log::LogSettings;
 use crate::log::recovery::RecoveryError;
-use crate::sourced::{
-    EntityId, EventSourced, PersistenceSettings, Persistent, Retention, shard_of,
-};
+use crate::sourced::{EventSourced, PersistenceSettings, Persistent, Retention};
 
 /// The journal of a node: one directory, in it a log for each core.
 ///

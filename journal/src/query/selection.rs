@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::format::RecordHeader;
 use crate::format::dictionary::EntityEntry;
-use crate::sourced::EntityId;
+use crate::entity::EntityId;
 
 /// Which events are asked for: all of them, less those that a condition leaves out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 //! An event is a struct (or an enum) with [`#[event]`](macro@crate::event): it has a name that never changes, a
 //! version that grows whenever its fields do, and a fingerprint of its fields that the compiler computes. An entity's
 //! events are gathered in an enum with [`#[events]`](macro@crate::events), which also says how older versions become
-//! current ones. A state that is stored as a whole is a type with [`#[state]`](macro@crate::state).
+//! current ones. A state that is stored as a whole is a type with [`#[state]`](macro@crate::state). How types change
+//! over the years is told in `docs/events.md`.
 //!
 //! ```
 //! use mainspring::prelude::*;

@@ -5,6 +5,7 @@ use mainspring::{ActorRef, Context};
 
 use super::event_sourced::EventSourced;
 use super::persistent::Persistent;
+use crate::entity::{End, Steps};
 
 /// What a command leads to: events, and what happens when they are durable. Without events it happens at once.
 ///
@@ -43,9 +44,7 @@ use super::persistent::Persistent;
 #[must_use = "an effect is what the command handler returns"]
 pub struct Effect<E: EventSourced> {
     pub(super) events: Events<E>,
-    pub(super) first: Option<Step<E>>,
-    pub(super) more: Vec<Step<E>>,
-    pub(super) end: End,
+    pub(super) steps: Steps<E, Persistent<E>>,
 }
 
 /// The events of a command.
@@ -55,22 +54,9 @@ pub(super) enum Events<E: EventSourced> {
     Many(Vec<E::Event>),
 }
 
-/// Something that happens when the events are durable.
-pub(super) type Step<E> = Box<dyn FnOnce(&E, &mut Context<'_, Persistent<E>>)>;
-
-/// How the actor goes on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum End {
-    #[default]
-    Same,
-    Stash,
-    Unstash,
-    Stop,
-}
-
 impl<E: EventSourced> Effect<E> {
     fn new(events: Events<E>, end: End) -> Self {
-        Effect { events, first: None, more: Vec::new(), end }
+        Effect { events, steps: Steps::new(end) }
     }
 
     /// One event.
@@ -114,11 +100,7 @@ impl<E: EventSourced> Effect<E> {
         mut self,
         run: impl FnOnce(&E, &mut Context<'_, Persistent<E>>) + 'static,
     ) -> Self {
-        let step: Step<E> = Box::new(run);
-        match &self.first {
-            None => self.first = Some(step),
-            Some(_) => self.more.push(step),
-        }
+        self.steps.push(Box::new(run));
         self
     }
 
@@ -136,13 +118,13 @@ impl<E: EventSourced> Effect<E> {
 
     /// Then commands that were kept for later come, in their order.
     pub fn then_unstash(mut self) -> Self {
-        self.end = End::Unstash;
+        self.steps.end = End::Unstash;
         self
     }
 
     /// Then the actor stops.
     pub fn then_stop(mut self) -> Self {
-        self.end = End::Stop;
+        self.steps.end = End::Stop;
         self
     }
 
@@ -171,8 +153,8 @@ impl<E: EventSourced> std::fmt::Debug for Effect<E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Effect")
             .field("events", &self.event_count())
-            .field("steps", &(usize::from(self.first.is_some()) + self.more.len()))
-            .field("end", &self.end)
+            .field("steps", &self.steps.len())
+            .field("end", &self.steps.end)
             .finish()
     }
 }

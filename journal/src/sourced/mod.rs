@@ -11,7 +11,6 @@
 //! resumed.
 
 mod effect;
-mod entity_id;
 mod event_sourced;
 mod persistent;
 mod recovery;
@@ -20,10 +19,8 @@ mod signal;
 mod tags;
 
 pub use effect::Effect;
-pub use entity_id::EntityId;
 pub use event_sourced::EventSourced;
 pub use persistent::Persistent;
-pub(crate) use persistent::{Kind, shard_of};
 pub use settings::{PersistenceSettings, Retention};
 pub use signal::{PersistRejected, PersistenceSignal, RecoveryFailed, SnapshotFailed};
 pub use tags::{TAG_LIMIT_BYTES, TAGS_LIMIT, TagRefused};

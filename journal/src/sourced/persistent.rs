@@ -4,20 +4,18 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::rc::Rc;
 
-use mainspring::actor::Behavior;
 use mainspring::prelude::*;
-use xxhash_rust::xxh3::xxh3_64;
 
-use super::effect::{Effect, End, Events as EffectEvents, Step};
-use super::entity_id::EntityId;
+use super::effect::{Effect, Events as EffectEvents};
 use super::event_sourced::EventSourced;
 use super::recovery::{Recovering, Recovery};
 use super::settings::{PersistenceSettings, Retention};
 use super::signal::{PersistRejected, PersistenceSignal, RecoveryFailed, SnapshotFailed};
 use super::tags::checked_tags;
-use crate::device::{CommitFailed, Committed, CoreJournal, Group, GroupRecord, ReadingId, Refused};
+use crate::device::{CommitFailed, Committed, CoreJournal, Group, GroupRecord, Refused};
+use crate::entity::{Attached, EntityId, Offered, Steps, fail_next};
 use crate::format::RecordKind;
-use crate::log::{AppendError, DeclaredEntity};
+use crate::log::AppendError;
 use crate::schema::{ArchivedEvent, EventBuffer, Events, Reader};
 
 /// An actor whose state is the fold of its events: see [`EventSourced`].
@@ -35,18 +33,10 @@ pub struct Persistent<E: EventSourced> {
     pub(super) snapshots: VecDeque<u64>,
     /// Ids of the last commands that had events.
     pub(super) commands: VecDeque<u128>,
-    pub(super) attached: Option<Attached>,
+    pub(super) attached: Option<Attached<Kind>>,
     pub(super) recovering: Option<Recovering>,
     /// What happens when the events that are being written are durable.
     after: Option<After<E>>,
-}
-
-/// What an actor has when it has found its journal.
-pub(super) struct Attached {
-    pub journal: Rc<CoreJournal>,
-    pub kind: Rc<Kind>,
-    pub entity: DeclaredEntity,
-    pub shard: u32,
 }
 
 /// What all actors of one type on a core have in common.
@@ -64,16 +54,8 @@ pub(crate) struct Kind {
 struct After<E: EventSourced> {
     /// The events, to tell how each is read.
     events: EffectEvents<E>,
-    first: Option<Step<E>>,
-    more: Vec<Step<E>>,
-    end: End,
+    steps: Steps<E, Persistent<E>>,
     command_id: Option<u128>,
-}
-
-/// A group was not taken because too much waits: the command is tried again.
-enum Persisted {
-    Taken,
-    Busy,
 }
 
 impl<E: EventSourced> Persistent<E> {
@@ -103,20 +85,6 @@ impl<E: EventSourced> Persistent<E> {
         self.sequence
     }
 
-    /// Finds the core's journal, and what is known there of this type.
-    fn attach(&self, ctx: &Context<'_, Self>) -> Result<Attached, RecoveryFailed> {
-        let core = ctx.core();
-        let journal = ctx.shared::<CoreJournal>().ok_or(RecoveryFailed::NoJournal { core })?;
-        let entity = DeclaredEntity::new(E::LAYOUT.name, self.id.as_bytes())?;
-        let shard = shard_of(&self.id, journal.shard_count());
-        let home = journal.home_of(shard);
-        if home != core {
-            return Err(RecoveryFailed::OnAnotherCore { home, core });
-        }
-        let kind = journal.kind::<E>(Kind::of::<E>)?;
-        Ok(Attached { journal, kind, entity, shard })
-    }
-
     fn decide(&self, command: &Archived<E::Command>) -> (Effect<E>, Option<u128>) {
         let id = self.state.command_id(command);
         if let Some(id) = id
@@ -138,15 +106,15 @@ impl<E: EventSourced> Persistent<E> {
         ctx: &mut Context<'_, Self>,
         effect: &EffectEvents<E>,
         command_id: Option<u128>,
-    ) -> Result<Persisted, PersistRejected> {
+    ) -> Result<Offered, PersistRejected> {
         let Some(Attached { journal, kind, entity, shard }) = &mut self.attached else {
-            return Ok(Persisted::Busy);
+            return Ok(Offered::Busy);
         };
         let shard = *shard;
         let mut buffer = journal.take_buffer();
         let sequence = self.sequence;
         let taken = match effect {
-            EffectEvents::None => return Ok(Persisted::Taken),
+            EffectEvents::None => return Ok(Offered::Taken),
             EffectEvents::One(event) if command_id.is_none() && E::tags(event).is_empty() => {
                 let layout = kind.layouts.get(event.layout()).copied();
                 event.write(&mut buffer).map_err(PersistRejected::from).and_then(|place| {
@@ -178,39 +146,9 @@ impl<E: EventSourced> Persistent<E> {
                 command_id,
             ),
         };
-        let Some(Attached { journal, .. }) = &self.attached else { return Ok(Persisted::Busy) };
-        journal.give_buffer(buffer);
-        match taken {
-            Ok(place) => {
-                let ticket = ctx.ticket(Self::persisted);
-                ctx.suspend_until(&ticket);
-                journal.wait(place, ticket);
-                Ok(Persisted::Taken)
-            }
-            Err(PersistRejected::Journal(
-                Refused::Log(AppendError::Busy { .. }) | Refused::NotReady,
-            )) => {
-                let ticket = ctx.ticket(Self::has_room);
-                ctx.suspend_until(&ticket);
-                journal.wait_for_room(ticket);
-                Ok(Persisted::Busy)
-            }
-            Err(rejected) => Err(rejected),
-        }
-    }
-
-    /// There is room for the command that was put off.
-    fn has_room(&mut self, _: &mut Context<'_, Self>, _room: ()) -> Next<Self> {
-        Self::retake()
-    }
-
-    /// Messages that were stashed come again.
-    fn retake() -> Next<Self> {
-        Next::Become(Behavior::of(
-            |actor: &mut Self, ctx: &mut Context<'_, Self>, command: &Archived<E::Command>| {
-                actor.receive(ctx, command)
-            },
-        ))
+        let Some(attached) = &self.attached else { return Ok(Offered::Busy) };
+        attached.journal.give_buffer(buffer);
+        attached.wait(ctx, taken, Self::persisted)
     }
 
     /// The events of the last command are durable, or nobody knows.
@@ -223,7 +161,7 @@ impl<E: EventSourced> Persistent<E> {
             self.state.on_signal(ctx, &PersistenceSignal::PersistFailed);
             return self.fail_next(ctx);
         };
-        let Some(After { events, first, more, end, command_id }) = self.after.take() else {
+        let Some(After { events, steps, command_id }) = self.after.take() else {
             return Next::Same;
         };
         if let Err(failed) = self.apply(events.as_slice(), &committed) {
@@ -232,11 +170,10 @@ impl<E: EventSourced> Persistent<E> {
         if let (Some(id), Some(Attached { kind, .. })) = (command_id, &self.attached) {
             remember(&mut self.commands, id, kind.settings.commands_remembered);
         }
-        for step in first.into_iter().chain(more) {
-            step(&self.state, ctx);
-        }
+        let end = steps.end;
+        steps.run(&self.state, ctx);
         self.consider_snapshot(ctx);
-        ended(end)
+        end.next()
     }
 
     /// The state changes by events that are durable.
@@ -343,17 +280,8 @@ impl<E: EventSourced> Persistent<E> {
         }
     }
 
-    /// The actor fails in a turn of its own, so that what this turn has sent goes out.
-    pub(super) fn fail_next(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
-        let ticket = ctx.ticket(|_: &mut Self, _, (): ()| Next::Fault);
-        match &self.attached {
-            None => Next::Fault,
-            Some(Attached { journal, .. }) => {
-                ctx.suspend_until(&ticket);
-                journal.at_next_poll(ticket);
-                Next::Same
-            }
-        }
+    fn fail_next(&self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        fail_next(ctx, self.attached.as_ref().map(|attached| &*attached.journal))
     }
 
     pub(super) fn recovery_failed(
@@ -367,12 +295,8 @@ impl<E: EventSourced> Persistent<E> {
     }
 
     fn begin_reading(&mut self, ctx: &mut Context<'_, Self>, below: u64) {
-        let Some(Attached { journal, entity, .. }) = &self.attached else { return };
-        let ticket = ctx.ticket(Self::found);
-        ctx.suspend_until(&ticket);
-        let reading = journal.read(ctx.now_ns(), entity.hash(), below, ticket);
-        let reading = ReadingGuard { journal: Rc::clone(journal), reading };
-        self.recovering = Some(Recovering::new(reading));
+        let Some(attached) = &self.attached else { return };
+        self.recovering = Some(Recovering::new(attached.read(ctx, below, Self::found)));
     }
 
     /// Some of the records have come.
@@ -409,7 +333,7 @@ impl<E: EventSourced> Persistent<E> {
 /// Events with their tags, and the id of their command, as one group.
 fn append_many<E: EventSourced>(
     now_ns: u64,
-    attached: Option<&mut Attached>,
+    attached: Option<&mut Attached<Kind>>,
     buffer: &mut EventBuffer,
     after: u64,
     events: &[E::Event],
@@ -451,32 +375,6 @@ pub(super) fn remember(commands: &mut VecDeque<u128>, id: u128, limit: u32) {
     commands.push_back(id);
 }
 
-fn ended<E: EventSourced>(end: End) -> Next<Persistent<E>> {
-    match end {
-        End::Same => Next::Same,
-        End::Stash => Next::Stash,
-        End::Unstash => Persistent::retake(),
-        End::Stop => Next::Stop,
-    }
-}
-
-/// The shard of an entity: XXH3-64 of its id.
-pub(crate) fn shard_of(id: &EntityId, shard_count: u32) -> u32 {
-    (xxh3_64(id.as_bytes()) % u64::from(shard_count.max(1))) as u32
-}
-
-/// A reading that ends with the one who reads.
-pub(super) struct ReadingGuard {
-    pub journal: Rc<CoreJournal>,
-    pub reading: ReadingId,
-}
-
-impl Drop for ReadingGuard {
-    fn drop(&mut self) {
-        self.journal.cancel_read(self.reading);
-    }
-}
-
 impl<E: EventSourced> Actor for Persistent<E> {
     type Message = E::Command;
 
@@ -488,25 +386,24 @@ impl<E: EventSourced> Actor for Persistent<E> {
         let (mut effect, command_id) = self.decide(command);
         if !effect.events().is_empty() {
             match self.persist(ctx, &effect.events, command_id) {
-                Ok(Persisted::Taken) => {
-                    let Effect { events, first, more, end } = effect;
-                    self.after = Some(After { events, first, more, end, command_id });
+                Ok(Offered::Taken) => {
+                    let Effect { events, steps } = effect;
+                    self.after = Some(After { events, steps, command_id });
                     return Next::Same;
                 }
-                Ok(Persisted::Busy) => return Next::Stash,
+                Ok(Offered::Busy) => return Next::Stash,
                 Err(rejected) => {
                     effect = without_events(self.state.on_rejected(command, &rejected));
                 }
             }
         }
-        for step in effect.first.into_iter().chain(effect.more) {
-            step(&self.state, ctx);
-        }
-        ended(effect.end)
+        let end = effect.steps.end;
+        effect.steps.run(&self.state, ctx);
+        end.next()
     }
 
     fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
-        match self.attach(ctx) {
+        match Attached::find(ctx, E::LAYOUT.name, &self.id, Kind::of::<E>) {
             Ok(attached) => {
                 self.attached = Some(attached);
                 self.begin_reading(ctx, u64::MAX);

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::event_sourced::EventSourced;
-use super::persistent::{Persistent, ReadingGuard, remember};
+use super::persistent::{Persistent, remember};
 use super::signal::RecoveryFailed;
 use crate::device::{Found, FoundRecord, ReadFailed};
+use crate::entity::ReadingGuard;
 use crate::format::RecordKind;
 use crate::format::dictionary::SchemaEntry;
 use crate::schema::{ArchivedEvent, Events, Reader};
@@ -41,7 +42,7 @@ impl Recovering {
         &self,
         ticket: mainspring::device::Ticket<Result<Found, ReadFailed>>,
     ) -> Result<(), mainspring::device::Ticket<Result<Found, ReadFailed>>> {
-        self.reading.journal.read_on(self.reading.reading, ticket)
+        self.reading.read_on(ticket)
     }
 }
 

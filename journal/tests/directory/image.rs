@@ -3,6 +3,9 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 pub struct Image {
     folder: PathBuf,
@@ -11,7 +14,8 @@ pub struct Image {
 impl Image {
     /// A mounted file system of some bytes; or why there is none.
     pub fn mount(kind: &str, bytes: u64) -> Result<Image, String> {
-        let name = format!("mainspring-image-{}-{kind}", std::process::id());
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("mainspring-image-{}-{number}-{kind}", std::process::id());
         let image = Image { folder: std::env::temp_dir().join(name) };
         fs::create_dir_all(image.path()).map_err(|error| error.to_string())?;
         let file = image.folder.join("image");

@@ -37,7 +37,8 @@ pub fn check_damaged(seed: u64, damage: Damage, rules: Rules) -> Result<(), Stri
     }
 }
 
-fn damaged(seed: u64, damage: Damage) -> World {
+/// A log that was idle, and damaged then.
+pub fn damaged(seed: u64, damage: Damage) -> World {
     let weather = Weather { frames_in_flight: 1 + (seed % 2) as usize, ..FAIR };
     let mut world = World::new(seed, weather, Flaw::None);
     world.steps(80);

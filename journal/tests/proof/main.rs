@@ -8,9 +8,12 @@
 mod crashes;
 mod damage;
 mod enumeration;
+mod golden;
 mod mutations;
 mod oracle;
 mod page_reader;
+#[cfg(feature = "tool")]
+mod tool;
 mod world;
 
 /// How many seeds a test runs: what a change needs, unless somebody has more time.

@@ -78,6 +78,11 @@ impl Ledger {
         }
     }
 
+    /// All events that were appended.
+    pub fn events(&self) -> Vec<Event> {
+        self.groups.iter().flat_map(|group| group.events.clone()).collect()
+    }
+
     /// How many groups so many events are, when they are whole ones.
     fn whole_groups(&self, events: usize) -> Option<usize> {
         let mut left = events;

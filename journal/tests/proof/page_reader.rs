@@ -255,7 +255,7 @@ fn raw_records(bytes: &[u8], stated: u32) -> Option<Vec<RawRecord>> {
         let end = offset + 48 + u32_of(head, 0) as usize;
         let checked = bytes.get(offset + 8..end)?;
         let (kind, flags) = (head[8], head[9]);
-        if crc32c::crc32c(checked) != u32_of(head, 4) || flags != 0 || !(1..=8).contains(&kind) {
+        if crc32c::crc32c(checked) != u32_of(head, 4) || flags != 0 || !(1..=10).contains(&kind) {
             return None;
         }
         let record = Record {

@@ -9,6 +9,7 @@
 //! | [`affinity`] | which CPUs the calling thread may use; pinning it to one, read back |
 //! | [`event_fd`] | a counter that a thread can sleep on: the kernel's cheapest wake-up |
 //! | [`allocator`] | the system's allocator with a count in front |
+//! | [`tick`] | how long a tick of the kernel's clock is |
 //! | [`usage`] | CPU time and involuntary switches of this process and its children |
 //! | [`mark`] | harmless system calls that mark the ends of a measured section |
 //! | [`child_end`] | waits for the end of a child, at most so long, without looking again and again |
@@ -25,5 +26,6 @@ pub mod child_end;
 pub mod direct_file;
 pub mod event_fd;
 pub mod mark;
+pub mod tick;
 pub mod trace;
 pub mod usage;

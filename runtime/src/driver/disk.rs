@@ -25,6 +25,7 @@ use std::mem;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use io_uring::types::{Fd, FsyncFlags};
 use io_uring::{opcode, squeue};
@@ -169,6 +170,28 @@ impl CoreDisk {
             self.shared.in_flight.set(self.shared.in_flight.get() - 1);
         }
         true
+    }
+
+    /// Waits until everything under way has completed, but not longer than `patience`; whether it has. For the end of
+    /// a core: what it has written to must not change any more when somebody else has it. Completions of others that
+    /// come meanwhile are dropped.
+    pub(crate) fn settle(&self, patience: Duration) -> bool {
+        let start = Instant::now();
+        let mut completions = Vec::new();
+        while self.in_flight() > 0 {
+            let left = patience.saturating_sub(start.elapsed());
+            // A core that ends in a panic may hold its ring.
+            let Ok(mut ring) = self.shared.ring.try_borrow_mut() else { break };
+            let parked = ring.park(Some(left), &mut completions);
+            drop(ring);
+            for completion in completions.drain(..) {
+                self.completed(completion);
+            }
+            if left.is_zero() || parked.is_err() {
+                break;
+            }
+        }
+        self.in_flight() == 0
     }
 
     /// Queues the parts of an operation, of which the second waits for the first.

@@ -281,6 +281,23 @@ fn a_disk_dropped_with_an_operation_under_way_leaves_file_and_buffer_to_the_kern
 }
 
 #[test]
+fn a_core_that_ends_waits_for_what_is_under_way_but_not_for_ever() {
+    let bench = Bench::new(16, 16);
+    let scratch = Scratch::new("settle");
+    assert!(bench.disk.settle(Duration::ZERO), "nothing is under way");
+    for token in 0..4 {
+        let (offset, bytes) = (token * BLOCK as u64, buffer(1, 3));
+        bench.disk.write(token, &scratch.file, offset, bytes, Durability::ThenSync).expect("room");
+    }
+    assert!(bench.disk.settle(LONG), "not even submitted before");
+    assert!(scratch.bytes() == vec![3; 4 * BLOCK]);
+    let (reader, _writer) = pipe();
+    bench.disk.read(9, &reader, 0, buffer(1, 0)).expect("room");
+    assert!(!bench.disk.settle(Duration::from_millis(1)), "nobody writes to the pipe");
+    assert_eq!(bench.disk.in_flight(), 1);
+}
+
+#[test]
 fn a_core_commits_in_every_idle_profile() {
     const COMMITS: u64 = 20;
     for idle in PROFILES {

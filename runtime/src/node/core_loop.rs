@@ -56,6 +56,15 @@ impl CoreLoop for HostedCore {
     }
 }
 
+impl Drop for HostedCore {
+    /// Before the devices let go of their files.
+    fn drop(&mut self) {
+        if !self.disk.settle(DISK_PATIENCE) {
+            tracing::warn!(under_way = self.disk.in_flight(), "a core ends before its disk has");
+        }
+    }
+}
+
 impl Wake for CoreWaker {
     #[inline]
     fn wake_after_publish(&self) -> bool {
@@ -75,3 +84,6 @@ impl Wake for NeverSleeps {
 
 /// How long a thread outside the cores waits for a core before it says that the core is silent.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a core that ends waits for what its disk has under way.
+const DISK_PATIENCE: Duration = Duration::from_secs(5);

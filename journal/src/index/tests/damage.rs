@@ -17,10 +17,6 @@ fn read(bytes: &[u8], entity: u64) -> Result<Option<(EntityRow, Vec<Posting>)>, 
     let place = summary.postings_place(&row);
     let part = bytes.get(place.start as usize..place.end as usize).unwrap_or_default();
     let postings = summary.postings(part, &row)?;
-    if let Some(place) = summary.name_place(&row) {
-        summary
-            .name(bytes.get(place.start as usize..place.end as usize).unwrap_or_default(), &row)?;
-    }
     Ok(Some((row, postings)))
 }
 

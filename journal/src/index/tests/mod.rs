@@ -6,7 +6,7 @@ mod footers;
 mod opening;
 mod retention;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     EntityTable, Footer, FrameEnd, IndexedSegment, Posting, RecordPlace, SegmentIndex, ShardTable,
@@ -19,10 +19,11 @@ use crate::log::SegmentFile;
 pub const LOG_ID: u128 = 9;
 pub const SEGMENT_BYTES: u64 = 64 << 20;
 
-const KINDS: [RecordKind; 6] = [
+const KINDS: [RecordKind; 7] = [
     RecordKind::Event,
     RecordKind::State,
     RecordKind::Deletion,
+    RecordKind::Command,
     RecordKind::ShardEpoch,
     RecordKind::Remembered,
     RecordKind::Forgotten,
@@ -40,15 +41,15 @@ pub fn name(number: u64) -> Vec<u8> {
     EntityEntry { entity_type: "account".into(), id: number.to_le_bytes().to_vec() }.encode()
 }
 
-/// Random records of up to so many entities, one behind the other.
+/// Random records of up to so many entities, one behind the other, each entity's name before its first.
 pub fn records(random: &mut fastrand::Rng, count: usize, entities: u64) -> Vec<Placed> {
     let mut offset = BLOCK_BYTES as u64 + 64;
-    let mut placed = Vec::new();
+    let (mut placed, mut named) = (Vec::new(), BTreeSet::new());
     for shard_sequence in 1..=count as u64 {
         let number = random.u64(0..entities);
         let header = RecordHeader {
             // Events are the most common.
-            kind: KINDS[random.usize(0..12).saturating_sub(6)],
+            kind: KINDS[random.usize(0..13).saturating_sub(6)],
             schema: 0,
             shard: (number % 5) as u32,
             entity: EntityEntry::hash_of(&name(number)),
@@ -56,25 +57,25 @@ pub fn records(random: &mut fastrand::Rng, count: usize, entities: u64) -> Vec<P
             shard_sequence: random.u64(1..=shard_sequence),
             epoch: random.u64(0..4),
         };
-        let bytes = record_bytes(random.usize(0..300)) as u32;
-        placed.push(Placed { header, place: RecordPlace { offset, bytes } });
-        offset += u64::from(bytes);
+        let is_new = named.insert(number);
+        let entry = RecordHeader { kind: RecordKind::Entity, ..header };
+        for header in is_new.then_some(entry).into_iter().chain([header]) {
+            let bytes = record_bytes(random.usize(0..300)) as u32;
+            placed.push(Placed { header, place: RecordPlace { offset, bytes } });
+            offset += u64::from(bytes);
+        }
     }
     placed
 }
 
-/// The index of a segment with these records and the names of all entities up to `entities`; the tables take them in.
+/// The index of a segment with these records; the tables take them in.
 pub fn index_of(
     segment_id: u64,
     placed: &[Placed],
-    entities: u64,
     tables: &mut (EntityTable, ShardTable),
 ) -> SegmentIndex {
     let (log_id, file, segment_bytes) = (LOG_ID, SegmentFile(segment_id), SEGMENT_BYTES);
     let mut index = SegmentIndex::new(IndexedSegment { log_id, segment_id, file, segment_bytes });
-    (0..entities).for_each(|number| {
-        index.declare(RecordKind::Entity, &name(number)).expect("a name");
-    });
     for Placed { header, place } in placed {
         let previous = tables.0.apply(header, segment_id).expect("room");
         tables.1.apply(header, segment_id, *place).expect("room");
@@ -86,11 +87,10 @@ pub fn index_of(
 pub fn footer_of(
     segment_id: u64,
     placed: &[Placed],
-    entities: u64,
     tables: &mut (EntityTable, ShardTable),
 ) -> Footer {
     let end = placed.last().map_or(0, |last| last.place.offset + u64::from(last.place.bytes));
-    index_of(segment_id, placed, entities, tables).finish(FrameEnd {
+    index_of(segment_id, placed, tables).finish(FrameEnd {
         last_frame: segment_id * 10,
         last_chain: segment_id as u32 * 7,
         began_at_ms: segment_id * 1_000,
@@ -108,7 +108,7 @@ pub fn log_of(
 ) -> (Vec<Footer>, (EntityTable, ShardTable)) {
     let mut tables = (EntityTable::default(), ShardTable::default());
     let footers = (1..=segments)
-        .map(|id| footer_of(id, &records(random, count, entities), entities, &mut tables))
+        .map(|id| footer_of(id, &records(random, count, entities), &mut tables))
         .collect();
     (footers, tables)
 }
@@ -117,6 +117,9 @@ pub fn log_of(
 pub fn model(placed: &[Placed]) -> BTreeMap<u64, Vec<Posting>> {
     let mut model: BTreeMap<u64, Vec<Posting>> = BTreeMap::new();
     for Placed { header, place } in placed {
+        if header.kind == RecordKind::Entity {
+            continue;
+        }
         let (RecordPlace { offset, bytes }, kind) = (*place, header.kind);
         let entity_sequence = header.entity_sequence;
         let posting = Posting { offset, bytes, kind, entity_sequence };

@@ -15,6 +15,7 @@ struct View {
     last_sequence: u64,
     events: BTreeSet<u64>,
     states: Vec<u64>,
+    commands: BTreeSet<u64>,
     is_remembered: bool,
 }
 
@@ -50,10 +51,11 @@ impl Log {
         let (shard_sequence, epoch) = self.shards.entry(shard).or_default();
         let sequence = self.sequences.entry(number).or_default();
         let (kind, entity_sequence) = match self.random.u8(0..20) {
-            0..=11 => {
+            0..=10 => {
                 *sequence += 1;
                 (RecordKind::Event, *sequence)
             }
+            11 => (RecordKind::Command, *sequence),
             12..=14 if *sequence > 0 => (RecordKind::State, *sequence),
             15..=16 if *sequence > 0 => (RecordKind::Deletion, self.random.u64(1..=*sequence)),
             17 => (RecordKind::Remembered, 0),
@@ -83,7 +85,7 @@ impl Log {
         let footers = self
             .segments
             .iter()
-            .map(|(id, placed)| (*id, footer_of(*id, placed, ENTITIES, &mut tables)))
+            .map(|(id, placed)| (*id, footer_of(*id, placed, &mut tables)))
             .collect();
         (footers, tables)
     }
@@ -99,6 +101,7 @@ impl Log {
             match header.kind {
                 RecordKind::Event => _ = view.events.insert(sequence),
                 RecordKind::State => view.states.push(sequence),
+                RecordKind::Command => _ = view.commands.insert(sequence),
                 RecordKind::Deletion => view.events.retain(|event| *event > sequence),
                 RecordKind::Remembered => view.is_remembered = true,
                 RecordKind::Forgotten => view.is_remembered = false,
@@ -107,6 +110,9 @@ impl Log {
             view.states.sort_unstable_by_key(|state| std::cmp::Reverse(*state));
             view.states.dedup();
             view.states.truncate(2);
+            // What the older of the two states knows already.
+            let known = view.states.get(1).copied().unwrap_or(0);
+            view.commands.retain(|command| *command >= known);
             let shard = shards.entry(header.shard).or_default();
             *shard = (shard.0.max(header.shard_sequence), shard.1.max(header.epoch));
         }
@@ -126,7 +132,7 @@ impl Log {
             }
             let (_, (entities, _)) = self.tables();
             let row = entities.get(*entity).expect("it has records");
-            if is_live(posting, row, oldest) {
+            if is_live(posting, row) {
                 let found = |placed: &&Placed| placed.place == posting.place();
                 let copy = self.segments[&oldest].iter().find(found).expect("it stands there");
                 self.append(copy.header);

@@ -1,0 +1,146 @@
+//! An actor's place at its core's journal.
+
+use std::ops::Range;
+use std::rc::Rc;
+
+use mainspring::actor::Behavior;
+use mainspring::device::Ticket;
+use mainspring::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::EntityId;
+use crate::device::{CommitFailed, Committed, CoreJournal, Found, ReadFailed, ReadingId, Refused};
+use crate::log::{AppendError, DeclaredEntity};
+use crate::sourced::{PersistRejected, RecoveryFailed};
+
+/// What an actor has when it has found its journal. `K` is what all actors of its type on a core have in common.
+pub(crate) struct Attached<K> {
+    pub journal: Rc<CoreJournal>,
+    pub kind: Rc<K>,
+    pub entity: DeclaredEntity,
+    pub shard: u32,
+}
+
+/// What became of records that were offered to the journal and not refused.
+pub(crate) enum Offered {
+    /// They will be durable, or the actor is told that nobody knows.
+    Taken,
+    /// Too much waits; the command is to be tried again.
+    Busy,
+}
+
+impl<K: 'static> Attached<K> {
+    /// Finds the core's journal, and what is known there of this type of actor.
+    pub fn find<A: Actor>(
+        ctx: &Context<'_, A>,
+        type_name: &str,
+        id: &EntityId,
+        make: impl FnOnce(&CoreJournal) -> Result<K, RecoveryFailed>,
+    ) -> Result<Self, RecoveryFailed> {
+        let core = ctx.core();
+        let journal = ctx.shared::<CoreJournal>().ok_or(RecoveryFailed::NoJournal { core })?;
+        let entity = DeclaredEntity::new(type_name, id.as_bytes())?;
+        let shard = shard_of(id, journal.shard_count());
+        let home = journal.home_of(shard);
+        if home != core {
+            return Err(RecoveryFailed::OnAnotherCore { home, core });
+        }
+        let kind = journal.kind::<A, K>(make)?;
+        Ok(Attached { journal, kind, entity, shard })
+    }
+
+    /// Lets the actor wait for its records, or for room to offer them again.
+    pub fn wait<A, F>(
+        &self,
+        ctx: &mut Context<'_, A>,
+        taken: Result<(u64, Range<u64>), PersistRejected>,
+        then: F,
+    ) -> Result<Offered, PersistRejected>
+    where
+        A: Actor,
+        F: Fn(&mut A, &mut Context<'_, A>, Result<Committed, CommitFailed>) -> Next<A>
+            + Copy
+            + 'static,
+    {
+        match taken {
+            Ok(place) => {
+                let ticket = ctx.ticket(then);
+                ctx.suspend_until(&ticket);
+                self.journal.wait(place, ticket);
+                Ok(Offered::Taken)
+            }
+            Err(PersistRejected::Journal(
+                Refused::Log(AppendError::Busy { .. }) | Refused::NotReady,
+            )) => {
+                let ticket = ctx.ticket(|_: &mut A, _: &mut Context<'_, A>, (): ()| retake());
+                ctx.suspend_until(&ticket);
+                self.journal.wait_for_room(ticket);
+                Ok(Offered::Busy)
+            }
+            Err(rejected) => Err(rejected),
+        }
+    }
+
+    /// Begins to read the entity: its latest state below a number, and what stands behind it.
+    pub fn read<A, F>(&self, ctx: &mut Context<'_, A>, below: u64, then: F) -> ReadingGuard
+    where
+        A: Actor,
+        F: Fn(&mut A, &mut Context<'_, A>, Result<Found, ReadFailed>) -> Next<A> + Copy + 'static,
+    {
+        let ticket = ctx.ticket(then);
+        ctx.suspend_until(&ticket);
+        let reading = self.journal.read(ctx.now_ns(), self.entity.hash(), below, ticket);
+        ReadingGuard { journal: Rc::clone(&self.journal), reading }
+    }
+}
+
+/// A reading that ends with the one who reads.
+pub(crate) struct ReadingGuard {
+    journal: Rc<CoreJournal>,
+    reading: ReadingId,
+}
+
+impl ReadingGuard {
+    /// Asks for the next records.
+    ///
+    /// # Errors
+    /// The ticket: the reading is over, or took too long.
+    pub fn read_on(
+        &self,
+        ticket: Ticket<Result<Found, ReadFailed>>,
+    ) -> Result<(), Ticket<Result<Found, ReadFailed>>> {
+        self.journal.read_on(self.reading, ticket)
+    }
+}
+
+impl Drop for ReadingGuard {
+    fn drop(&mut self) {
+        self.journal.cancel_read(self.reading);
+    }
+}
+
+/// Commands that were kept for later come again.
+pub(crate) fn retake<A: Actor>() -> Next<A> {
+    Next::Become(Behavior::of(
+        |actor: &mut A, ctx: &mut Context<'_, A>, command: &Archived<A::Message>| {
+            actor.receive(ctx, command)
+        },
+    ))
+}
+
+/// The actor fails in a turn of its own, so that what this turn has sent goes out.
+pub(crate) fn fail_next<A: Actor>(
+    ctx: &mut Context<'_, A>,
+    journal: Option<&CoreJournal>,
+) -> Next<A> {
+    let Some(journal) = journal else { return Next::Fault };
+    let ticket = ctx.ticket(|_: &mut A, _: &mut Context<'_, A>, (): ()| Next::Fault);
+    ctx.suspend_until(&ticket);
+    journal.at_next_poll(ticket);
+    Next::Same
+}
+
+/// The shard of an entity: XXH3-64 of its id.
+pub(crate) fn shard_of(id: &EntityId, shard_count: u32) -> u32 {
+    (xxh3_64(id.as_bytes()) % u64::from(shard_count.max(1))) as u32
+}
