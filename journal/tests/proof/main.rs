@@ -12,6 +12,7 @@ mod golden;
 mod mutations;
 mod oracle;
 mod page_reader;
+mod parsers;
 #[cfg(feature = "tool")]
 mod tool;
 mod world;
