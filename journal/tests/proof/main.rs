@@ -7,12 +7,12 @@
 
 mod crashes;
 mod damage;
+mod damaged_inputs;
 mod enumeration;
 mod golden;
 mod mutations;
 mod oracle;
 mod page_reader;
-mod parsers;
 #[cfg(feature = "tool")]
 mod tool;
 mod world;

@@ -94,7 +94,7 @@ fn checkpoint_of(mut footer: &[u8]) -> Vec<u8> {
 }
 
 /// One to six changes: bits, bytes, whole fields, stretches that are moved, zeroed or cut off.
-fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
+pub fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) {
     for _ in 0..random.usize(1..=6) {
         if bytes.is_empty() {
             return;
