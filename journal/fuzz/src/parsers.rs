@@ -90,7 +90,6 @@ pub fn footer(data: &[u8]) {
             for row in footer.entities() {
                 assert_eq!(footer.find(row.entity).map(|found| found.entity), Some(row.entity));
                 footer.postings_of(row);
-                footer.name_of(row.entity);
             }
         }
         if let Ok(summary) = FooterSummary::decode(&bytes) {
