@@ -100,6 +100,11 @@ pub fn blocks_of_rows<R: Row>(rows: u64) -> u64 {
     rows.div_ceil(R::PER_BLOCK as u64)
 }
 
+/// How many blocks so many bytes of text take.
+pub fn blocks_of_text(bytes: u64) -> u64 {
+    bytes.div_ceil(ROOM_BYTES as u64)
+}
+
 /// Writes the blocks of a file, one after the other.
 pub struct BlockSink<'a> {
     out: &'a mut dyn Write,
@@ -193,8 +198,13 @@ pub struct BlockSource<'a> {
 impl<'a> BlockSource<'a> {
     /// Goes on behind the file's header block, which is block 0.
     pub fn new(input: &'a mut dyn Read, owner: Owner) -> Self {
+        BlockSource::at(input, owner, 1)
+    }
+
+    /// Begins with another block.
+    pub fn at(input: &'a mut dyn Read, owner: Owner, number: u32) -> Self {
         let block = Box::new([0; BLOCK_BYTES]);
-        BlockSource { input, owner, number: 1, block, is_ahead: false, sum: 0 }
+        BlockSource { input, owner, number, block, is_ahead: false, sum: 0 }
     }
 
     /// The next block's rows: so many as are left of `rows`, and never more than a block takes.

@@ -178,7 +178,7 @@ impl Footer {
             Ok(())
         })?;
         let text = source.text(BlockKind::Layouts, u64::from(header.layout_bytes))?;
-        let layouts = decoded_layouts(&text).ok_or(Content("a layout cannot be read"))?;
+        let layouts = decoded_layouts(&text)?;
         let shards = summary.shards().to_vec();
         let footer = Footer { header, shards, entities, postings, layouts };
         footer.check()?;
@@ -324,16 +324,18 @@ fn encoded_layouts(layouts: &[SchemaEntry]) -> Vec<u8> {
     text
 }
 
-fn decoded_layouts(text: &[u8]) -> Option<Vec<SchemaEntry>> {
+pub(super) fn decoded_layouts(text: &[u8]) -> Result<Vec<SchemaEntry>, FooterError> {
+    const BROKEN: FooterError = Content("a layout cannot be read");
     let mut layouts: Vec<SchemaEntry> = Vec::new();
     let mut rest = text;
     while let Some((length, behind)) = rest.split_first_chunk() {
-        let (entry, behind) = behind.split_at_checked(u16::from_le_bytes(*length).into())?;
-        layouts.push(SchemaEntry::decode(entry).ok()?);
+        let (entry, behind) =
+            behind.split_at_checked(u16::from_le_bytes(*length).into()).ok_or(BROKEN)?;
+        layouts.push(SchemaEntry::decode(entry).map_err(|_| BROKEN)?);
         rest = behind;
     }
     let is_sorted = layouts.is_sorted_by(|one, next| one.number < next.number);
-    (rest.is_empty() && is_sorted).then_some(layouts)
+    if rest.is_empty() && is_sorted { Ok(layouts) } else { Err(BROKEN) }
 }
 
 /// "MSPRFOOT" in the order of the bytes.

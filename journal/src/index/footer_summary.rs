@@ -4,9 +4,12 @@ use std::io::Read;
 use std::ops::Range;
 use std::vec;
 
-use super::block::{BlockError, BlockSource, Row, blocks_of_rows, read_rows};
-use super::footer::{FooterError, FooterHeader};
+use super::block::{
+    BlockError, BlockKind, BlockSource, Row, blocks_of_rows, blocks_of_text, read_rows,
+};
+use super::footer::{FooterError, FooterHeader, decoded_layouts};
 use super::row::{EntityRow, FirstHash, Posting, ShardRow};
+use crate::format::dictionary::SchemaEntry;
 use crate::format::{BLOCK_BYTES, SegmentHeader};
 
 /// The header of a footer, its shards, and the first hash of each of its blocks of entities.
@@ -123,6 +126,23 @@ impl FooterSummary {
         Ok(postings)
     }
 
+    /// Where the blocks stand in the file that hold the segment's layouts.
+    pub fn layouts_place(&self) -> Range<u64> {
+        let first = self.first_layout_block();
+        let end = first + blocks_of_text(u64::from(self.header.layout_bytes));
+        first * BLOCK_BYTES as u64..end * BLOCK_BYTES as u64
+    }
+
+    /// The segment's layouts in the order of their numbers, from the blocks that [`FooterSummary::layouts_place`]
+    /// names.
+    pub fn layouts(&self, bytes: &[u8]) -> Result<Vec<SchemaEntry>, FooterError> {
+        let mut rest = bytes;
+        let first = self.first_layout_block() as u32;
+        let mut source = BlockSource::at(&mut rest, self.header.owner(), first);
+        let text = source.text(BlockKind::Layouts, u64::from(self.header.layout_bytes))?;
+        decoded_layouts(&text)
+    }
+
     pub(super) fn read_behind(
         header: FooterHeader,
         source: &mut BlockSource<'_>,
@@ -197,6 +217,10 @@ impl FooterSummary {
 
     fn first_posting_block(&self) -> u64 {
         self.first_entity_block() + self.header.entity_blocks()
+    }
+
+    fn first_layout_block(&self) -> u64 {
+        self.first_posting_block() + blocks_of_rows::<Posting>(u64::from(self.header.postings))
     }
 }
 

@@ -39,7 +39,12 @@ impl HashSlots {
         if (self.filled + 1) * 2 > self.slots.len() {
             self.grow(&hash_of);
         }
-        let place = self.place_of(hash, hash_of);
+        self.put(hash, row);
+    }
+
+    /// Rows that stand in other places need not be looked at: none has this hash.
+    fn put(&mut self, hash: u64, row: u32) {
+        let place = self.place_of(hash, |_| !hash);
         self.slots[place] = row;
         self.filled += 1;
     }
@@ -63,10 +68,8 @@ impl HashSlots {
         let rows = self.slots.len();
         let old = std::mem::replace(self, HashSlots::with_rows(rows));
         for row in old.slots.into_iter().filter(|row| *row != EMPTY) {
-            let place = self.place_of(hash_of(row), hash_of);
-            self.slots[place] = row;
+            self.put(hash_of(row), row);
         }
-        self.filled = old.filled;
     }
 }
 

@@ -104,6 +104,12 @@ fn a_footer_keeps_the_layouts_and_each_of_them_once() {
     let footer = index.finish(FrameEnd { end_offset, ..FrameEnd::default() });
     let read = Footer::decode(&footer.encode()).expect("whole");
     assert_eq!(read.layouts(), [layout(1), layout(2), layout(900)]);
+    let (summary, bytes) = (footer.summary(), footer.encode());
+    let place = summary.layouts_place();
+    let mut part = bytes[place.start as usize..place.end as usize].to_vec();
+    assert_eq!(summary.layouts(&part).expect("whole"), read.layouts());
+    part[100] ^= 1;
+    assert!(summary.layouts(&part).is_err());
 }
 
 #[test]

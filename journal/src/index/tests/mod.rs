@@ -5,6 +5,7 @@ mod damage;
 mod footers;
 mod opening;
 mod retention;
+mod searching;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::ShardRow;
 use super::super::retention::{Liveness, NotInOrder, assess, is_live};
+use super::super::{Search, ShardRow};
 use super::*;
 
 const ENTITIES: u64 = 6;
@@ -120,6 +120,25 @@ impl Log {
         (views, shards)
     }
 
+    /// Every entity is found without reading further back than its table row says.
+    fn check_searches(&self, context: &str) {
+        let (footers, (entities, _)) = self.tables();
+        for (hash, view) in self.views().0 {
+            let entity = entities.get(hash).expect("it has records");
+            let (found, _) = searching::run(Search::since_latest_state(entity), &footers);
+            let latest = view.states.first().copied().unwrap_or(0);
+            let sequences = |kind: RecordKind, from: u64| -> BTreeSet<u64> {
+                let of_kind = found.iter().filter(|(_, posting)| posting.kind == kind);
+                of_kind.map(|(_, posting)| posting.entity_sequence).filter(|s| *s >= from).collect()
+            };
+            let events: BTreeSet<u64> = view.events.range(latest + 1..).copied().collect();
+            let commands: BTreeSet<u64> = view.commands.range(latest + 1..).copied().collect();
+            assert!(sequences(RecordKind::Event, 0).is_superset(&events), "{context}");
+            assert!(sequences(RecordKind::Command, 0).is_superset(&commands), "{context}");
+            assert_eq!(sequences(RecordKind::State, latest.max(1)).len(), view.states.len().min(1));
+        }
+    }
+
     /// Copies forward what is live in the oldest segment, and gives the segment back.
     fn give_back(&mut self, oldest: u64, liveness: &mut Liveness) -> u64 {
         let (footers, (entities, shards)) = self.tables();
@@ -174,7 +193,9 @@ fn a_log_whose_front_is_given_back_answers_as_before() {
                 dead_segments += u32::from(live_bytes == 0);
                 let before = log.views();
                 log.segments.remove(&oldest);
-                assert_eq!(log.views(), before, "seed {seed}, segment {oldest}");
+                let context = format!("seed {seed}, segment {oldest}");
+                assert_eq!(log.views(), before, "{context}");
+                log.check_searches(&context);
             }
         }
     }

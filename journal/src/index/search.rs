@@ -1,0 +1,142 @@
+//! Finds the records of one entity: from its last segment back to where its history begins, and no further.
+//!
+//! A machine: it says what is to be read, is given the bytes, and goes on. Of a sealed segment it wants one block of
+//! entities and then the blocks of the entity's postings; segments in between are not touched.
+
+use std::ops::Range;
+
+use super::Entity;
+use super::footer::FooterError;
+use super::footer_summary::FooterSummary;
+use super::row::{EntityRow, Posting};
+use super::segment_index::SegmentIndex;
+use crate::format::BLOCK_BYTES;
+
+/// What is known of a segment of the log.
+#[derive(Clone, Copy, Debug)]
+pub enum KnownSegment<'a> {
+    /// It takes records, or its footer is not written yet.
+    Open(&'a SegmentIndex),
+    /// It has a footer.
+    Sealed(&'a FooterSummary),
+    /// Its footer is gone.
+    Unindexed,
+    /// The log does not have it, because it was given back.
+    Absent,
+}
+
+/// What a search needs next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SearchStep {
+    /// These bytes of a segment's footer, whole blocks: then [`Search::take`].
+    Read {
+        /// The segment.
+        segment_id: u64,
+        /// Where in the footer's file.
+        place: Range<u64>,
+    },
+    /// The footer of this segment made again ([`super::rebuild_footer`]): then [`Search::step`] once more.
+    Rebuild {
+        /// The segment.
+        segment_id: u64,
+    },
+    /// Nothing: it is over.
+    Done,
+}
+
+/// A search for the records of one entity.
+#[derive(Clone, Debug)]
+pub struct Search {
+    entity: u64,
+    /// The segment to be looked at; below `history_segment` when it is over.
+    segment_id: u64,
+    history_segment: u64,
+    /// What its footer has of the entity, once that was read.
+    row: Option<EntityRow>,
+    /// From the newest segment back.
+    found: Vec<(u64, Vec<Posting>)>,
+}
+
+impl Search {
+    /// Looks for all that is needed since the entity's latest state.
+    pub fn since_latest_state(entity: &Entity) -> Self {
+        Search { history_segment: entity.history_segment.max(1), ..Search::for_everything(entity) }
+    }
+
+    /// Looks for every record that the log has of the entity: when its latest state cannot be read.
+    pub fn for_everything(entity: &Entity) -> Self {
+        Search {
+            entity: entity.hash,
+            segment_id: entity.last_segment,
+            history_segment: 1,
+            row: None,
+            found: Vec::new(),
+        }
+    }
+
+    /// Goes on as far as it gets without reading. `segment` says what is known of a segment.
+    pub fn step<'a>(&mut self, segment: impl Fn(u64) -> KnownSegment<'a>) -> SearchStep {
+        while self.segment_id >= self.history_segment {
+            let segment_id = self.segment_id;
+            match segment(segment_id) {
+                KnownSegment::Absent => break,
+                KnownSegment::Unindexed => return SearchStep::Rebuild { segment_id },
+                KnownSegment::Open(index) => {
+                    let previous = index.row(self.entity).map(|row| row.previous_segment);
+                    self.found.push((segment_id, index.records_of(self.entity).collect()));
+                    self.go_back(previous);
+                }
+                KnownSegment::Sealed(summary) => match (self.row, summary.block_of(self.entity)) {
+                    (Some(row), _) => {
+                        let place = summary.postings_place(&row);
+                        return SearchStep::Read { segment_id, place };
+                    }
+                    (None, Some(offset)) => {
+                        let place = offset..offset + BLOCK_BYTES as u64;
+                        return SearchStep::Read { segment_id, place };
+                    }
+                    (None, None) => self.go_back(None),
+                },
+            }
+        }
+        SearchStep::Done
+    }
+
+    /// Takes in what the last step wanted, from the footer that it named.
+    ///
+    /// # Errors
+    /// [`FooterError`]: the footer is damaged. It is to be forgotten, so that the next step wants it made again.
+    pub fn take(&mut self, summary: &FooterSummary, bytes: &[u8]) -> Result<(), FooterError> {
+        if summary.header().segment_id != self.segment_id {
+            return Err(FooterError::Content("it is the footer of another segment"));
+        }
+        match self.row {
+            None => match summary.find(bytes, self.entity)? {
+                Some(row) => self.row = Some(row),
+                None => self.go_back(None),
+            },
+            Some(row) => {
+                let postings = summary.postings(bytes, &row);
+                // Should its footer be made again, the entity stands elsewhere in it.
+                self.row = None;
+                self.found.push((self.segment_id, postings?));
+                self.go_back(Some(row.previous_segment));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was found, with its segments, in the order of the log. A record that was copied forward is there twice, and
+    /// behind those that were written after it: sort by place in the entity's sequence.
+    pub fn into_records(self) -> impl Iterator<Item = (u64, Posting)> {
+        self.found.into_iter().rev().flat_map(|(segment_id, postings)| {
+            postings.into_iter().map(move |posting| (segment_id, posting))
+        })
+    }
+
+    /// Without a word on the segment before, every one before may have records.
+    fn go_back(&mut self, previous: Option<u64>) {
+        let before = self.segment_id.saturating_sub(1);
+        self.segment_id = previous.map_or(before, |previous| previous.min(before));
+    }
+}
