@@ -110,7 +110,7 @@ pub fn checkpoint(data: &[u8]) {
     }
 }
 
-/// One entity is read as a start reads it: its block, its postings, its name.
+/// One entity is read as a start reads it: its block and its postings.
 fn look_up(summary: &FooterSummary, bytes: &[u8]) {
     for entity in [0, 1, u64::MAX / 2, u64::MAX] {
         let Some(offset) = summary.block_of(entity) else { continue };
