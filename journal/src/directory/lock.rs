@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::durable_file::FileError;
 
@@ -39,22 +40,37 @@ pub struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    /// Takes the lock of a directory, without waiting for it.
+    /// Takes the lock of a directory. It waits a moment for it, because a holder may be ending: when a process of
+    /// many threads starts another one, that one has the holder's files until it runs a program of its own.
     ///
     /// # Errors
     /// [`LockError`].
     pub fn take(folder: &Path) -> Result<DirectoryLock, LockError> {
+        DirectoryLock::take_within(folder, PATIENCE, || std::thread::park_timeout(TRY_EVERY))
+    }
+
+    /// `rest` comes between two tries.
+    fn take_within(
+        folder: &Path,
+        patience: Duration,
+        mut rest: impl FnMut(),
+    ) -> Result<DirectoryLock, LockError> {
         let path = folder.join(LOCK_FILE);
         let opened =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = opened.map_err(FileError::at("open", &path))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(LockError::Held { path: folder.to_owned(), holder: holder_in(&file) });
-            }
-            Err(TryLockError::Error(error)) => {
-                return Err(FileError::at("lock", &path)(error).into());
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if start.elapsed() < patience => rest(),
+                Err(TryLockError::WouldBlock) => {
+                    let holder = holder_in(&file);
+                    return Err(LockError::Held { path: folder.to_owned(), holder });
+                }
+                Err(TryLockError::Error(error)) => {
+                    return Err(FileError::at("lock", &path)(error).into());
+                }
             }
         }
         // For people alone: who holds the lock is known to the kernel.
@@ -75,6 +91,8 @@ fn holder_in(file: &File) -> String {
 }
 
 const MOST_HOLDER_BYTES: u64 = 64;
+const PATIENCE: Duration = Duration::from_millis(250);
+const TRY_EVERY: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests {
@@ -93,5 +111,21 @@ mod tests {
         );
         drop(held);
         DirectoryLock::take(scratch.path()).expect("it was given back");
+    }
+
+    #[test]
+    fn a_holder_that_is_ending_is_waited_for() {
+        let scratch = Scratch::new("lock-ending");
+        let mut held = DirectoryLock::take(scratch.path()).ok();
+        let mut rests = 0;
+        let long = Duration::from_secs(60);
+        let taken = DirectoryLock::take_within(scratch.path(), long, || {
+            rests += 1;
+            if rests == 3 {
+                held = None;
+            }
+        });
+        taken.expect("the holder has ended");
+        assert_eq!(rests, 3);
     }
 }
