@@ -438,3 +438,49 @@ fn an_actor_whose_records_cannot_be_read_is_tried_again_by_its_supervisor() {
     let account = spawn(&mut sim, "a");
     assert_eq!(balance(&mut sim, account), (9, 1));
 }
+
+#[test]
+fn entities_are_found_by_the_footers_of_sealed_segments_and_without_them() {
+    for lose in [false, true] {
+        let journal = SimulatedJournal::seeded(14);
+        journal.set_conduct(|conduct| {
+            conduct.segment_bytes = 64 << 10;
+            conduct.segment_ns = 10_000;
+        });
+        let mut journal = journal;
+        journal.log.segment_bytes = 64 << 10;
+        let mut sim = started(&journal, 14);
+        let names = ["a", "b", "c"];
+        let accounts = names.map(|name| spawn(&mut sim, name));
+        let probe = sim.probe::<Answer>();
+        for round in 0..40 {
+            for (amount, account) in (1..).zip(accounts) {
+                deposit(&mut sim, account, amount, &probe);
+            }
+            sim.run_for(Duration::from_micros(500));
+            assert_eq!(probe.waiting(), 3, "round {round}");
+            (0..3).for_each(|_| {
+                probe.next();
+            });
+        }
+        let figures = journal.footers();
+        assert!(figures >= 2, "{figures} footers");
+        // Stopped and started again, while their records stand in sealed segments and in the open one.
+        accounts.iter().for_each(|account| sim.stop(*account));
+        sim.run_for(Duration::from_millis(5));
+        for (amount, name) in (1..).zip(names) {
+            let account = spawn(&mut sim, name);
+            assert_eq!(balance(&mut sim, account), (40 * amount, 40), "lose {lose}, live");
+        }
+        drop(probe);
+        drop(sim);
+        if lose {
+            journal.lose_footers();
+        }
+        let mut sim = started(&journal, 15);
+        for (amount, name) in (1..).zip(names) {
+            let account = spawn(&mut sim, name);
+            assert_eq!(balance(&mut sim, account), (40 * amount, 40), "lose {lose}, opened again");
+        }
+    }
+}

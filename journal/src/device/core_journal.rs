@@ -9,21 +9,14 @@ use std::sync::Arc;
 use mainspring::device::{Device, DeviceTurn, Ticket};
 
 use super::commits::{CommitFailed, Commits, Committed, Redemption};
-use super::places::Places;
+use super::log_index::LogIndex;
+use super::opened_log::OpenedLog;
 use super::published::Published;
-use super::readings::{ReadRedemption, ReadTicket, ReadingId, Readings, Wanted};
+use super::readings::{ReadRedemption, ReadTicket, ReadingId, Readings};
 use super::storage::{Storage, StorageEvent};
 use crate::format::RecordKind;
-use crate::format::commit_frame::FRAME_HEADER_BYTES;
 use crate::format::dictionary::SchemaEntry;
-use crate::format::record::{Records, record_bytes};
-use crate::log::recovery::{
-    Expected, FoundFrame, Recovered, RecoveryError, SegmentReader, recover,
-};
-use crate::log::{
-    AppendError, CoreLog, DeclaredEntity, DeclaredSchema, LogIdentity, LogSettings, NameTooLong,
-    NewRecord, Placed,
-};
+use crate::log::{AppendError, CoreLog, DeclaredEntity, DeclaredSchema, NameTooLong, NewRecord};
 use crate::schema::{EventBuffer, Layout};
 use crate::sourced::{PersistenceSettings, RecoveryFailed};
 
@@ -103,76 +96,12 @@ pub struct JournalFigures {
     pub readings: u64,
     /// Times that no segment could be made ahead.
     pub segments_refused: u64,
+    /// Footers that were written.
+    pub footers: u64,
+    /// Footers that could not be written; their segments are scanned at the next opening.
+    pub footers_failed: u64,
     /// Writes that failed: 0 or 1.
     pub failed_writes: u64,
-}
-
-/// A log that was read and can be written on.
-#[derive(Debug)]
-pub struct OpenedLog {
-    log: CoreLog,
-    places: Places,
-    shard_sequences: Vec<u64>,
-    /// What recovery has found, with what has to be repaired before the first write.
-    pub recovered: Recovered,
-}
-
-impl OpenedLog {
-    /// Reads a log to its end. `identity.log_id` is taken for a log that has not begun; otherwise the log keeps
-    /// its own.
-    ///
-    /// # Errors
-    /// [`RecoveryError`]; nothing was changed.
-    pub fn read(
-        reader: &mut dyn SegmentReader,
-        mut identity: LogIdentity,
-        settings: LogSettings,
-    ) -> Result<OpenedLog, RecoveryError> {
-        let expected = Expected {
-            system: identity.system.clone(),
-            core: identity.core,
-            shard_count: identity.shard_count,
-        };
-        let mut places = Places::default();
-        let mut shard_sequences = vec![0; identity.shard_count as usize];
-        let mut visit = |frame: &FoundFrame<'_>| {
-            take_in(frame, &mut places, &mut shard_sequences);
-        };
-        let recovered = recover(reader, &expected, &mut visit)?;
-        identity.log_id = recovered.log_id.unwrap_or(identity.log_id);
-        let log = CoreLog::resumed(identity, settings, recovered.segment.clone(), recovered.tail);
-        Ok(OpenedLog { log, places, shard_sequences, recovered })
-    }
-
-    /// Up to where it is durable: to its end.
-    pub fn durable_lsn(&self) -> u64 {
-        self.log.durable().lsn
-    }
-
-    /// How many entities it holds.
-    pub fn entities(&self) -> usize {
-        self.places.len()
-    }
-}
-
-/// Enters the records of a frame into the tables.
-fn take_in(frame: &FoundFrame<'_>, places: &mut Places, shard_sequences: &mut [u64]) {
-    let segment_id = frame.header.segment_id;
-    let first = frame.offset + FRAME_HEADER_BYTES as u64;
-    for record in Records::new(frame.records, frame.header.record_count).flatten() {
-        if record.header.kind == RecordKind::Schema {
-            if let Ok(entry) = SchemaEntry::decode(record.payload) {
-                places.add_layout(segment_id, entry);
-            }
-            continue;
-        }
-        let offset = first + record.offset as u64;
-        let bytes = record_bytes(record.payload.len()) as u32;
-        places.add(&record.header, segment_id, frame.file, offset, bytes);
-        if let Some(sequence) = shard_sequences.get_mut(record.header.shard as usize) {
-            *sequence = record.header.shard_sequence.max(*sequence);
-        }
-    }
 }
 
 /// What a core's journal is told when it is made.
@@ -202,7 +131,7 @@ impl Default for CoreSettings {
 struct State {
     log: CoreLog,
     storage: Box<dyn Storage>,
-    places: Places,
+    index: LogIndex,
     layouts: Vec<(Layout, DeclaredSchema)>,
     shard_sequences: Vec<u64>,
     commits: Commits,
@@ -250,13 +179,13 @@ impl CoreJournal {
         settings: CoreSettings,
         published: Arc<Published>,
     ) -> Rc<Self> {
-        let OpenedLog { log, places, shard_sequences, recovered } = opened;
+        let OpenedLog { log, index, shard_sequences, recovered, .. } = opened;
         storage.want_segments(log.wanted_segments());
         let shard_count = shard_sequences.len() as u32;
         let state = State {
             log,
             storage,
-            places,
+            index,
             layouts: Vec::new(),
             shard_sequences,
             commits: Commits::default(),
@@ -388,21 +317,16 @@ impl CoreJournal {
 
     /// The last sequence number of an entity, 0 when there is none.
     pub fn sequence_of(&self, entity: u64) -> u64 {
-        self.state.borrow().places.entity(entity).map_or(0, |entity| entity.sequence)
+        self.state.borrow().index.sequence_of(entity)
     }
 
     /// Reads what an entity is made from: the latest state below a sequence number, and the events behind it.
     /// `ticket` gets the first batch.
     pub fn read(&self, now_ns: u64, entity: u64, below: u64, ticket: ReadTicket) -> ReadingId {
         let state = &mut *self.state.borrow_mut();
-        let history = state.places.entity(entity).map(|entity| entity.history(below));
-        let mut wanted = Vec::new();
-        for place in history.unwrap_or_default() {
-            let layout = state.places.layout(place.segment_id, place.schema);
-            wanted.push(Wanted { place, entity, layout });
-        }
+        let search = state.index.search(entity, below);
         state.figures.readings += 1;
-        state.readings.begin(now_ns, self.recovery_limit_ms, state.last_frame, wanted, ticket)
+        state.readings.begin(now_ns, self.recovery_limit_ms, state.last_frame, search, ticket)
     }
 
     /// Asks for the next batch of a reading.
@@ -427,7 +351,7 @@ impl State {
         epoch: u64,
     ) -> Result<(u64, Range<u64>), Refused> {
         let Group { entity, shard, after, records } = group;
-        let actual = self.places.entity(entity.hash()).map_or(0, |entity| entity.sequence);
+        let actual = self.index.sequence_of(entity.hash());
         if actual != after {
             return Err(Refused::Sequence { expected: after, actual });
         }
@@ -453,25 +377,24 @@ impl State {
         *shard_sequence += records.len() as u64;
         let (mut start, mut end) = (u64::MAX, 0);
         let mut number = 0;
-        for Placed { header, segment_id, file, offset, bytes } in self.log.placed() {
-            start = start.min(*offset);
-            end = end.max(offset + u64::from(*bytes));
-            match header.kind {
-                RecordKind::Schema => {
-                    // A layout is declared just before the first record that has it.
-                    let layout = records.get(number).and_then(|record| layouts.get(record.layout?));
-                    if let Some((Layout { name, version, fingerprint }, _)) = layout {
-                        let (number, name) = (header.schema, (*name).to_owned());
-                        let (version, fingerprint) = (*version, *fingerprint);
-                        let entry = SchemaEntry { number, version, fingerprint, name };
-                        self.places.add_layout(*segment_id, entry);
-                    }
-                }
-                RecordKind::Entity => {}
+        for placed in self.log.placed() {
+            start = start.min(placed.offset);
+            end = end.max(placed.offset + u64::from(placed.bytes));
+            let entry = match placed.header.kind {
+                // A layout is declared just before the first record that has it.
+                RecordKind::Schema => records
+                    .get(number)
+                    .and_then(|record| layouts.get(record.layout?))
+                    .map(|(layout, _)| entry_of(layout, placed.header.schema)),
+                RecordKind::Entity => None,
                 _ => {
                     number += 1;
-                    self.places.add(header, *segment_id, *file, *offset, *bytes);
+                    None
                 }
+            };
+            if let Err(error) = self.index.add(placed, entry) {
+                // Its limits lie beyond what a segment holds; were one met, the next opening would say so.
+                tracing::error!(%error, "a record of the journal is not in its index");
             }
         }
         self.last_frame = position.frame;
@@ -505,6 +428,14 @@ impl State {
                 StorageEvent::Read { token, bytes, result } => {
                     self.readings.fetched(token, bytes, result);
                 }
+                StorageEvent::FooterWritten(summary) => {
+                    self.figures.footers += 1;
+                    self.index.footer_written(summary);
+                }
+                StorageEvent::NoFooter(error) => {
+                    self.figures.footers_failed += 1;
+                    tracing::warn!(%error, "a segment of the journal has no footer");
+                }
                 StorageEvent::SegmentReady(file) => {
                     self.has_no_space = false;
                     self.log.add_segment(file);
@@ -528,6 +459,9 @@ impl State {
             let now_ms = self.storage.wall_clock_ms();
             let Some(write) = self.log.next_write(now_ns, now_ms) else { break };
             begun += 1;
+            if let Some((frame, offset)) = write.header() {
+                self.index.frame_written(&frame, offset);
+            }
             if let Err(write) = self.storage.write(write) {
                 // A storage has room for as many writes as the log may have in flight.
                 tracing::error!(
@@ -538,7 +472,12 @@ impl State {
                 break;
             }
         }
-        begun += self.readings.drive(self.log.durable().frame, &mut *self.storage);
+        let durable_frame = self.log.durable().frame;
+        while let Some(sealed) = self.index.take_sealed(durable_frame) {
+            begun += 1;
+            self.storage.write_footer(sealed);
+        }
+        begun += self.readings.drive(durable_frame, &mut self.index, &mut *self.storage);
         if !self.log.is_poisoned() {
             self.storage.want_segments(self.log.wanted_segments());
         }
@@ -552,6 +491,11 @@ struct ShardPlace {
     shard: u32,
     epoch: u64,
     sequence: u64,
+}
+
+fn entry_of(layout: &Layout, number: u16) -> SchemaEntry {
+    let Layout { name, version, fingerprint } = *layout;
+    SchemaEntry { number, version, fingerprint, name: name.to_owned() }
 }
 
 fn new_record<'a>(
@@ -619,6 +563,7 @@ impl Device for JournalDevice {
         state.storage.has_events()
             || state.log.can_write()
             || state.readings.has_batch()
+            || state.index.has_sealed(state.log.durable().frame)
             || !state.soon.is_empty()
     }
 

@@ -11,16 +11,18 @@
 
 mod commits;
 mod core_journal;
-mod places;
+mod log_index;
+mod opened_log;
 mod published;
 mod readings;
 mod storage;
 
 pub use commits::{CommitFailed, Committed, CommittedRecord};
 pub use core_journal::{
-    CoreJournal, CoreSettings, Group, GroupRecord, JournalDevice, JournalFigures, OpenedLog,
-    Refused,
+    CoreJournal, CoreSettings, Group, GroupRecord, JournalDevice, JournalFigures, Refused,
 };
+pub use log_index::SealedSegment;
+pub use opened_log::{IndexExtent, OpenLogError, OpenedLog};
 pub use published::Published;
 pub use readings::{Found, FoundRecord, ReadFailed, ReadingId};
-pub use storage::{ReadRequest, Storage, StorageEvent};
+pub use storage::{LogFile, ReadRequest, Storage, StorageEvent};

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use mainspring::device::Ticket;
 
-use super::places::Place;
-use super::storage::{ReadRequest, Storage};
+use super::log_index::{FooterPart, Layouts, LogIndex, Search, Step, Wanted};
+use super::storage::{LogFile, ReadRequest, Storage};
 use crate::format::dictionary::SchemaEntry;
 use crate::format::record::{Record, RecordError, read_at};
 use crate::format::{BLOCK_BYTES, RecordKind};
@@ -30,13 +30,24 @@ pub struct ReadingId(u64);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadFailed {
     /// The device did not give what it holds.
-    #[error("segment file {} cannot be read at byte {offset}: {reason}", file.0)]
+    #[error("{file} cannot be read at byte {offset}: {reason}")]
     Device {
         /// The file.
-        file: SegmentFile,
+        file: LogFile,
         /// From where.
         offset: u64,
         /// What the system said.
+        reason: String,
+    },
+    /// The footer of a segment is damaged.
+    #[error(
+        "the footer of segment {segment_id} is damaged ({reason}): remove its file and open the journal again, \
+         which makes it anew"
+    )]
+    Footer {
+        /// The segment.
+        segment_id: u64,
+        /// What is wrong with it.
         reason: String,
     },
     /// A write of the log has failed before, so what it holds is not known.
@@ -75,7 +86,7 @@ pub struct FoundRecord<'a> {
 impl Found {
     /// The records, in order.
     pub fn records(&self) -> impl Iterator<Item = FoundRecord<'_>> {
-        self.records.iter().map(|Expected { start, kind, sequence, entity, layout }| {
+        self.records.iter().map(|Expected { start, kind, sequence, entity, layouts }| {
             let bytes = self.bytes.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
             let record = read_at(bytes, *start).and_then(|record| {
                 let found =
@@ -83,7 +94,10 @@ impl Found {
                 let is_meant = found == (*kind, *sequence, *entity);
                 is_meant.then_some(record).ok_or(RecordError::Other { offset: *start })
             });
-            FoundRecord { kind: *kind, sequence: *sequence, record, layout: layout.as_ref() }
+            let number = record.as_ref().map_or(0, |record| record.header.schema);
+            let place = layouts.binary_search_by_key(&number, |layout| layout.number);
+            let layout = place.ok().and_then(|place| layouts.get(place));
+            FoundRecord { kind: *kind, sequence: *sequence, record, layout }
         })
     }
 }
@@ -95,7 +109,7 @@ struct Expected {
     kind: RecordKind,
     sequence: u64,
     entity: u64,
-    layout: Option<Arc<SchemaEntry>>,
+    layouts: Layouts,
 }
 
 /// What a reader waits with.
@@ -104,20 +118,20 @@ pub(super) type ReadTicket = Ticket<Result<Found, ReadFailed>>;
 /// What becomes of a reader's ticket.
 pub(super) type ReadRedemption = (ReadTicket, Result<Found, ReadFailed>);
 
-/// A record that is to be read.
-#[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub place: Place,
-    pub entity: u64,
-    pub layout: Option<Arc<SchemaEntry>>,
-}
-
 #[derive(Debug)]
 struct Fetch {
     file: SegmentFile,
     offset: u64,
     bytes: u64,
     records: Vec<Wanted>,
+}
+
+/// Part of a footer that is being read.
+#[derive(Debug)]
+struct Part {
+    token: u64,
+    place: FooterPart,
+    result: Option<Result<BlockBuffer, ReadFailed>>,
 }
 
 #[derive(Debug)]
@@ -134,6 +148,10 @@ struct Reading {
     after_frame: u64,
     deadline_ns: u64,
     limit_ms: u64,
+    /// Where the records stand is not known yet.
+    search: Option<Search>,
+    part: Option<Part>,
+    failed: Option<ReadFailed>,
     fetches: VecDeque<Fetch>,
     under_way: VecDeque<UnderWay>,
     ticket: Option<ReadTicket>,
@@ -167,16 +185,24 @@ impl Readings {
         now_ns: u64,
         limit_ms: u64,
         after_frame: u64,
-        wanted: Vec<Wanted>,
+        search: Search,
         ticket: ReadTicket,
     ) -> ReadingId {
         self.last_id += 1;
         let id = ReadingId(self.last_id);
         let deadline_ns = now_ns.saturating_add(limit_ms.saturating_mul(1_000_000));
-        let fetches = fetches_of(wanted);
-        let (under_way, ticket) = (VecDeque::new(), Some(ticket));
-        let reading =
-            Reading { id, after_frame, deadline_ns, limit_ms, fetches, under_way, ticket };
+        let reading = Reading {
+            id,
+            after_frame,
+            deadline_ns,
+            limit_ms,
+            search: Some(search),
+            part: None,
+            failed: None,
+            fetches: VecDeque::new(),
+            under_way: VecDeque::new(),
+            ticket: Some(ticket),
+        };
         self.queued.push_back(reading);
         id
     }
@@ -210,34 +236,56 @@ impl Readings {
 
     /// When the first reading has taken too long.
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        self.active.iter().chain(&self.queued).map(|reading| reading.deadline_ns).min()
+        // All have the same limit, so of those that wait the first is the first to be late.
+        let queued = self.queued.front();
+        self.active.iter().chain(queued).map(|reading| reading.deadline_ns).min()
     }
 
     /// Blocks have come, or will not. Those of a reading that is gone are dropped.
     pub fn fetched(&mut self, token: u64, bytes: BlockBuffer, result: std::io::Result<()>) {
-        let mut all = self.active.iter_mut().flat_map(|reading| reading.under_way.iter_mut());
-        let Some(under_way) = all.find(|under_way| under_way.token == token) else { return };
-        let fetch = &under_way.fetch;
-        under_way.result = Some(result.map(|()| bytes).map_err(|error| ReadFailed::Device {
-            file: fetch.file,
-            offset: fetch.offset,
-            reason: error.to_string(),
-        }));
+        for reading in &mut self.active {
+            let failed = |file, offset, error: std::io::Error| {
+                let reason = error.to_string();
+                ReadFailed::Device { file, offset, reason }
+            };
+            if let Some(part) = reading.part.as_mut().filter(|part| part.token == token) {
+                let (file, offset) = (LogFile::Footer(part.place.segment_id), part.place.offset);
+                let result = result.map(|()| bytes);
+                part.result = Some(result.map_err(|error| failed(file, offset, error)));
+                return;
+            }
+            let mut under_way = reading.under_way.iter_mut();
+            if let Some(fetched) = under_way.find(|under_way| under_way.token == token) {
+                let Fetch { file, offset, .. } = fetched.fetch;
+                let result = result.map(|()| bytes);
+                let failed = |error| failed(LogFile::Segment(file), offset, error);
+                fetched.result = Some(result.map_err(failed));
+                return;
+            }
+        }
     }
 
     /// Begins what may begin and hands requests out; how many.
-    pub fn drive(&mut self, durable_frame: u64, storage: &mut dyn Storage) -> usize {
+    pub fn drive(
+        &mut self,
+        durable_frame: u64,
+        index: &mut LogIndex,
+        storage: &mut dyn Storage,
+    ) -> usize {
         while self.active.len() < self.permits
             && self.queued.front().is_some_and(|reading| reading.after_frame <= durable_frame)
         {
             self.active.extend(self.queued.pop_front());
         }
         let mut begun = 0;
+        let last_token = &mut self.last_token;
         for reading in &mut self.active {
+            begun += reading.search(index, last_token, storage);
             while reading.under_way.len() < FETCHES_AHEAD {
                 let Some(fetch) = reading.fetches.front() else { break };
-                self.last_token += 1;
-                let (token, file, offset) = (self.last_token, fetch.file, fetch.offset);
+                *last_token += 1;
+                let (token, file, offset) =
+                    (*last_token, LogFile::Segment(fetch.file), fetch.offset);
                 let request = ReadRequest { token, file, offset, bytes: fetch.bytes as usize };
                 if storage.read(request).is_err() {
                     return begun;
@@ -266,6 +314,11 @@ impl Readings {
                 continue;
             }
             let Some(ticket) = reading.ticket.take() else { continue };
+            if let Some(failed) = reading.failed.take() {
+                over.push(reading.id);
+                out.push((ticket, Err(failed)));
+                continue;
+            }
             let batch = reading.under_way.pop_front();
             let is_last = reading.under_way.is_empty() && reading.fetches.is_empty();
             let found = found(batch, is_last);
@@ -298,8 +351,50 @@ impl Reading {
     fn has_batch(&self) -> bool {
         match self.under_way.front() {
             Some(under_way) => under_way.result.is_some(),
-            None => self.fetches.is_empty(),
+            None => self.failed.is_some() || (self.search.is_none() && self.fetches.is_empty()),
         }
+    }
+
+    /// Goes on looking for the places of the records; how many requests that took.
+    fn search(
+        &mut self,
+        index: &mut LogIndex,
+        last_token: &mut u64,
+        storage: &mut dyn Storage,
+    ) -> usize {
+        let mut begun = 0;
+        while let Some(search) = &mut self.search {
+            match &mut self.part {
+                Some(Part { result: None, .. }) => break,
+                Some(Part { result, .. }) => {
+                    let part = result.take().unwrap_or(Err(ReadFailed::Poisoned));
+                    self.part = None;
+                    if let Err(failed) = part.and_then(|bytes| index.take_part(search, &bytes)) {
+                        self.failed = Some(failed);
+                        self.search = None;
+                        break;
+                    }
+                }
+                None => match index.step(search) {
+                    Step::Read(place) => {
+                        *last_token += 1;
+                        let (token, offset) = (*last_token, place.offset);
+                        let (file, bytes) =
+                            (LogFile::Footer(place.segment_id), place.bytes as usize);
+                        if storage.read(ReadRequest { token, file, offset, bytes }).is_err() {
+                            break;
+                        }
+                        begun += 1;
+                        self.part = Some(Part { token, place, result: None });
+                    }
+                    Step::Found(wanted) => {
+                        self.fetches = fetches_of(wanted);
+                        self.search = None;
+                    }
+                },
+            }
+        }
+        begun
     }
 }
 
@@ -311,12 +406,12 @@ fn found(batch: Option<UnderWay>, is_last: bool) -> Result<Found, ReadFailed> {
         Some(result) => result?,
         None => BlockBuffer::new(),
     };
-    let expected = |Wanted { place, entity, layout }: Wanted| Expected {
-        start: (place.offset - fetch.offset) as usize,
-        kind: place.kind,
-        sequence: place.sequence,
-        entity,
-        layout,
+    let expected = |wanted: Wanted| Expected {
+        start: (wanted.place.offset - fetch.offset) as usize,
+        kind: wanted.kind,
+        sequence: wanted.sequence,
+        entity: wanted.entity,
+        layouts: wanted.layouts,
     };
     let records = fetch.records.into_iter().map(expected).collect();
     Ok(Found { bytes: Some(Rc::new(bytes)), records, is_last })
@@ -331,7 +426,7 @@ fn fetches_of(wanted: Vec<Wanted>) -> VecDeque<Fetch> {
         let end = (record.place.offset + u64::from(record.place.bytes)).next_multiple_of(block);
         match fetches.back_mut() {
             Some(last)
-                if last.file == record.place.file
+                if last.file == record.file
                     && start >= last.offset
                     && start <= last.offset + last.bytes
                     && end.max(last.offset + last.bytes) - last.offset <= FETCH_LIMIT_BYTES =>
@@ -340,7 +435,7 @@ fn fetches_of(wanted: Vec<Wanted>) -> VecDeque<Fetch> {
                 last.records.push(record);
             }
             _ => {
-                let (file, bytes) = (record.place.file, end - start);
+                let (file, bytes) = (record.file, end - start);
                 fetches.push_back(Fetch { file, offset: start, bytes, records: vec![record] });
             }
         }

@@ -2,9 +2,30 @@
 //!
 //! Nothing here waits: requests are taken or come back, and what became of them is an event.
 
+use std::fmt;
 use std::io;
 
+use super::log_index::SealedSegment;
+use crate::index::FooterSummary;
 use crate::log::{BlockBuffer, SegmentFile, Write};
+
+/// A file of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogFile {
+    /// A segment.
+    Segment(SegmentFile),
+    /// The footer of a segment, by the segment's number in the log.
+    Footer(u64),
+}
+
+impl fmt::Display for LogFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LogFile::Segment(SegmentFile(number)) => write!(f, "segment file {number}"),
+            LogFile::Footer(segment_id) => write!(f, "the footer of segment {segment_id}"),
+        }
+    }
+}
 
 /// Whole blocks that are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +33,7 @@ pub struct ReadRequest {
     /// Comes back with the bytes.
     pub token: u64,
     /// The file.
-    pub file: SegmentFile,
+    pub file: LogFile,
     /// From where; a multiple of the block.
     pub offset: u64,
     /// How much; whole blocks.
@@ -46,6 +67,10 @@ pub enum StorageEvent {
     SegmentReady(SegmentFile),
     /// No file can be made at present; it is tried again.
     NoSegment(io::Error),
+    /// A segment's footer is durable.
+    FooterWritten(FooterSummary),
+    /// A segment's footer was not written. Its index stays in memory, and the segment is scanned at the next opening.
+    NoFooter(io::Error),
 }
 
 /// What carries a core's journal out.
@@ -65,6 +90,9 @@ pub trait Storage {
     /// So many files of zeroes are wanted beside those that were given already. Said again and again; what is
     /// under way counts.
     fn want_segments(&mut self, count: usize);
+
+    /// Writes the footer of a segment, in the background.
+    fn write_footer(&mut self, sealed: SealedSegment);
 
     /// The next thing that is finished by `now_ns`.
     fn next_event(&mut self, now_ns: u64) -> Option<StorageEvent>;

@@ -16,8 +16,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mainspring::driver::CoreDisk;
 use mainspring::driver::disk::Durability;
 
-use crate::device::{ReadRequest, Storage, StorageEvent};
+use super::librarian::Librarian;
+use crate::device::{IndexExtent, LogFile, ReadRequest, SealedSegment, Storage, StorageEvent};
 use crate::directory::{MakerClient, MakerEvent, Request, open_segment};
+use crate::driver::index_files::footer_name;
 use crate::format::segment_header::CommitMethod;
 use crate::log::{BlockBuffer, SegmentFile, Write};
 
@@ -45,12 +47,15 @@ pub struct FileStorage {
     maker: MakerClient,
     folder: LogFolder,
     /// Oldest first.
-    open: VecDeque<(SegmentFile, Rc<File>)>,
+    open: VecDeque<(LogFile, Rc<File>)>,
     /// What the ring had no room for, in order.
     postponed: VecDeque<Write>,
     writing: Vec<(u64, u64, usize)>,
     reading: Vec<(u64, usize)>,
     segments_under_way: usize,
+    librarian: Librarian,
+    /// Segments whose footers are to be written.
+    sealed: VecDeque<SealedSegment>,
     /// Events that did not come from the ring.
     ready: VecDeque<StorageEvent>,
     /// Keeps the journal's lock and thread for as long as this core runs.
@@ -63,8 +68,10 @@ impl FileStorage {
         disk: CoreDisk,
         maker: MakerClient,
         folder: LogFolder,
+        extent: &IndexExtent,
         journal: Arc<dyn Any + Send + Sync>,
     ) -> Self {
+        let librarian = Librarian::new(extent);
         FileStorage {
             disk,
             maker,
@@ -74,17 +81,25 @@ impl FileStorage {
             writing: Vec::new(),
             reading: Vec::new(),
             segments_under_way: 0,
+            librarian,
+            sealed: VecDeque::new(),
             ready: VecDeque::new(),
             _journal: journal,
         }
     }
 
-    fn file(&mut self, file: SegmentFile) -> io::Result<Rc<File>> {
+    fn file(&mut self, file: LogFile) -> io::Result<Rc<File>> {
         if let Some((_, open)) = self.open.iter().rev().find(|(number, _)| *number == file) {
             return Ok(Rc::clone(open));
         }
-        let direct = self.folder.commit_method != CommitMethod::Buffered;
-        let opened = open_segment(&self.folder.path, file, direct).map_err(io::Error::other)?;
+        let folder = &self.folder;
+        let opened = match file {
+            LogFile::Segment(segment) => {
+                let direct = folder.commit_method != CommitMethod::Buffered;
+                open_segment(&folder.path, segment, direct).map_err(io::Error::other)?
+            }
+            LogFile::Footer(segment_id) => File::open(folder.path.join(footer_name(segment_id)))?,
+        };
         let opened = Rc::new(opened);
         if self.open.len() >= OPEN_FILES_LIMIT {
             // Operations under way hold the file themselves.
@@ -96,7 +111,7 @@ impl FileStorage {
 
     fn begin_write(&mut self, write: Write) {
         let Write { frame, file, offset, bytes } = write;
-        let opened = match self.file(file) {
+        let opened = match self.file(LogFile::Segment(file)) {
             Ok(opened) => opened,
             Err(error) => {
                 let result = Err(error);
@@ -144,11 +159,23 @@ impl FileStorage {
         StorageEvent::Read { token, bytes, result }
     }
 
+    /// Hands footers to the journal's thread, as many as it takes.
+    fn give_footers(&mut self) {
+        while let Some(sealed) = self.sealed.front() {
+            let request = self.librarian.request(sealed);
+            if self.maker.submit(request).is_err() {
+                return;
+            }
+            self.sealed.pop_front();
+        }
+    }
+
     fn take_made(&mut self) {
         while let Some(event) = self.maker.take_event() {
             let event = self.made(event);
             self.ready.extend(event);
         }
+        self.give_footers();
     }
 
     fn made(&mut self, event: MakerEvent) -> Option<StorageEvent> {
@@ -164,9 +191,11 @@ impl FileStorage {
             MakerEvent::Full { .. } => {
                 Some(StorageEvent::NoSegment(io::ErrorKind::StorageFull.into()))
             }
-            MakerEvent::SpaceIsBack | MakerEvent::JobDone { .. } | MakerEvent::JobFailed { .. } => {
-                None
+            MakerEvent::JobDone { token } => self.librarian.written(token),
+            MakerEvent::JobFailed { error, .. } => {
+                Some(StorageEvent::NoFooter(io::Error::other(error)))
             }
+            MakerEvent::SpaceIsBack => None,
         }
     }
 }
@@ -221,6 +250,11 @@ impl Storage for FileStorage {
             self.folder.last_file += 1;
             self.segments_under_way += 1;
         }
+    }
+
+    fn write_footer(&mut self, sealed: SealedSegment) {
+        self.sealed.push_back(sealed);
+        self.give_footers();
     }
 
     fn next_event(&mut self, _now_ns: u64) -> Option<StorageEvent> {

@@ -2,5 +2,7 @@
 //! [`log`](mod@crate::log) know nothing of it.
 
 mod file_storage;
+pub mod index_files;
+mod librarian;
 
 pub use file_storage::{FileStorage, LogFolder};

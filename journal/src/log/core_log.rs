@@ -113,6 +113,16 @@ pub struct Write {
     pub bytes: BlockBuffer,
 }
 
+impl Write {
+    /// The frame's header, and where in the file the frame begins: behind the segment's header, where that is written
+    /// with it.
+    pub fn header(&self) -> Option<(FrameHeader, u64)> {
+        let lead = if self.offset == 0 { BLOCK_BYTES } else { 0 };
+        let header = FrameHeader::decode_header(self.bytes.get(lead..)?).ok()?;
+        Some((header, self.offset + lead as u64))
+    }
+}
+
 /// How far the log is durable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Durable {

@@ -12,18 +12,19 @@ use mainspring::node::NodeSpawn;
 use mainspring::prelude::*;
 
 use crate::device::{
-    CoreJournal, CoreSettings, JournalDevice, JournalFigures, OpenedLog, Published,
+    CoreJournal, CoreSettings, JournalDevice, JournalFigures, OpenLogError, OpenedLog, Published,
 };
+use crate::directory::durable_file::replace_with;
 use crate::directory::reader::DirectoryReader;
 use crate::directory::{
     DeviceOptions, Directory, FileError, Identity, MakerSettings, OpenError, Refusal, SegmentMaker,
     repair,
 };
+use crate::driver::index_files::{IndexFiles, footer_name};
 use crate::driver::{FileStorage, LogFolder};
 use crate::entity::{EntityId, shard_of};
 use crate::format::segment_header::CommitMethod;
 use crate::log::LogSettings;
-use crate::log::recovery::RecoveryError;
 use crate::sourced::{EventSourced, PersistenceSettings, Persistent, Retention};
 
 /// The journal of a node: one directory, in it a log for each core.
@@ -90,7 +91,7 @@ pub enum JournalError {
         /// The folder.
         path: PathBuf,
         /// What is wrong with it.
-        source: RecoveryError,
+        source: OpenLogError,
     },
     /// A file cannot be used.
     #[error(transparent)]
@@ -276,7 +277,8 @@ fn read(
         return Err(OpenError::NoCoreFolder { core, path }.into());
     };
     let mut reader = DirectoryReader::open(&path)?;
-    let opened = OpenedLog::read(&mut reader, identity, log.clone());
+    let mut index = IndexFiles::new(&path);
+    let opened = OpenedLog::read(&mut reader, &mut index, identity, log.clone());
     let opened =
         opened.map_err(|source| JournalError::Recovery { core, path: path.clone(), source })?;
     if let Some(torn) = &opened.recovered.repair {
@@ -287,13 +289,20 @@ fn read(
         );
         repair(&path, torn)?;
     }
+    for footer in &opened.rebuilt {
+        let name = footer_name(footer.header().segment_id);
+        replace_with(&path, &name, |file| footer.write_to(file))?;
+    }
     let last_file = reader.last_file().map_or(0, |file| file.0);
     let spare = opened.recovered.spare_files.clone();
     let commit_method = log.commit_method;
     tracing::info!(
         core,
         entities = opened.entities(),
-        records = opened.recovered.records,
+        records_read = opened.recovered.records,
+        segments_by_checkpoint = opened.extent.by_checkpoint,
+        segments_by_footer = opened.extent.by_footer,
+        segments_read = opened.extent.by_frames,
         "the log of a core was read"
     );
     Ok((opened, LogFolder { path, commit_method, spare, last_file }))
@@ -334,7 +343,7 @@ impl Extension for Journal {
                 return;
             }
         };
-        let storage = FileStorage::new(CoreDisk::clone(&disk), maker, folder, open);
+        let storage = FileStorage::new(CoreDisk::clone(&disk), maker, folder, &opened.extent, open);
         let settings = CoreSettings { cores: seat.cores(), ..self.settings.core };
         let journal = CoreJournal::new(opened, Box::new(storage), settings, published);
         seat.share(std::rc::Rc::clone(&journal));

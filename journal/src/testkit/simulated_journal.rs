@@ -7,13 +7,13 @@ use std::sync::Arc;
 use mainspring::testkit::At;
 
 use super::SimulatedDisk;
-use super::simulated_storage::{DeviceConduct, SimulatedStorage};
-use crate::device::{CoreJournal, CoreSettings, JournalDevice, OpenedLog, Published};
+use super::simulated_storage::{DeviceConduct, SimulatedFooters, SimulatedStorage};
+use crate::device::{CoreJournal, CoreSettings, JournalDevice, OpenLogError, OpenedLog, Published};
 use crate::format::RecordKind;
 use crate::format::commit_frame::FRAME_HEADER_BYTES;
 use crate::format::record::{RECORD_HEADER_BYTES, Records};
 use crate::format::segment_header::CommitMethod;
-use crate::log::recovery::{Expected, RecoveryError, recover};
+use crate::log::recovery::{Expected, recover};
 use crate::log::{LogIdentity, LogSettings};
 
 /// A core's journal that outlives the simulations it is used in: what was durable in one is found in the next.
@@ -30,12 +30,13 @@ use crate::log::{LogIdentity, LogSettings};
 /// journal.crash();
 /// let mut sim = Simulation::seeded(2);
 /// journal.install(&sim.at(0))?;
-/// # Ok::<(), mainspring_journal::log::recovery::RecoveryError>(())
+/// # Ok::<(), mainspring_journal::device::OpenLogError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct SimulatedJournal {
     disk: Rc<RefCell<SimulatedDisk>>,
     conduct: Rc<RefCell<DeviceConduct>>,
+    footers: SimulatedFooters,
     /// How the log is written.
     pub log: LogSettings,
     /// How its actors use it.
@@ -56,6 +57,7 @@ impl SimulatedJournal {
         SimulatedJournal {
             disk: Rc::new(RefCell::new(SimulatedDisk::seeded(seed))),
             conduct: Rc::new(RefCell::new(conduct)),
+            footers: SimulatedFooters::default(),
             log,
             core: CoreSettings::default(),
             shard_count: 16,
@@ -65,13 +67,13 @@ impl SimulatedJournal {
     /// Opens the journal on a core of a simulation, as a node does when it starts.
     ///
     /// # Errors
-    /// [`RecoveryError`] when the disk holds no log that can be used.
-    pub fn install(&self, at: &At) -> Result<Rc<CoreJournal>, RecoveryError> {
+    /// [`OpenLogError`] when the disk holds no log that can be used.
+    pub fn install(&self, at: &At) -> Result<Rc<CoreJournal>, OpenLogError> {
         let mut installed = None;
         at.install(|seat| {
             let opened = self.open(u32::from(seat.core())).map(|(opened, spare)| {
                 let (disk, conduct) = (Rc::clone(&self.disk), Rc::clone(&self.conduct));
-                let storage = SimulatedStorage::new(disk, conduct, spare);
+                let storage = SimulatedStorage::new(disk, conduct, self.footers.clone(), spare);
                 let published = Arc::new(Published::new(opened.durable_lsn()));
                 let journal = CoreJournal::new(opened, Box::new(storage), self.core, published);
                 seat.share(Rc::clone(&journal));
@@ -89,6 +91,16 @@ impl SimulatedJournal {
     /// The power is gone: what was not synced is kept, lost or torn, sector by sector.
     pub fn crash(&self) {
         self.disk.borrow_mut().crash();
+    }
+
+    /// The footers of all sealed segments are gone.
+    pub fn lose_footers(&self) {
+        self.footers.lose();
+    }
+
+    /// How many footers there are.
+    pub fn footers(&self) -> usize {
+        self.footers.count()
     }
 
     /// The disk, to damage it or to look at it.
@@ -139,11 +151,12 @@ impl SimulatedJournal {
         Expected { system: "simulated".to_owned(), core, shard_count: self.shard_count }
     }
 
-    fn open(&self, core: u32) -> Result<(OpenedLog, Vec<crate::log::SegmentFile>), RecoveryError> {
+    fn open(&self, core: u32) -> Result<(OpenedLog, Vec<crate::log::SegmentFile>), OpenLogError> {
         let Expected { system, core, shard_count } = self.expected(core);
         let identity = LogIdentity { system, log_id: 1, core, shard_count };
         let disk = &mut *self.disk.borrow_mut();
-        let opened = OpenedLog::read(disk, identity, self.log.clone())?;
+        let mut index = self.footers.clone();
+        let opened = OpenedLog::read(disk, &mut index, identity, self.log.clone())?;
         if let Some(repair) = opened.recovered.repair {
             disk.zero(repair.file, repair.offset, repair.zero_bytes);
         }

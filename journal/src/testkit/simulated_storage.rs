@@ -1,13 +1,14 @@
 //! A storage on a simulated disk, in virtual time.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::io;
+use std::collections::{BTreeMap, VecDeque};
+use std::io::{self, Cursor, Read};
 use std::rc::Rc;
 
 use super::SimulatedDisk;
-use crate::device::{ReadRequest, Storage, StorageEvent};
+use crate::device::{LogFile, ReadRequest, SealedSegment, Storage, StorageEvent};
 use crate::format::BLOCK_BYTES;
+use crate::index::{Footer, IndexReader};
 use crate::log::recovery::SegmentReader;
 use crate::log::{BlockBuffer, SegmentFile, Write};
 
@@ -53,6 +54,44 @@ enum Job {
     Write(Write),
     Read(ReadRequest),
     Segment,
+    Footer(SealedSegment),
+}
+
+/// The footers of a simulated log, by their segments. They are durable at once.
+#[derive(Clone, Debug, Default)]
+pub struct SimulatedFooters(Rc<RefCell<BTreeMap<u64, Vec<u8>>>>);
+
+impl SimulatedFooters {
+    pub(super) fn lose(&self) {
+        self.0.borrow_mut().clear();
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.0.borrow().len()
+    }
+
+    fn write(&self, footer: &Footer) {
+        self.0.borrow_mut().insert(footer.header().segment_id, footer.encode());
+    }
+
+    fn read(&self, segment_id: u64, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        let footers = self.0.borrow();
+        let footer = footers.get(&segment_id).ok_or(io::ErrorKind::NotFound)?;
+        let part = footer.get(offset as usize..).and_then(|rest| rest.get(..bytes.len()));
+        bytes.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+impl IndexReader for SimulatedFooters {
+    fn footer(&mut self, segment_id: u64) -> Option<Box<dyn Read + '_>> {
+        let footer = self.0.borrow().get(&segment_id).cloned()?;
+        Some(Box::new(Cursor::new(footer)))
+    }
+
+    fn checkpoint(&mut self, _file_number: u64) -> Option<Box<dyn Read + '_>> {
+        None
+    }
 }
 
 /// See the module's header.
@@ -60,6 +99,7 @@ enum Job {
 pub struct SimulatedStorage {
     disk: Rc<RefCell<SimulatedDisk>>,
     conduct: Rc<RefCell<DeviceConduct>>,
+    footers: SimulatedFooters,
     /// In the order in which they are finished.
     jobs: VecDeque<(u64, Job)>,
     segments_under_way: usize,
@@ -74,12 +114,22 @@ impl SimulatedStorage {
     pub fn new(
         disk: Rc<RefCell<SimulatedDisk>>,
         conduct: Rc<RefCell<DeviceConduct>>,
+        footers: SimulatedFooters,
         spare: Vec<SegmentFile>,
     ) -> Self {
         let files = disk.borrow_mut().files().unwrap_or_default();
         let next_file = files.iter().map(|file| file.0 + 1).max().unwrap_or(1);
         let jobs = VecDeque::new();
-        SimulatedStorage { disk, conduct, jobs, segments_under_way: 0, spare, next_file, now_ns: 0 }
+        SimulatedStorage {
+            disk,
+            conduct,
+            footers,
+            jobs,
+            segments_under_way: 0,
+            spare,
+            next_file,
+            now_ns: 0,
+        }
     }
 
     fn begin(&mut self, takes_ns: u64, job: Job) {
@@ -108,14 +158,24 @@ impl SimulatedStorage {
                 conduct.failing_reads = conduct.failing_reads.saturating_sub(1);
                 let result = match fails {
                     true => Err(io::Error::other("a read that fails on purpose")),
-                    false => {
-                        let read = self.disk.borrow_mut().read(file, offset, &mut buffer);
-                        read.map_err(io::Error::other)
-                    }
+                    false => match file {
+                        LogFile::Segment(file) => {
+                            let read = self.disk.borrow_mut().read(file, offset, &mut buffer);
+                            read.map_err(io::Error::other)
+                        }
+                        LogFile::Footer(segment_id) => {
+                            self.footers.read(segment_id, offset, &mut buffer)
+                        }
+                    },
                 };
                 StorageEvent::Read { token, bytes: buffer, result }
             }
             Job::Segment => self.make_segment(),
+            Job::Footer(SealedSegment { index, end }) => {
+                let footer = (*index).clone().finish(end);
+                self.footers.write(&footer);
+                StorageEvent::FooterWritten(footer.summary())
+            }
         }
     }
 
@@ -166,6 +226,11 @@ impl Storage for SimulatedStorage {
             self.segments_under_way += 1;
             self.begin(takes_ns, Job::Segment);
         }
+    }
+
+    fn write_footer(&mut self, sealed: SealedSegment) {
+        let takes_ns = self.conduct.borrow().segment_ns;
+        self.begin(takes_ns, Job::Footer(sealed));
     }
 
     fn next_event(&mut self, now_ns: u64) -> Option<StorageEvent> {
