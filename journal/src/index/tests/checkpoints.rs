@@ -126,3 +126,19 @@ fn a_checkpoint_that_is_cut_off_anywhere_is_refused() {
     short.drain(3 * BLOCK_BYTES..4 * BLOCK_BYTES);
     assert!(Checkpoint::decode(&short).is_err());
 }
+
+#[test]
+fn a_block_that_was_left_over_from_another_checkpoint_is_found_at_the_end() {
+    let checkpoint = |count| {
+        let (footers, _) = log_of(&mut fastrand::Rng::with_seed(5), 1, count, 40);
+        merged(1, 1, None, &footers).expect("in order").1
+    };
+    let (one, other) = (checkpoint(100), checkpoint(200));
+    // The same log, generation and place: block 2 holds the entities, and block 3 the end.
+    let mut mixed = one.clone();
+    mixed[2 * BLOCK_BYTES..3 * BLOCK_BYTES]
+        .copy_from_slice(&other[2 * BLOCK_BYTES..][..BLOCK_BYTES]);
+    assert_ne!(mixed, one);
+    let error = Checkpoint::decode(&mixed).expect_err("not of one piece");
+    assert_eq!(error.to_string(), "block 3: the checkpoint is not whole");
+}
