@@ -72,11 +72,16 @@ struct Written {
     bytes: Rc<BlockBuffer>,
 }
 
+/// Frames whose memory is watched for being free.
+const FRAMES_KEPT: usize = 8;
+
 /// Tickets in the order of their frames, and the memory of frames that were written.
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     waiting: VecDeque<Waiting>,
     written: VecDeque<Written>,
+    /// Frames whose tickets are given back. Their memory is free when nobody reads them any more.
+    done: VecDeque<Rc<BlockBuffer>>,
 }
 
 impl Commits {
@@ -107,6 +112,10 @@ impl Commits {
             && written.frame <= frame
         {
             let Some(Written { frame, offset, bytes }) = self.written.pop_front() else { return };
+            if self.done.len() >= FRAMES_KEPT {
+                self.done.pop_front();
+            }
+            self.done.push_back(Rc::clone(&bytes));
             while let Some(waiting) = self.waiting.front()
                 && waiting.frame <= frame
             {
@@ -118,6 +127,12 @@ impl Commits {
                 redeemed.push((ticket, Ok(Committed { frame: Rc::clone(&bytes), start, end })));
             }
         }
+    }
+
+    /// The memory of a frame that nobody reads any more.
+    pub fn take_free(&mut self) -> Option<BlockBuffer> {
+        let at = self.done.iter().position(|frame| Rc::strong_count(frame) == 1)?;
+        self.done.remove(at).and_then(|frame| Rc::try_unwrap(frame).ok())
     }
 
     /// A write has failed: nobody who still waits learns what became of it.

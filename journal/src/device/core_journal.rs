@@ -454,6 +454,9 @@ impl State {
     /// Hands out what can begin.
     fn drive(&mut self, now_ns: u64) -> usize {
         let mut begun = 0;
+        while let Some(memory) = self.commits.take_free() {
+            self.log.recycle(memory);
+        }
         self.log.mark_idle(now_ns);
         while self.log.can_write() {
             let now_ms = self.storage.wall_clock_ms();

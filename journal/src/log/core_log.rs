@@ -174,6 +174,9 @@ pub enum AppendError {
     Poisoned,
 }
 
+/// Memory that is kept for frames beside those in flight.
+const SPARE_FRAMES: usize = 2;
+
 /// The most layouts of payloads in one segment: what the number in a record's header can tell apart.
 pub const MOST_LAYOUTS: u16 = u16::MAX;
 
@@ -210,6 +213,8 @@ pub struct CoreLog {
     poisoned: bool,
     /// What the last group put into the log, dictionary entries included.
     placed: Vec<Placed>,
+    /// Memory of frames that were written.
+    spare: Vec<BlockBuffer>,
 }
 
 /// What the next frame follows.
@@ -273,6 +278,7 @@ impl CoreLog {
             last_activity_ns: 0,
             poisoned: false,
             placed: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -367,7 +373,8 @@ impl CoreLog {
         if self.make_room(0).is_err() {
             return false;
         }
-        self.filling.get_or_insert_with(FrameBuffer::new);
+        let spare = &mut self.spare;
+        self.filling.get_or_insert_with(|| FrameBuffer::new(spare.pop().unwrap_or_default()));
         true
     }
 
@@ -403,6 +410,13 @@ impl CoreLog {
     /// Where the group that was appended last will stand, record by record, dictionary entries included.
     pub fn placed(&self) -> &[Placed] {
         &self.placed
+    }
+
+    /// Gives back the memory of a frame that was written, for a later one.
+    pub fn recycle(&mut self, memory: BlockBuffer) {
+        if self.spare.len() < self.settings.frames_in_flight_limit + SPARE_FRAMES {
+            self.spare.push(memory);
+        }
     }
 
     /// Bytes that wait to be written.
@@ -452,12 +466,14 @@ impl CoreLog {
             self.segment.as_ref().map_or((1, 0), |segment| (segment.id + 1, segment.end_lsn()));
         let bytes = self.settings.segment_bytes;
         self.segment = Some(OpenSegment::new(file, id, base_lsn, bytes));
-        self.filling = Some(FrameBuffer::behind_a_block());
+        self.filling = Some(FrameBuffer::behind_a_block(self.spare.pop().unwrap_or_default()));
     }
 
     /// Puts the records into the frame that is being filled; room was made for them.
     fn place(&mut self, entity: &mut DeclaredEntity, records: &[NewRecord<'_>]) -> Position {
-        let frame = self.filling.get_or_insert_with(FrameBuffer::new);
+        let spare = &mut self.spare;
+        let frame =
+            self.filling.get_or_insert_with(|| FrameBuffer::new(spare.pop().unwrap_or_default()));
         // Room was made in this segment, so there is one.
         let Some(segment) = &mut self.segment else { return Position { frame: 0, lsn: 0 } };
         let (segment_id, file) = (segment.id, segment.file);

@@ -19,18 +19,19 @@ pub struct FrameBuffer {
 }
 
 impl FrameBuffer {
-    /// An empty frame.
-    pub fn new() -> Self {
-        FrameBuffer::with_lead(0)
+    /// An empty frame, in memory that need not be empty.
+    pub fn new(memory: BlockBuffer) -> Self {
+        FrameBuffer::with_lead(memory, 0)
     }
 
     /// An empty frame behind a block that is filled in later: the segment's header.
-    pub fn behind_a_block() -> Self {
-        FrameBuffer::with_lead(BLOCK_BYTES)
+    pub fn behind_a_block(memory: BlockBuffer) -> Self {
+        FrameBuffer::with_lead(memory, BLOCK_BYTES)
     }
 
-    fn with_lead(lead_bytes: usize) -> Self {
-        let mut bytes = BlockBuffer::with_capacity(lead_bytes + BLOCK_BYTES);
+    fn with_lead(mut bytes: BlockBuffer, lead_bytes: usize) -> Self {
+        bytes.clear();
+        bytes.reserve(lead_bytes + BLOCK_BYTES);
         bytes.resize(lead_bytes + FRAME_HEADER_BYTES, 0);
         FrameBuffer { bytes, lead_bytes, records: 0 }
     }

@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
+use crate::entity::EntityId;
 use crate::format::RecordHeader;
 use crate::format::dictionary::EntityEntry;
-use crate::entity::EntityId;
 
 /// Which events are asked for: all of them, less those that a condition leaves out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
