@@ -11,6 +11,7 @@
 //! | [`format`](mod@format) | the bytes of a core log |
 //! | [`index`] | which entity stands where, and what of it is still needed |
 //! | [`log`] | what is written where, what is durable, and what is left after a crash |
+//! | [`projection`] | read sides: events handed to a handler, and how far it has come |
 //! | [`query`] | events read beside the cores that write them |
 //! | [`schema`] | events and states as types, and how older ones are read |
 //! | [`testkit`] | devices that fail on purpose |
@@ -29,6 +30,7 @@ pub mod format;
 pub mod index;
 pub mod log;
 mod node;
+pub mod projection;
 pub mod query;
 pub mod schema;
 pub mod sourced;
@@ -143,3 +145,8 @@ pub use mainspring_journal_macros::state;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/events.md")]
 pub struct EventsPage;
+
+/// The code in docs/projections.md is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/projections.md")]
+pub struct ProjectionsPage;

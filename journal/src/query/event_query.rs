@@ -6,6 +6,7 @@ use super::{Log, Offset, Selection};
 use crate::format::RecordKind;
 use crate::format::commit_frame::FRAME_HEADER_BYTES;
 use crate::format::record::{Record, read_at, record_bytes};
+use crate::log::recovery::RecoveryError;
 
 /// What one [`EventQuery::read`] takes at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,8 +41,8 @@ pub enum Progress {
 pub struct Lag {
     /// Bytes of the logs that are durable and not read.
     pub bytes: u64,
-    /// Events of the selection in them, as many as they would be if they stood as close as in what this query has read
-    /// so far; at least 1 if anything is not read, 0 otherwise.
+    /// Events of the selection in them, as many as they would be if they stood as close as in what this query has
+    /// read so far; at least 1 if anything is not read, 0 otherwise.
     pub events: u64,
     /// How long ago the last event or marker that was read was written, in milliseconds; 0 when everything is read.
     pub time_ms: u64,
@@ -70,6 +71,16 @@ pub enum QueryError {
         /// The core.
         core: u32,
     },
+}
+
+impl QueryError {
+    /// Whether it may pass by itself: a device that did not answer.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            QueryError::Log(CursorError::Read(_) | CursorError::Segments(RecoveryError::Read(_)))
+        )
+    }
 }
 
 /// Events of a selection, from an offset on.

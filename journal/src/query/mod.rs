@@ -53,4 +53,4 @@ pub use selection::Selection;
 pub use source::{DurableUpTo, FolderReader, Log};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -12,12 +12,12 @@ use crate::log::{
 };
 use crate::testkit::SimulatedDisk;
 
-const SEGMENT_BYTES: u64 = 12 * BLOCK_BYTES as u64;
+pub(crate) const SEGMENT_BYTES: u64 = 12 * BLOCK_BYTES as u64;
 const SHARDS: u32 = 4;
 
 /// A log that is written in a test.
-struct World {
-    disk: SharedDisk,
+pub(crate) struct World {
+    pub disk: SharedDisk,
     log: CoreLog,
     core: u32,
     durable: Arc<AtomicU64>,
@@ -25,16 +25,16 @@ struct World {
     shard_sequences: [u64; SHARDS as usize],
     schema: DeclaredSchema,
     files: u64,
-    now_ns: u64,
+    pub now_ns: u64,
     /// Entity number and sequence of each event, in order.
-    written: Vec<(usize, u64)>,
+    pub written: Vec<(usize, u64)>,
 }
 
 #[derive(Clone)]
-struct SharedDisk(Arc<Mutex<SimulatedDisk>>);
+pub(crate) struct SharedDisk(Arc<Mutex<SimulatedDisk>>);
 
 impl SharedDisk {
-    fn with<T>(&self, f: impl FnOnce(&mut SimulatedDisk) -> T) -> T {
+    pub fn with<T>(&self, f: impl FnOnce(&mut SimulatedDisk) -> T) -> T {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -58,7 +58,7 @@ fn expected(core: u32) -> Expected {
 }
 
 impl World {
-    fn new(core: u32) -> World {
+    pub fn new(core: u32) -> World {
         let identity = LogIdentity { system: "test".into(), log_id: 1, core, shard_count: SHARDS };
         let settings = LogSettings {
             segment_bytes: SEGMENT_BYTES,
@@ -84,12 +84,12 @@ impl World {
         }
     }
 
-    fn log(&self) -> Log {
+    pub fn log(&self) -> Log {
         Log::new(expected(self.core), self.disk.clone(), Arc::clone(&self.durable))
     }
 
     /// Appends one event; its payload says which it is.
-    fn append(&mut self, number: usize, payload_bytes: usize, tags: &[&str]) {
+    pub fn append(&mut self, number: usize, payload_bytes: usize, tags: &[&str]) {
         while self.log.wanted_segments() > 0 {
             self.files += 1;
             let file = SegmentFile(self.files);
@@ -137,13 +137,13 @@ impl World {
     }
 
     /// And said to be durable.
-    fn commit(&mut self) {
+    pub fn commit(&mut self) {
         let lsn = self.sync();
         self.durable.store(lsn, Ordering::Release);
     }
 
     /// Some hundred events in many frames of several segments.
-    fn filled(core: u32, seed: u64) -> World {
+    pub fn filled(core: u32, seed: u64) -> World {
         let mut world = World::new(core);
         let mut random = fastrand::Rng::with_seed(seed);
         for _ in 0..60 {
@@ -167,7 +167,7 @@ impl World {
 }
 
 /// What an event says of itself.
-fn who(event: &StoredEvent<'_>) -> (usize, u64) {
+pub(crate) fn who(event: &StoredEvent<'_>) -> (usize, u64) {
     let number = event.entity_id().as_number().expect("ids are numbers") as usize;
     assert_eq!(event.payload()[..8], event.sequence().to_le_bytes());
     assert!(event.payload()[8..].iter().all(|byte| usize::from(*byte) == number));
