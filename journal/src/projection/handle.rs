@@ -193,8 +193,10 @@ fn run<H: Handler, S: OffsetStore>(mut projection: Projection<H, S>, shared: &Sh
 }
 
 fn status_of<H: Handler, S: OffsetStore>(projection: &Projection<H, S>) -> ProjectionStatus {
-    // A lag is told to people, and compared with the wall clock of the frames.
-    #[allow(clippy::disallowed_methods)]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a lag is measured against the wall clock of the frames; nothing is decided by it"
+    )]
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     ProjectionStatus {
         state: projection.state(),
