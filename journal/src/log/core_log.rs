@@ -244,6 +244,8 @@ struct InFlight {
     end_lsn: u64,
     /// It holds no record: nobody needs a later frame to say that it was durable.
     is_marker: bool,
+    /// It brought the header of a segment.
+    begins_segment: bool,
     completed: bool,
 }
 
@@ -334,7 +336,7 @@ impl CoreLog {
 
     /// The next write, when one may be in flight. `now_ms` is the wall clock; a clock that goes back is held still.
     pub fn next_write(&mut self, now_ns: u64, now_ms: u64) -> Option<Write> {
-        if self.poisoned || self.in_flight.len() >= self.settings.frames_in_flight_limit {
+        if !self.may_write() {
             return None;
         }
         if self.sealed.is_empty() {
@@ -349,7 +351,7 @@ impl CoreLog {
     /// Whether [`CoreLog::next_write`] has something to hand out.
     pub fn can_write(&self) -> bool {
         let waits = self.filling.is_some() || !self.sealed.is_empty();
-        waits && !self.poisoned && self.in_flight.len() < self.settings.frames_in_flight_limit
+        waits && self.may_write()
     }
 
     /// When [`CoreLog::mark_idle`] will put a marker in line if nothing else happens, in nanoseconds of the core's
@@ -428,6 +430,16 @@ impl CoreLog {
     /// Whether everything that was taken is durable.
     pub fn is_settled(&self) -> bool {
         self.filling.is_none() && self.sealed.is_empty() && self.in_flight.is_empty()
+    }
+
+    /// Whether one more frame may be in flight. A frame that begins a segment is alone: were it lost and a later one kept,
+    /// a log whose first segments were removed could not be told from one whose beginning was never durable.
+    fn may_write(&self) -> bool {
+        let next = self.sealed.front().map(|sealed| &sealed.frame).or(self.filling.as_ref());
+        let is_alone = next.is_some_and(FrameBuffer::is_behind_a_block)
+            || self.in_flight.iter().any(|entry| entry.begins_segment);
+        let limit = if is_alone { 1 } else { self.settings.frames_in_flight_limit };
+        !self.poisoned && self.in_flight.len() < limit
     }
 
     /// Makes sure that a frame of the open segment takes so many bytes of records. When there is no room, nothing
@@ -537,7 +549,8 @@ impl CoreLog {
     /// Chains a frame to the one before and hands it out.
     fn write_of(&mut self, mut sealed: Sealed, now_ms: u64) -> Write {
         let mut offset = sealed.offset;
-        if sealed.frame.is_behind_a_block() {
+        let begins_segment = sealed.frame.is_behind_a_block();
+        if begins_segment {
             sealed.frame.set_block(&self.segment_header(&sealed).encode());
             offset = 0;
         }
@@ -560,6 +573,7 @@ impl CoreLog {
             frame: header.sequence,
             end_lsn,
             is_marker,
+            begins_segment,
             completed: false,
         });
         Write { frame: header.sequence, file: sealed.file, offset, bytes }

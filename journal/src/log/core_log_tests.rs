@@ -43,6 +43,13 @@ fn append_bytes(
     log.append(0, entity, &[record])
 }
 
+/// The first segment has its header.
+fn begin(log: &mut CoreLog, entity: &mut DeclaredEntity) {
+    append_bytes(log, entity, b"first").expect("room");
+    let write = log.next_write(0, 0).expect("a frame");
+    log.completed(write.frame).expect("in flight");
+}
+
 /// The frame of a write, read back.
 fn read(write: &Write) -> (FrameHeader, Vec<(RecordKind, Vec<u8>)>) {
     let from = if write.offset == 0 { BLOCK_BYTES } else { 0 };
@@ -89,16 +96,40 @@ fn one_commit_is_in_flight_and_what_comes_meanwhile_is_gathered() {
 fn frames_that_complete_out_of_order_are_durable_in_order() {
     let (mut log, mut entity) =
         (log_with(4, |settings| settings.frames_in_flight_limit = 3), entity());
+    begin(&mut log, &mut entity);
     let frames: Vec<u64> = (0..3)
         .map(|_| {
             append_bytes(&mut log, &mut entity, b"x").expect("room");
             log.next_write(0, 0).expect("a frame").frame
         })
         .collect();
-    assert_eq!(log.completed(frames[2]).map(|durable| durable.frame), Ok(0));
-    assert_eq!(log.completed(frames[0]).map(|durable| durable.frame), Ok(1));
-    assert_eq!(log.completed(frames[1]).map(|durable| durable.frame), Ok(3));
-    assert_eq!(log.completed(frames[1]), Err(CommitError { frame: 2 }));
+    assert_eq!(log.completed(frames[2]).map(|durable| durable.frame), Ok(1));
+    assert_eq!(log.completed(frames[0]).map(|durable| durable.frame), Ok(2));
+    assert_eq!(log.completed(frames[1]).map(|durable| durable.frame), Ok(4));
+    assert_eq!(log.completed(frames[1]), Err(CommitError { frame: 3 }));
+}
+
+#[test]
+fn a_frame_that_begins_a_segment_is_in_flight_alone() {
+    let (mut log, mut entity) =
+        (log_with(4, |settings| settings.frames_in_flight_limit = 3), entity());
+    append_bytes(&mut log, &mut entity, &[1; 6_000]).expect("room");
+    let first = log.next_write(0, 0).expect("the frame that begins the segment");
+    append_bytes(&mut log, &mut entity, &[2; 6_000]).expect("room");
+    assert!(!log.can_write() && log.next_write(0, 0).is_none(), "the header is not durable");
+    log.completed(first.frame).expect("in flight");
+    let second = log.next_write(0, 0).expect("the header is durable");
+    append_bytes(&mut log, &mut entity, &[3; 6_000]).expect("room");
+    let third = log.next_write(0, 0).expect("two may be in flight");
+    append_bytes(&mut log, &mut entity, &[4; 6_000]).expect("the next segment has room");
+    for frame in [third.frame, second.frame] {
+        assert!(!log.can_write(), "what stands before the next segment is not durable");
+        log.completed(frame).expect("in flight");
+    }
+    assert_eq!(
+        log.next_write(0, 0).map(|write| (write.file, write.offset)),
+        Some((SegmentFile(2), 0))
+    );
 }
 
 #[test]
@@ -173,14 +204,15 @@ fn records_that_fit_no_frame_are_refused() {
 fn after_a_failed_write_nothing_is_taken_written_or_acknowledged() {
     let (mut log, mut entity) =
         (log_with(4, |settings| settings.frames_in_flight_limit = 2), entity());
+    begin(&mut log, &mut entity);
     append_bytes(&mut log, &mut entity, b"one").expect("room");
     let first = log.next_write(0, 0).expect("a frame");
     append_bytes(&mut log, &mut entity, b"two").expect("room");
     let second = log.next_write(0, 0).expect("a frame");
     append_bytes(&mut log, &mut entity, b"three").expect("room");
-    assert_eq!(log.failed(first.frame).map(|durable| durable.frame), Ok(0));
+    assert_eq!(log.failed(first.frame).map(|durable| durable.frame), Ok(1));
     assert!(log.is_poisoned());
-    assert_eq!(log.completed(second.frame).map(|durable| durable.frame), Ok(0));
+    assert_eq!(log.completed(second.frame).map(|durable| durable.frame), Ok(1));
     assert_eq!(append_bytes(&mut log, &mut entity, b"four"), Err(AppendError::Poisoned));
     assert!(log.next_write(0, 0).is_none());
 }
