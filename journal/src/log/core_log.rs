@@ -432,8 +432,8 @@ impl CoreLog {
         self.filling.is_none() && self.sealed.is_empty() && self.in_flight.is_empty()
     }
 
-    /// Whether one more frame may be in flight. A frame that begins a segment is alone: were it lost and a later one kept,
-    /// a log whose first segments were removed could not be told from one whose beginning was never durable.
+    /// Whether one more frame may be in flight. A frame that begins a segment is alone: were it lost and a later one
+    /// kept, a log whose first segments were removed could not be told from one whose beginning was never durable.
     fn may_write(&self) -> bool {
         let next = self.sealed.front().map(|sealed| &sealed.frame).or(self.filling.as_ref());
         let is_alone = next.is_some_and(FrameBuffer::is_behind_a_block)
