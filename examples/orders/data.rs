@@ -1,0 +1,63 @@
+//! Where the journal of a run lies.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The directory of a run.
+#[derive(Debug)]
+pub struct Data {
+    path: PathBuf,
+    /// Whether it goes when all is proved.
+    is_removed: bool,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    #[error(
+        "{} is not empty: an earlier run may lie there. Name another directory, remove it, or look at it with --prove",
+        path.display()
+    )]
+    NotEmpty { path: PathBuf },
+    #[error("there is no directory {}: --prove reads what a run with --data has left", path.display())]
+    Missing { path: PathBuf },
+    #[error("{} cannot be used: {source}", path.display())]
+    Use { path: PathBuf, source: io::Error },
+}
+
+impl Data {
+    /// The directory that was named, if it is empty or not there yet; otherwise a new one in the current directory.
+    pub fn fresh(named: Option<&Path>) -> Result<Data, DataError> {
+        let own = || PathBuf::from(format!("orders-data-{}", std::process::id()));
+        let path = named.map_or_else(own, Path::to_owned);
+        let used = |source| DataError::Use { path: path.clone(), source };
+        std::fs::create_dir_all(&path).map_err(used)?;
+        if std::fs::read_dir(&path).map_err(used)?.next().is_some() {
+            return Err(DataError::NotEmpty { path });
+        }
+        Ok(Data { path, is_removed: named.is_none() })
+    }
+
+    /// The directory that an earlier run was given.
+    pub fn existing(named: Option<&Path>) -> Result<Data, DataError> {
+        let path = named.unwrap_or(Path::new(".")).to_owned();
+        match path.is_dir() {
+            true => Ok(Data { path, is_removed: false }),
+            false => Err(DataError::Missing { path }),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All is proved.
+    pub fn remove(self) -> Result<(), DataError> {
+        let Data { path, is_removed } = self;
+        if is_removed {
+            std::fs::remove_dir_all(&path).map_err(|source| DataError::Use { path, source })?;
+        }
+        Ok(())
+    }
+}
