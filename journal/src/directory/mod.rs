@@ -33,7 +33,9 @@ pub use self::making::{MakerEvent, Request, Work};
 pub use self::manifest::{Identity, Manifest, ManifestError};
 pub use self::probe::{DeviceError, DeviceFacts, DeviceOptions, DirectIo, probe};
 pub use self::reader::DirectoryReader;
-pub use self::segment_files::{open_segment, repair, segment_name, segment_of, segments_in};
+pub use self::segment_files::{
+    open_segment, remove_stale, repair, segment_name, segment_of, segments_in,
+};
 pub use self::segment_maker::{MakerClient, MakerSettings, Refusal, RequestRefused, SegmentMaker};
 use crate::format::segment_header::CommitMethod;
 use crate::log::LogIdentity;

@@ -79,6 +79,21 @@ pub fn repair(folder: &Path, repair: &Repair) -> Result<(), FileError> {
     zeroed.map_err(FileError::at("repair", &path))
 }
 
+/// Removes files that recovery has found to be stale, durably.
+///
+/// # Errors
+/// [`FileError`]. The log must not be written on then.
+pub fn remove_stale(folder: &Path, files: &[SegmentFile]) -> Result<(), FileError> {
+    if files.is_empty() {
+        return Ok(());
+    }
+    for file in files {
+        let path = folder.join(segment_name(*file));
+        fs::remove_file(&path).map_err(FileError::at("remove", &path))?;
+    }
+    sync_folder(folder)
+}
+
 /// Makes durable what stands in a core's folder, and removes what never became a file: to be called before anything
 /// there is trusted. After a crash of the process alone a log reads back what a crash of the machine may yet take.
 ///

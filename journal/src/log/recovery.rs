@@ -11,6 +11,7 @@
 //!
 //! What is read is never trusted: a length, a checksum and the chain are checked before a byte is used.
 
+use std::cell::Cell;
 use std::io;
 
 use super::catalogue::Catalogue;
@@ -189,6 +190,9 @@ pub struct Recovered {
     pub tail: Tail,
     /// Files that hold nothing that is needed.
     pub spare_files: Vec<SegmentFile>,
+    /// Those of them that hold frames of a segment that was begun and never acknowledged. They have to be zeroed or
+    /// removed before the log is written on: it will begin that segment again, in another file.
+    pub stale_files: Vec<SegmentFile>,
     /// What has to be zeroed and synced before the log is written on.
     pub repair: Option<Repair>,
     /// Frames that were found.
@@ -378,9 +382,14 @@ impl Scan<'_> {
     fn finish(mut self, catalogue: &mut Catalogue) -> Result<Recovered, RecoveryError> {
         let last = self.ended.map_or(catalogue.segments.len(), |end| end.place + 1);
         let behind = catalogue.segments.split_off(last);
-        self.recovered.spare_files.extend(behind.iter().map(|segment| segment.file));
+        for Segment { file, .. } in behind {
+            self.recovered.spare_files.push(file);
+            self.recovered.stale_files.push(file);
+        }
         for (file, error) in std::mem::take(&mut catalogue.headless) {
-            self.check_headless(file, error)?;
+            if self.check_headless(file, error)? {
+                self.recovered.stale_files.push(file);
+            }
             self.recovered.spare_files.push(file);
         }
         if let (Some(end), Some(open)) = (self.ended, &self.recovered.segment) {
@@ -391,19 +400,23 @@ impl Scan<'_> {
     }
 
     /// A file whose header cannot be used is a spare one: never used, zeroed when it was recycled, or torn when it
-    /// was about to become the next segment. Any other frame in it shows that its header was whole once.
+    /// was about to become the next segment. Any other frame in it shows that its header was whole once. Whether it
+    /// holds frames at all.
     fn check_headless(
         &mut self,
         file: SegmentFile,
         source: SegmentHeaderError,
-    ) -> Result<(), RecoveryError> {
+    ) -> Result<bool, RecoveryError> {
         let bytes = self.reader.length_bytes(file)?;
         let (last_id, lsn) =
             self.recovered.segment.as_ref().map_or((0, 0), |open| (open.id, open.next_lsn()));
-        let was_whole =
-            |frame: &FrameHeader| frame.segment_id <= last_id || frame.durable_lsn > lsn;
+        let has_frames = Cell::new(false);
+        let was_whole = |frame: &FrameHeader| {
+            has_frames.set(true);
+            frame.segment_id <= last_id || frame.durable_lsn > lsn
+        };
         match self.frame_in(file, bytes, 0, &was_whole)? {
-            None => Ok(()),
+            None => Ok(has_frames.get()),
             Some(_) => Err(RecoveryError::Header { file, source }),
         }
     }
@@ -448,6 +461,7 @@ impl Recovered {
             segment: None,
             tail,
             spare_files: Vec::new(),
+            stale_files: Vec::new(),
             repair: None,
             frames: 0,
             records: 0,

@@ -18,13 +18,14 @@ use crate::directory::durable_file::replace_with;
 use crate::directory::reader::DirectoryReader;
 use crate::directory::{
     DeviceOptions, Directory, FileError, Identity, MakerSettings, OpenError, Refusal, SegmentMaker,
-    repair,
+    remove_stale, repair,
 };
 use crate::driver::index_files::{IndexFiles, footer_name};
 use crate::driver::{FileStorage, LogFolder};
 use crate::entity::{EntityId, shard_of};
 use crate::format::segment_header::CommitMethod;
 use crate::log::LogSettings;
+use crate::log::recovery::Recovered;
 use crate::sourced::{EventSourced, PersistenceSettings, Persistent, Retention};
 
 /// The journal of a node: one directory, in it a log for each core.
@@ -294,7 +295,9 @@ fn read(
         replace_with(&path, &name, |file| footer.write_to(file))?;
     }
     let last_file = reader.last_file().map_or(0, |file| file.0);
-    let spare = opened.recovered.spare_files.clone();
+    let Recovered { spare_files, stale_files, .. } = &opened.recovered;
+    remove_stale(&path, stale_files)?;
+    let spare = spare_files.iter().filter(|file| !stale_files.contains(file)).copied().collect();
     let commit_method = log.commit_method;
     tracing::info!(
         core,
