@@ -198,6 +198,16 @@ fn implementation(
                     _ => ::core::result::Result::Err(#schema::SchemaError::ForeignReader),
                 }
             }
+
+            fn own(
+                #payload: #borrowed<'_>,
+            ) -> ::core::result::Result<Self, #schema::SchemaError> {
+                match #payload {
+                    #(#borrowed::#names(event) => {
+                        ::core::result::Result::Ok(Self::#names(#schema::own_event::<#events>(event)?))
+                    })*
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use mainspring::device::{Device, DeviceTurn, Ticket};
 
 use super::commits::{CommitFailed, Commits, Committed, Redemption};
+use super::hooks::Hooks;
 use super::log_index::LogIndex;
 use super::opened_log::OpenedLog;
 use super::published::Published;
@@ -16,6 +17,7 @@ use super::readings::{ReadRedemption, ReadTicket, ReadingId, Readings};
 use super::storage::{Storage, StorageEvent};
 use crate::format::RecordKind;
 use crate::format::dictionary::SchemaEntry;
+use crate::format::record::record_bytes;
 use crate::log::{AppendError, CoreLog, DeclaredEntity, DeclaredSchema, NameTooLong, NewRecord};
 use crate::schema::{EventBuffer, Layout};
 use crate::sourced::{PersistenceSettings, RecoveryFailed};
@@ -163,6 +165,7 @@ pub struct CoreJournal {
     /// By the type of the actor.
     kinds: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
     buffer: Cell<EventBuffer>,
+    hooks: Hooks,
 }
 
 impl std::fmt::Debug for CoreJournal {
@@ -208,6 +211,7 @@ impl CoreJournal {
             epoch: Cell::new(1),
             kinds: RefCell::default(),
             buffer: Cell::default(),
+            hooks: Hooks::default(),
         })
     }
 
@@ -234,6 +238,11 @@ impl CoreJournal {
         let kind = Rc::new(make(self)?);
         self.kinds.borrow_mut().push((of, Rc::clone(&kind) as Rc<dyn Any>));
         Ok(kind)
+    }
+
+    /// What a testkit has put here.
+    pub(crate) fn hooks(&self) -> &Hooks {
+        &self.hooks
     }
 
     /// Memory to write events to; it is empty.
@@ -292,7 +301,10 @@ impl CoreJournal {
     /// # Errors
     /// [`Refused`]; nothing of the group will be written, and nothing changed.
     pub fn append(&self, now_ns: u64, group: Group<'_>) -> Result<(u64, Range<u64>), Refused> {
-        let taken = self.state.borrow_mut().append(now_ns, group, self.epoch.get());
+        let taken = match self.hooks.refuses() {
+            true => Err(refusal_of(&group)),
+            false => self.state.borrow_mut().append(now_ns, group, self.epoch.get()),
+        };
         if let Err(refused) = &taken {
             let figures = &mut self.state.borrow_mut().figures;
             match refused {
@@ -499,6 +511,12 @@ struct ShardPlace {
 fn entry_of(layout: &Layout, number: u16) -> SchemaEntry {
     let Layout { name, version, fingerprint } = *layout;
     SchemaEntry { number, version, fingerprint, name: name.to_owned() }
+}
+
+/// What a journal without room says to a group.
+fn refusal_of(group: &Group<'_>) -> Refused {
+    let bytes = group.records.iter().map(|record| record_bytes(record.payload.len()) as u64);
+    AppendError::Full { needed_bytes: bytes.sum() }.into()
 }
 
 fn new_record<'a>(

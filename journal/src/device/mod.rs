@@ -11,6 +11,7 @@
 
 mod commits;
 mod core_journal;
+mod hooks;
 mod log_index;
 mod opened_log;
 mod published;

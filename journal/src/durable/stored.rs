@@ -169,9 +169,16 @@ impl<D: DurableState> Stored<D> {
             Value::Stored(state) => state,
             Value::Deleted => (self.make)(),
         };
+        self.tell_watcher();
         let end = steps.end;
         steps.run(&self.state, ctx);
         end.next()
+    }
+
+    fn tell_watcher(&self) {
+        if let Some(Attached { journal, entity, .. }) = &self.attached {
+            journal.hooks().changed(entity.hash(), self.revision, &self.state);
+        }
     }
 
     /// The entity's last value has come, or there is none.
@@ -183,6 +190,7 @@ impl<D: DurableState> Stored<D> {
         match self.take_in(found) {
             Ok(true) => {
                 self.reading = None;
+                self.tell_watcher();
                 let sequence = self.revision;
                 self.state.on_signal(ctx, &PersistenceSignal::RecoveryCompleted { sequence });
                 Next::Same

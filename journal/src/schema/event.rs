@@ -65,6 +65,13 @@ pub trait Events: Sized + 'static {
         payload: &[u8],
         apply: &mut dyn FnMut(Self::Archived<'_>),
     ) -> Result<(), SchemaError>;
+
+    /// A copy of an event that lies in a journal, for those who cannot stay where it lies.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] if a field of it has no owned form.
+    fn own(event: Self::Archived<'_>) -> Result<Self, SchemaError>;
 }
 
 /// One event of the set `E`, read where its archive lies: for `AccountEvent` the same as `ArchivedAccountEvent`.

@@ -67,4 +67,4 @@ pub use self::state::State;
 #[doc(hidden)]
 pub use self::layout::assert_reader;
 #[doc(hidden)]
-pub use self::reading::{own_state, read_event, read_state, upcast};
+pub use self::reading::{own_event, own_state, read_event, read_state, upcast};

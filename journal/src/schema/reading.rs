@@ -108,6 +108,13 @@ pub fn read_event<E: Event>(payload: &[u8]) -> Result<&Archived<E>, SchemaError>
     checked::<E>(E::LAYOUT.version, payload)
 }
 
+/// A copy of an event.
+#[doc(hidden)]
+pub fn own_event<E: Event>(event: &Archived<E>) -> Result<E, SchemaError> {
+    owned::<E>(event)
+        .map_err(|ReadError| malformed(E::LAYOUT.name, E::LAYOUT.version, unreadable()))
+}
+
 /// The state that is a payload of its own layout.
 #[doc(hidden)]
 pub fn own_state<S: State>(payload: &[u8]) -> Result<S, SchemaError> {

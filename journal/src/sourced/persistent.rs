@@ -167,6 +167,7 @@ impl<E: EventSourced> Persistent<E> {
         if let Err(failed) = self.apply(events.as_slice(), &committed) {
             return self.recovery_failed(ctx, failed);
         }
+        self.tell_watcher();
         if let (Some(id), Some(Attached { kind, .. })) = (command_id, &self.attached) {
             remember(&mut self.commands, id, kind.settings.commands_remembered);
         }
@@ -194,6 +195,12 @@ impl<E: EventSourced> Persistent<E> {
             self.sequence = sequence;
         }
         Ok(())
+    }
+
+    fn tell_watcher(&self) {
+        if let Some(Attached { journal, entity, .. }) = &self.attached {
+            journal.hooks().changed(entity.hash(), self.sequence, &self.state);
+        }
     }
 
     /// Takes a snapshot if it is time for one.
@@ -322,6 +329,7 @@ impl<E: EventSourced> Persistent<E> {
             Recovery::Failed(failed) => self.recovery_failed(ctx, failed),
             Recovery::Completed => {
                 self.recovering = None;
+                self.tell_watcher();
                 let sequence = self.sequence;
                 self.state.on_signal(ctx, &PersistenceSignal::RecoveryCompleted { sequence });
                 Next::Same

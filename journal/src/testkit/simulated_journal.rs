@@ -1,6 +1,6 @@
 //! A journal for tests: on a disk in memory, in virtual time, with failures on request.
 
-use std::cell::{RefCell, RefMut};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::format::RecordKind;
 use crate::format::commit_frame::FRAME_HEADER_BYTES;
 use crate::format::record::{RECORD_HEADER_BYTES, Records};
 use crate::format::segment_header::CommitMethod;
-use crate::log::recovery::{Expected, recover};
+use crate::log::recovery::{Expected, FoundFrame, RecoveryError, recover};
 use crate::log::{LogIdentity, LogSettings};
 
 /// A core's journal that outlives the simulations it is used in: what was durable in one is found in the next.
@@ -37,6 +37,8 @@ pub struct SimulatedJournal {
     disk: Rc<RefCell<SimulatedDisk>>,
     conduct: Rc<RefCell<DeviceConduct>>,
     footers: SimulatedFooters,
+    /// So many of the next groups are refused.
+    refusals: Rc<Cell<u32>>,
     /// How the log is written.
     pub log: LogSettings,
     /// How its actors use it.
@@ -58,6 +60,7 @@ impl SimulatedJournal {
             disk: Rc::new(RefCell::new(SimulatedDisk::seeded(seed))),
             conduct: Rc::new(RefCell::new(conduct)),
             footers: SimulatedFooters::default(),
+            refusals: Rc::default(),
             log,
             core: CoreSettings::default(),
             shard_count: 16,
@@ -76,6 +79,7 @@ impl SimulatedJournal {
                 let storage = SimulatedStorage::new(disk, conduct, self.footers.clone(), spare);
                 let published = Arc::new(Published::new(opened.durable_lsn()));
                 let journal = CoreJournal::new(opened, Box::new(storage), self.core, published);
+                journal.hooks().set_refusals(Rc::clone(&self.refusals));
                 seat.share(Rc::clone(&journal));
                 seat.add_device(Box::new(JournalDevice::new(Rc::clone(&journal))));
                 journal
@@ -113,6 +117,11 @@ impl SimulatedJournal {
         self.conduct.borrow_mut().failing_writes += 1;
     }
 
+    /// The next group of records is refused as by a journal without room: surely not written, and the actor lives.
+    pub fn reject_next(&self) {
+        self.refusals.set(self.refusals.get() + 1);
+    }
+
     /// The next read of an entity's records fails.
     pub fn fail_next_read(&self) {
         self.conduct.borrow_mut().failing_reads += 1;
@@ -121,6 +130,18 @@ impl SimulatedJournal {
     /// Whether the disk has room for further segments. Those that are ready are used up first.
     pub fn set_space(&self, has_space: bool) {
         self.conduct.borrow_mut().has_space = has_space;
+    }
+
+    /// Everything that the log of a core holds, frame by frame, durable or not.
+    ///
+    /// # Errors
+    /// [`RecoveryError`] when the disk holds no log that can be used.
+    pub fn read(
+        &self,
+        core: u32,
+        visit: &mut dyn FnMut(&FoundFrame<'_>),
+    ) -> Result<(), RecoveryError> {
+        recover(&mut *self.disk.borrow_mut(), &self.expected(core), visit).map(drop)
     }
 
     /// Turns a bit of the last state over that the log holds.
@@ -159,6 +180,9 @@ impl SimulatedJournal {
         let opened = OpenedLog::read(disk, &mut index, identity, self.log.clone())?;
         if let Some(repair) = opened.recovered.repair {
             disk.zero(repair.file, repair.offset, repair.zero_bytes);
+        }
+        for file in &opened.recovered.stale_files {
+            disk.zero(*file, 0, disk.bytes(*file).len() as u64);
         }
         let spare = opened.recovered.spare_files.clone();
         Ok((opened, spare))

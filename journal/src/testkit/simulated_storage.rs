@@ -32,6 +32,10 @@ pub struct DeviceConduct {
     pub failing_writes: u32,
     /// So many of the next reads fail.
     pub failing_reads: u32,
+    /// Writes are called durable that were never synced: a device that lies, for tests that must find it out.
+    pub skips_sync: bool,
+    /// Writes that fail are called durable.
+    pub hides_failures: bool,
 }
 
 impl Default for DeviceConduct {
@@ -44,6 +48,8 @@ impl Default for DeviceConduct {
             has_space: true,
             failing_writes: 0,
             failing_reads: 0,
+            skips_sync: false,
+            hides_failures: false,
         }
     }
 }
@@ -145,7 +151,9 @@ impl SimulatedStorage {
                 let fails = conduct.failing_writes > 0;
                 conduct.failing_writes = conduct.failing_writes.saturating_sub(1);
                 let result = match fails {
+                    true if conduct.hides_failures => Ok(()),
                     true => Err(io::Error::other("a write that fails on purpose")),
+                    false if conduct.skips_sync => Ok(()),
                     false => self.disk.borrow_mut().sync(frame).map_err(io::Error::other),
                 };
                 StorageEvent::Written { frame, offset, bytes, result }
