@@ -1,0 +1,274 @@
+//! Entities on a simulated core, and what happens to them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mainspring::prelude::*;
+use mainspring::testkit::{Probe, Simulation};
+use mainspring_journal::format::RecordKind;
+use mainspring_journal::format::record::Records;
+use mainspring_journal::sourced::{PersistenceSettings, Retention};
+use mainspring_journal::testkit::SimulatedJournal;
+
+use crate::entity::{ANSWERS_EARLY, Answer, Command, FORGETS_IDS, actor};
+use crate::observer::Observer;
+
+const ENTITIES: usize = 4;
+/// Lives of the node, each ended by a power cut.
+const LIVES: u64 = 3;
+
+/// What is done wrong on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    None,
+    /// The device takes writes for durable that were never synced.
+    SkipsSync,
+    /// The device says of writes that fail that they are durable.
+    HidesFailures,
+    /// The entity answers without waiting for its events.
+    AnswersEarly,
+    /// The entity does not know commands that come twice.
+    ForgetsIds,
+}
+
+/// How often things have happened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    pub commands: u64,
+    pub answered: u64,
+    pub refused: u64,
+    pub failed_writes: u64,
+    pub stopped: u64,
+    pub repeated: u64,
+    pub crashes: u64,
+    pub deletions: u64,
+}
+
+impl Counted {
+    pub fn add(&mut self, other: Counted) {
+        self.commands += other.commands;
+        self.answered += other.answered;
+        self.refused += other.refused;
+        self.failed_writes += other.failed_writes;
+        self.stopped += other.stopped;
+        self.repeated += other.repeated;
+        self.crashes += other.crashes;
+        self.deletions += other.deletions;
+    }
+
+    pub fn happened_all(&self) -> bool {
+        let Counted { commands, answered, refused, failed_writes, .. } = *self;
+        let Counted { stopped, repeated, crashes, deletions, .. } = *self;
+        let all =
+            [commands, answered, refused, failed_writes, stopped, repeated, crashes, deletions];
+        all.iter().all(|count| *count > 0)
+    }
+}
+
+pub struct World {
+    random: fastrand::Rng,
+    journal: SimulatedJournal,
+    observers: Vec<Observer>,
+    /// Commands that were sent and may be sent again.
+    adds: Vec<Vec<(u64, u32)>>,
+    groups: u64,
+    counted: Counted,
+}
+
+/// One life of the node.
+struct Life {
+    sim: Simulation,
+    probes: Vec<Probe<Answer>>,
+    actors: Vec<ActorRef<Command>>,
+}
+
+impl World {
+    /// Everything that this seed says; what is wrong with it.
+    pub fn run(seed: u64, flaw: Flaw) -> Result<Counted, String> {
+        ANSWERS_EARLY.set(flaw == Flaw::AnswersEarly);
+        FORGETS_IDS.set(flaw == Flaw::ForgetsIds);
+        let mut world = World::new(seed, flaw);
+        for life in 0..LIVES {
+            let mut node = world.begin(seed * LIVES + life)?;
+            let steps = world.random.usize(5..40);
+            for _ in 0..steps {
+                world.step(&mut node);
+            }
+            world.hear(&node)?;
+            drop(node);
+            world.journal.crash();
+            world.counted.crashes += 1;
+        }
+        world.begin(seed)?;
+        Ok(world.counted)
+    }
+
+    fn new(seed: u64, flaw: Flaw) -> World {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut journal = SimulatedJournal::seeded(seed);
+        let segment_bytes = 4_096 * random.u64(12..40);
+        journal.log.segment_bytes = segment_bytes;
+        journal.log.frames_in_flight_limit = random.usize(1..4);
+        journal.core.persistence = PersistenceSettings {
+            snapshot_every: [0, 3, 10][random.usize(0..3)],
+            keep_snapshots: random.u32(1..4),
+            retention: [Retention::KeepAll, Retention::ToSnapshot][random.usize(0..2)],
+            commands_remembered: 64,
+        };
+        journal.set_conduct(|conduct| {
+            conduct.segment_bytes = segment_bytes;
+            conduct.segment_ns = 100_000;
+            conduct.skips_sync = flaw == Flaw::SkipsSync;
+            conduct.hides_failures = flaw == Flaw::HidesFailures;
+        });
+        let observers = (0..ENTITIES).map(|_| Observer::default()).collect();
+        let adds = vec![Vec::new(); ENTITIES];
+        World { random, journal, observers, adds, groups: 0, counted: Counted::default() }
+    }
+
+    /// The journal is opened, every entity recovers, and tells what it is.
+    fn begin(&mut self, seed: u64) -> Result<Life, String> {
+        self.journal.set_conduct(|conduct| {
+            conduct.failing_writes = 0;
+            conduct.has_space = true;
+        });
+        let mut sim = Simulation::seeded(seed);
+        let opened = self.journal.install(&sim.at(0));
+        opened.map_err(|error| format!("the journal was not opened: {error}"))?;
+        self.check_numbers()?;
+        sim.run_for(Duration::from_millis(3));
+        let actors = (0..ENTITIES).map(|entity| spawn(&mut sim, entity)).collect();
+        let probes = (0..ENTITIES).map(|_| sim.probe()).collect();
+        let mut node = Life { sim, probes, actors };
+        for entity in 0..ENTITIES {
+            let reply_to = node.probes[entity].actor();
+            node.sim.tell(node.actors[entity], &Command::Tell { reply_to });
+        }
+        node.sim.run_for(Duration::from_millis(20));
+        if let Some(entity) = node.probes.iter().position(|probe| probe.waiting() == 0) {
+            return Err(format!("entity {entity} did not recover"));
+        }
+        self.hear(&node)?;
+        Ok(node)
+    }
+
+    fn step(&mut self, node: &mut Life) {
+        let entity = self.random.usize(0..ENTITIES);
+        let reply_to = node.probes[entity].actor();
+        match self.random.u8(0..100) {
+            0..=39 => {
+                let count = if self.random.bool() { 1 } else { self.random.u32(2..60) };
+                let group = self.group();
+                self.adds[entity].push((group, count));
+                self.send(node, entity, Command::Add { group, count, reply_to });
+            }
+            40..=49 => {
+                let group = self.group();
+                self.send(node, entity, Command::AddWhenOpen { group, reply_to });
+            }
+            50..=57 => {
+                let group = self.group();
+                self.send(node, entity, Command::Turn { group, reply_to });
+            }
+            58..=67 => {
+                // One that nobody has answered for yet, or one that is known.
+                if let Some((group, count)) = self.random.choice(&self.adds[entity]).copied() {
+                    self.counted.repeated += 1;
+                    self.send(node, entity, Command::Add { group, count, reply_to });
+                }
+            }
+            68..=71 => self.send(node, entity, Command::Tell { reply_to }),
+            72..=75 => {
+                self.counted.stopped += 1;
+                match self.random.bool() {
+                    true => self.send(node, entity, Command::Stop),
+                    false => node.sim.stop(node.actors[entity]),
+                }
+                let pause = self.random.u64(0..200);
+                node.sim.run_for(Duration::from_micros(pause));
+                node.sim.stop(node.actors[entity]);
+                node.sim.run_until_idle();
+                node.actors[entity] = spawn(&mut node.sim, entity);
+            }
+            76 => {
+                self.counted.failed_writes += 1;
+                self.journal.fail_next_write();
+            }
+            77..=78 => self.journal.set_space(self.random.bool()),
+            79 => self.journal.reject_next(),
+            _ => {
+                let pause = self.random.u64(1..600);
+                node.sim.run_for(Duration::from_micros(pause));
+            }
+        }
+    }
+
+    fn group(&mut self) -> u64 {
+        self.groups += 1;
+        self.groups
+    }
+
+    fn send(&mut self, node: &mut Life, entity: usize, command: Command) {
+        self.counted.commands += 1;
+        self.observers[entity].sent(&command);
+        node.sim.tell(node.actors[entity], &command);
+    }
+
+    /// The observers take in what has been answered.
+    fn hear(&mut self, node: &Life) -> Result<(), String> {
+        for (entity, probe) in node.probes.iter().enumerate() {
+            let observer = &mut self.observers[entity];
+            while probe.waiting() > 0 {
+                let heard = match probe.next() {
+                    Answer::Done { group } => {
+                        self.counted.answered += 1;
+                        observer.done(group);
+                        Ok(())
+                    }
+                    Answer::Refused { group } => {
+                        self.counted.refused += 1;
+                        observer.refused(group);
+                        Ok(())
+                    }
+                    Answer::State { entries, events, digest } => {
+                        observer.told(&entries, events, digest)
+                    }
+                };
+                heard.map_err(|broken| format!("entity {entity}: {broken}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The events of every entity stand in the log in order and without a hole.
+    fn check_numbers(&mut self) -> Result<(), String> {
+        let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut broken = None;
+        let mut deletions = 0;
+        let read = self.journal.read(0, &mut |frame| {
+            for record in Records::new(frame.records, frame.header.record_count).flatten() {
+                let (entity, sequence) = (record.header.entity, record.header.entity_sequence);
+                match record.header.kind {
+                    RecordKind::Event => {
+                        let before = last.insert(entity, sequence).unwrap_or(0);
+                        if sequence != before + 1 {
+                            broken = Some(format!("event {sequence} stands behind {before}"));
+                        }
+                    }
+                    RecordKind::Deletion => deletions += 1,
+                    _ => {}
+                }
+            }
+        });
+        self.counted.deletions += deletions;
+        read.map_err(|error| format!("the log cannot be read: {error}"))?;
+        broken.map_or(Ok(()), Err)
+    }
+}
+
+fn spawn(sim: &mut Simulation, entity: usize) -> ActorRef<Command> {
+    sim.at(0).spawn_with(
+        move || actor(entity as u64),
+        |spawn| spawn.on_failure(OnFailure::Restart(Restart::at_most(3))).start(),
+    )
+}
