@@ -4,15 +4,16 @@
 //! An entity's records are looked for segment by segment from the last one back, and no further than its latest
 //! state makes necessary. What has to be read of footers is asked for step by step, so that the core does not wait.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::readings::ReadFailed;
 use crate::format::dictionary::SchemaEntry;
-use crate::format::{BLOCK_BYTES, FrameHeader, RecordHeader, RecordKind};
+use crate::format::{FrameHeader, RecordHeader, RecordKind};
 use crate::index::{
-    EntityRow, EntityTable, FooterError, FooterSummary, FrameEnd, IndexError, IndexedSegment,
-    Posting, RecordPlace, SegmentIndex,
+    self, EntityTable, FooterError, FooterSummary, FrameEnd, IndexError, IndexedSegment,
+    KnownSegment, Posting, RecordPlace, SearchStep, SegmentIndex,
 };
 use crate::log::recovery::FoundFrame;
 use crate::log::{Placed, SegmentFile};
@@ -86,32 +87,25 @@ struct Sealed {
     layouts: Option<Layouts>,
 }
 
-/// A search for an entity's records.
+/// A search for what an entity is made from.
 #[derive(Debug)]
 pub(super) struct Search {
     entity: u64,
     /// The state to start from has a lower number than this.
     below: u64,
-    last_sequence: u64,
     deleted_to: u64,
-    /// It has a state that was not given up.
-    expects_state: bool,
-    next_segment: u64,
-    /// The segment to look at behind the one whose layouts are awaited.
-    previous: u64,
-    /// The number of the state that was found.
-    state: Option<u64>,
-    events: HashSet<u64>,
-    found: Vec<Wanted>,
+    /// Looks for the places; none when they are found.
+    places: Option<index::Search>,
+    found: Vec<(u64, Posting)>,
     awaited: Awaited,
 }
 
-#[derive(Debug)]
+/// Which part of a footer a search has asked for.
+#[derive(Clone, Copy, Debug)]
 enum Awaited {
     Nothing,
-    Entities,
-    Postings(EntityRow),
-    Layouts(Vec<Posting>),
+    Places { segment_id: u64 },
+    Layouts { segment_id: u64 },
 }
 
 impl LogIndex {
@@ -219,133 +213,119 @@ impl LogIndex {
 
     /// Begins to look for what an entity is made from: its latest state below a number, and what came behind it.
     pub fn search(&self, entity: u64, below: u64) -> Search {
-        let known = self.entities.get(entity).copied().unwrap_or_default();
+        let known = self.entities.get(entity);
+        let places = known.map(|known| match below {
+            u64::MAX => index::Search::since_latest_state(known),
+            _ => index::Search::for_everything(known),
+        });
         Search {
             entity,
             below,
-            last_sequence: known.last_sequence,
-            deleted_to: known.deleted_to,
-            expects_state: known.state_sequence > 0 && known.state_sequence >= known.deleted_to,
-            next_segment: known.last_segment,
-            previous: 0,
-            state: None,
-            events: HashSet::new(),
+            deleted_to: known.map_or(0, |known| known.deleted_to),
+            places,
             found: Vec::new(),
             awaited: Awaited::Nothing,
         }
     }
 
     /// Goes on with a search until something has to be read.
-    pub fn step(&self, search: &mut Search) -> Step {
-        while !search.is_complete() {
-            let segment_id = search.next_segment;
-            if let Some(one) = self.in_memory.iter().find(|one| one.segment_id == segment_id) {
-                let previous =
-                    one.index.row(search.entity).map_or(segment_id - 1, |row| row.previous_segment);
-                let postings: Vec<_> = one.index.records_of(search.entity).collect();
-                self.take(search, &postings, &one.layouts);
-                search.next_segment = previous;
-                continue;
-            }
-            let Some(sealed) = self.sealed.get(&segment_id) else {
-                // It was given back, and so was everything before it.
-                search.next_segment = 0;
-                break;
-            };
-            let part = |place: std::ops::Range<u64>| FooterPart {
-                segment_id,
-                offset: place.start,
-                bytes: place.end - place.start,
-            };
-            match (&search.awaited, sealed.summary.block_of(search.entity)) {
-                (Awaited::Postings(row), _) => {
-                    return Step::Read(part(sealed.summary.postings_place(row)));
+    pub fn step(&self, search: &mut Search) -> Result<Step, ReadFailed> {
+        if let Some(places) = &mut search.places {
+            match places.step(|segment_id| self.known(segment_id)) {
+                SearchStep::Read { segment_id, place } => {
+                    search.awaited = Awaited::Places { segment_id };
+                    return Ok(Step::Read(FooterPart::new(segment_id, place)));
                 }
-                (Awaited::Layouts(_), _) => {
-                    return Step::Read(part(sealed.summary.layouts_place()));
+                SearchStep::Rebuild { segment_id } => {
+                    return Err(ReadFailed::Footer { segment_id, reason: "it is gone".into() });
                 }
-                (_, Some(block)) => {
-                    search.awaited = Awaited::Entities;
-                    return Step::Read(part(block..block + BLOCK_BYTES as u64));
+                SearchStep::Done => {
+                    let found = search.places.take();
+                    search.found =
+                        found.into_iter().flat_map(index::Search::into_records).collect();
                 }
-                (_, None) => search.next_segment = segment_id - 1,
             }
         }
-        let mut found = std::mem::take(&mut search.found);
-        let from = search.state.unwrap_or(0);
-        found.retain(|wanted| match wanted.kind {
-            RecordKind::State => Some(wanted.sequence) == search.state,
-            RecordKind::Event => wanted.sequence > from,
-            _ => wanted.sequence >= from,
-        });
-        found.sort_by_key(|wanted| (wanted.sequence, wanted.kind != RecordKind::State));
-        // A record that was carried forward stands twice; one of them will do.
-        found.dedup_by_key(|wanted| match wanted.kind {
-            RecordKind::Command => (wanted.sequence, false, wanted.place.offset, wanted.file),
-            kind => (wanted.sequence, kind == RecordKind::State, 0, SegmentFile(0)),
-        });
-        Step::Found(found)
+        for (segment_id, _) in &search.found {
+            if let Some(Sealed { summary, layouts: None }) = self.sealed.get(segment_id) {
+                let segment_id = *segment_id;
+                search.awaited = Awaited::Layouts { segment_id };
+                return Ok(Step::Read(FooterPart::new(segment_id, summary.layouts_place())));
+            }
+        }
+        Ok(Step::Found(self.wanted(search)))
     }
 
     /// What a search has asked for.
     pub fn take_part(&mut self, search: &mut Search, bytes: &[u8]) -> Result<(), ReadFailed> {
-        let segment_id = search.next_segment;
-        let damaged =
-            |error: FooterError| ReadFailed::Footer { segment_id, reason: error.to_string() };
+        let (segment_id, is_places) = match std::mem::replace(&mut search.awaited, Awaited::Nothing)
+        {
+            Awaited::Nothing => return Ok(()),
+            Awaited::Places { segment_id } => (segment_id, true),
+            Awaited::Layouts { segment_id } => (segment_id, false),
+        };
         let Some(sealed) = self.sealed.get_mut(&segment_id) else { return Ok(()) };
-        match std::mem::replace(&mut search.awaited, Awaited::Nothing) {
-            Awaited::Nothing => {}
-            Awaited::Entities => {
-                match sealed.summary.find(bytes, search.entity).map_err(damaged)? {
-                    Some(row) => search.awaited = Awaited::Postings(row),
-                    None => search.next_segment = segment_id - 1,
-                }
-            }
-            Awaited::Postings(row) => {
-                let postings = sealed.summary.postings(bytes, &row).map_err(damaged)?;
-                match sealed.layouts.clone() {
-                    Some(layouts) => {
-                        self.take(search, &postings, &layouts);
-                        search.next_segment = row.previous_segment;
-                    }
-                    None => {
-                        search.previous = row.previous_segment;
-                        search.awaited = Awaited::Layouts(postings);
-                    }
-                }
-            }
-            Awaited::Layouts(postings) => {
-                let layouts = sealed.summary.layouts(bytes).map_err(damaged)?;
-                let layouts: Layouts = layouts.into_iter().map(Arc::new).collect();
-                sealed.layouts = Some(Arc::clone(&layouts));
-                self.take(search, &postings, &layouts);
-                search.next_segment = search.previous;
-            }
-        }
-        Ok(())
+        let taken = match (&mut search.places, is_places) {
+            (Some(places), true) => places.take(&sealed.summary, bytes),
+            _ => sealed.summary.layouts(bytes).map(|layouts| {
+                sealed.layouts = Some(layouts.into_iter().map(Arc::new).collect());
+            }),
+        };
+        let damaged = |error: FooterError| error.to_string();
+        taken.map_err(damaged).map_err(|reason| ReadFailed::Footer { segment_id, reason })
     }
 
-    /// Keeps of a segment's records what the search may need.
-    fn take(&self, search: &mut Search, postings: &[Posting], layouts: &Layouts) {
-        let Some(file) = self.files.get(&search.next_segment) else { return };
-        for posting in postings {
-            let Posting { offset, bytes, kind, entity_sequence: sequence } = *posting;
-            let is_wanted = match kind {
-                RecordKind::State => sequence < search.below && sequence >= search.deleted_to,
-                RecordKind::Event => sequence > search.deleted_to && search.events.insert(sequence),
-                RecordKind::Command => sequence >= search.deleted_to,
-                _ => false,
-            };
-            if !is_wanted {
-                continue;
-            }
-            if kind == RecordKind::State {
-                search.state = search.state.max(Some(sequence));
-            }
-            let (entity, place) = (search.entity, RecordPlace { offset, bytes });
-            let (file, layouts) = (*file, Arc::clone(layouts));
-            search.found.push(Wanted { entity, kind, sequence, file, place, layouts });
+    /// Of what was found, what is to be read: the state, and what came behind it, in order.
+    fn wanted(&self, search: &Search) -> Vec<Wanted> {
+        let is_state = |posting: &Posting| {
+            let sequence = posting.entity_sequence;
+            posting.kind == RecordKind::State
+                && sequence < search.below
+                && sequence >= search.deleted_to
+        };
+        let states = search.found.iter().filter(|(_, posting)| is_state(posting));
+        let state = states.map(|(_, posting)| posting.entity_sequence).max();
+        let from = state.unwrap_or(0).max(search.deleted_to);
+        let is_wanted = |posting: &Posting| match posting.kind {
+            RecordKind::State => Some(posting.entity_sequence) == state,
+            RecordKind::Event => posting.entity_sequence > from,
+            RecordKind::Command => posting.entity_sequence >= from,
+            _ => false,
+        };
+        let found = search.found.iter().filter(|(_, posting)| is_wanted(posting));
+        let mut wanted: Vec<_> = found
+            .filter_map(|(segment_id, posting)| {
+                let Posting { offset, bytes, kind, entity_sequence: sequence } = *posting;
+                let file = *self.files.get(segment_id)?;
+                let layouts = self.layouts_of(*segment_id)?;
+                let place = RecordPlace { offset, bytes };
+                Some(Wanted { entity: search.entity, kind, sequence, file, place, layouts })
+            })
+            .collect();
+        wanted.sort_by_key(|wanted| (wanted.sequence, wanted.kind != RecordKind::State));
+        // A record that was carried forward stands twice; one of them will do.
+        wanted.dedup_by_key(|wanted| match wanted.kind {
+            RecordKind::Command => (wanted.sequence, false, wanted.place.offset, wanted.file),
+            kind => (wanted.sequence, kind == RecordKind::State, 0, SegmentFile(0)),
+        });
+        wanted
+    }
+
+    fn known(&self, segment_id: u64) -> KnownSegment<'_> {
+        if let Some(one) = self.in_memory.iter().find(|one| one.segment_id == segment_id) {
+            return KnownSegment::Open(&one.index);
         }
+        match self.sealed.get(&segment_id) {
+            Some(sealed) => KnownSegment::Sealed(&sealed.summary),
+            None => KnownSegment::Absent,
+        }
+    }
+
+    fn layouts_of(&self, segment_id: u64) -> Option<Layouts> {
+        if let Some(one) = self.in_memory.iter().find(|one| one.segment_id == segment_id) {
+            return Some(Arc::clone(&one.layouts));
+        }
+        self.sealed.get(&segment_id)?.layouts.clone()
     }
 
     /// The segment that takes records; it begins with its first one.
@@ -377,13 +357,8 @@ impl InMemory {
     }
 }
 
-impl Search {
-    /// Whether nothing that could be found further back is needed.
-    fn is_complete(&self) -> bool {
-        let from = self.state.unwrap_or(0).max(self.deleted_to);
-        let events = self.events.iter().filter(|sequence| **sequence > from).count() as u64;
-        let has_state = self.state.is_some() || !self.expects_state;
-        let is_covered = has_state && events >= self.last_sequence.saturating_sub(from);
-        self.next_segment == 0 || is_covered
+impl FooterPart {
+    fn new(segment_id: u64, place: Range<u64>) -> Self {
+        FooterPart { segment_id, offset: place.start, bytes: place.end - place.start }
     }
 }

@@ -376,7 +376,11 @@ impl Reading {
                     }
                 }
                 None => match index.step(search) {
-                    Step::Read(place) => {
+                    Err(failed) => {
+                        self.failed = Some(failed);
+                        self.search = None;
+                    }
+                    Ok(Step::Read(place)) => {
                         *last_token += 1;
                         let (token, offset) = (*last_token, place.offset);
                         let (file, bytes) =
@@ -387,7 +391,7 @@ impl Reading {
                         begun += 1;
                         self.part = Some(Part { token, place, result: None });
                     }
-                    Step::Found(wanted) => {
+                    Ok(Step::Found(wanted)) => {
                         self.fetches = fetches_of(wanted);
                         self.search = None;
                     }
