@@ -150,3 +150,8 @@ pub struct EventsPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/projections.md")]
 pub struct ProjectionsPage;
+
+/// The code in docs/event-sourcing.md is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/event-sourcing.md")]
+pub struct EventSourcingPage;

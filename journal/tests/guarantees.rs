@@ -1,0 +1,33 @@
+//! The page of guarantees names tests. They are there.
+
+use std::fs;
+use std::path::Path;
+
+/// Every line of Rust below a folder.
+fn sources(folder: &Path, into: &mut String) {
+    let entries = fs::read_dir(folder).expect("a folder of this crate");
+    for entry in entries {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            sources(&path, into);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            into.push_str(&fs::read_to_string(&path).expect("a source file"));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_page_of_guarantees_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("../docs/guarantees.md")).expect("the page");
+    let mut code = String::new();
+    sources(&root.join("src"), &mut code);
+    sources(&root.join("tests"), &mut code);
+    // Between backticks stand, alternately, prose and names; a name of a test has many words.
+    let names = page.split('`').skip(1).step_by(2);
+    let tests: Vec<&str> = names.filter(|name| name.matches('_').count() >= 3).collect();
+    assert!(tests.len() > 25, "the page names {} tests", tests.len());
+    for test in tests {
+        assert!(code.contains(&format!("fn {test}(")), "there is no test `{test}`");
+    }
+}
