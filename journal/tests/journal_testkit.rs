@@ -234,3 +234,45 @@ fn a_state_that_depends_on_more_than_its_events_is_found_out_by_a_restart() {
     });
     assert!(said.contains("`on_event` depends on something else"), "{said}");
 }
+
+/// An entity that keeps one snapshot and nothing of what stands before it.
+#[state(name = "thrifty", version = 1)]
+#[derive(Default)]
+struct Thrifty {
+    ups: u64,
+}
+
+impl EventSourced for Thrifty {
+    type Command = Count;
+    type Event = MoodyEvent;
+
+    fn on_command(&self, _: &Archived<Count>) -> Effect<Self> {
+        Effect::persist(Changed)
+    }
+
+    fn on_event(&mut self, _: ArchivedEvent<'_, MoodyEvent>) {
+        self.ups += 1;
+    }
+
+    fn settings(journal: PersistenceSettings) -> PersistenceSettings {
+        PersistenceSettings {
+            snapshot_every: 1,
+            keep_snapshots: 1,
+            retention: Retention::ToSnapshot,
+            ..journal
+        }
+    }
+}
+
+#[test]
+fn an_entity_whose_only_snapshot_is_damaged_does_not_begin_anew() {
+    for ups in [1, 2, 3] {
+        let mut test = EntityTest::new("t", Thrifty::default);
+        for _ in 0..ups {
+            test.tell(&Count::Up).expect_state(|thrifty| thrifty.ups > 0);
+        }
+        test.journal().damage_last_state();
+        let recovered = catch_unwind(AssertUnwindSafe(|| test.restart().state().ups)).ok();
+        assert!(recovered.is_none_or(|found| found == ups), "{recovered:?} of {ups}");
+    }
+}
