@@ -13,6 +13,10 @@ mod client_ask;
 mod empty;
 mod fan_out;
 mod gathering;
+mod journal_append;
+mod journal_entity;
+mod journal_reader;
+mod journal_store;
 mod mixed_load;
 mod number;
 mod ping_pong;
@@ -252,6 +256,7 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &ask_burst::AskBurst,
         &client_ask::ClientAsk,
         &mixed_load::MixedLoad,
+        &journal_append::JournalAppend,
         &savina::ping_pong::PING_PONG,
         &savina::count::COUNT,
         &savina::fork_join_throughput::FORK_JOIN_THROUGHPUT,

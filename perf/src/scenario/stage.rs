@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use mainspring::node::NodeBuilder;
 use mainspring::prelude::{Cores, IdleProfile, Node};
 
 use super::{Round, ScenarioError};
@@ -41,17 +42,25 @@ impl Stage {
     /// Starts a node with so many cores on the first CPUs of the round. All its settings are the defaults, apart from
     /// the CPUs and the idle profile.
     pub fn start(round: &Round<'_>, cores: usize) -> Result<(Stage, Course), ScenarioError> {
+        Stage::start_with(round, cores, |builder| builder)
+    }
+
+    /// As [`Stage::start`], with what `add` adds to the node.
+    pub fn start_with(
+        round: &Round<'_>,
+        cores: usize,
+        add: impl FnOnce(NodeBuilder) -> NodeBuilder,
+    ) -> Result<(Stage, Course), ScenarioError> {
         let cpus = (0..cores).map(|place| round.cpu(place).map(|cpu| cpu as u32));
         let cpus: Vec<u32> = cpus.collect::<Result<_, _>>()?;
-        let node = Node::builder()
+        let builder = Node::builder()
             .name("perf")
             .cores(Cores::list(cpus))
-            .idle(round.idle.unwrap_or(IdleProfile::Busy))
-            .start()
-            .map_err(|source| ScenarioError::Runtime {
-                doing: "start a node",
-                source: source.into(),
-            })?;
+            .idle(round.idle.unwrap_or(IdleProfile::Busy));
+        let node = add(builder).start().map_err(|source| ScenarioError::Runtime {
+            doing: "start a node",
+            source: source.into(),
+        })?;
         let (sender, done) = sync_channel(1);
         Ok((Stage { node, done }, Course { section: Arc::clone(round.section), done: sender }))
     }
