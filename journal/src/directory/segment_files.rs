@@ -298,6 +298,20 @@ mod tests {
     }
 
     #[test]
+    fn a_stale_file_is_removed_and_no_other() {
+        let scratch = Scratch::new("stale");
+        for number in [1, 2, 3] {
+            let new = made(scratch.path(), number, BLOCK_BYTES as u64);
+            new.publish().expect("it can be renamed");
+        }
+        remove_stale(scratch.path(), &[SegmentFile(2)]).expect("it is there");
+        let left = segments_in(scratch.path()).expect("listed");
+        assert_eq!(left, [SegmentFile(1), SegmentFile(3)]);
+        let error = remove_stale(scratch.path(), &[SegmentFile(2)]).expect_err("it is gone");
+        assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
     fn a_repair_zeroes_the_torn_tail_alone_and_never_makes_a_file_longer() {
         let scratch = Scratch::new("repair");
         let path = scratch.path().join(segment_name(SegmentFile(3)));

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::log::{CoreLog, DeclaredEntity, LogIdentity, LogSettings, NewRecord, Position, Write};
-use crate::testkit::SimulatedDisk;
+use crate::testkit::simulated_disk::SECTOR_BYTES;
+use crate::testkit::{Fate, SimulatedDisk};
 
 const SEGMENT_BYTES: u64 = 16 * BLOCK_BYTES as u64;
 
@@ -271,6 +272,31 @@ fn a_segment_that_is_missing_is_named() {
     world.disk.zero(SegmentFile(2), 0, SEGMENT_BYTES);
     let error = world.recover().map(|_| ()).expect_err("segment 2 is gone");
     assert!(error.to_string().contains("segment 2 of the log is missing"), "{error}");
+}
+
+#[test]
+fn a_file_in_which_a_segment_was_begun_in_vain_is_stale_and_no_other_spare_one_is() {
+    let mut world = World::seeded(8, 1);
+    for number in 1..=2 {
+        world.disk.create(SegmentFile(number), SEGMENT_BYTES).expect("there is room");
+        world.log.add_segment(SegmentFile(number));
+    }
+    world.append().expect("there is room");
+    let before = world.disk.unsynced();
+    world.submit();
+    // The power is cut: the segment's header is lost, the frame behind it is there.
+    let header_sectors = BLOCK_BYTES / SECTOR_BYTES;
+    world.disk.crash_with(&mut |number| match number {
+        lost if (before..before + header_sectors).contains(&lost) => Fate::Lost,
+        _ => Fate::Kept,
+    });
+    let (recovered, found) = world.recover().expect("nothing was acknowledged");
+    assert!(found.is_empty() && recovered.segment.is_none());
+    assert_eq!(recovered.spare_files, [SegmentFile(1), SegmentFile(2)]);
+    assert_eq!(recovered.stale_files, [SegmentFile(1)]);
+    world.disk.zero(SegmentFile(1), 0, SEGMENT_BYTES);
+    let (recovered, _) = world.recover().expect("nothing is left");
+    assert_eq!(recovered.stale_files, []);
 }
 
 impl World {
