@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         .with_env_filter(level.from_env_lossy())
         .with_writer(std::io::stderr)
         .init();
-    match run::run(&options) {
+    match run::run(&options, &mut std::io::stdout().lock()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {

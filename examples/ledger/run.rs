@@ -10,6 +10,7 @@ use mainspring_journal::projection::{
 };
 use mainspring_journal::query::{EventQuery, Offset, ReadLimits, Selection};
 use std::error::Error;
+use std::io::Write;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -24,7 +25,7 @@ const EVENTS_OF_A_BATCH: usize = 200;
 const PRINTED: usize = 5;
 
 /// Whether the table is right.
-pub fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
+pub fn run(options: &Options, out: &mut dyn Write) -> Result<bool, Box<dyn Error>> {
     std::fs::create_dir_all(&options.data)?;
     let journal = Journal::at(options.data.join("journal")).system("ledger").allow_buffered(true);
     let node = Node::builder()
@@ -43,17 +44,26 @@ pub fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let began = Instant::now();
     deposit(&client, &accounts, options)?;
     let took = began.elapsed().as_secs_f64();
-    println!("{} deposits into {} accounts in {took:.2} s", options.deposits, options.accounts);
+    writeln!(
+        out,
+        "{} deposits into {} accounts in {took:.2} s",
+        options.deposits, options.accounts
+    )?;
     let balances = balances(&client, &accounts)?;
     let goal = Goal::of(&journal, options.cores, 0);
-    let mut is_right = compare(&goal, &projection, &read_side, &balances, "the table")?;
+    let mut is_right = compare(out, "the table", &goal, &projection, &read_side, &balances)?;
 
     let all: u64 = balances.iter().map(|balance| balance.deposits).sum();
     let goal = Goal::of(&journal, options.cores, projection.status().events + all);
     projection.rebuild();
-    is_right &= compare(&goal, &projection, &read_side, &balances, "the table made anew")?;
+    is_right &= compare(out, "the table made anew", &goal, &projection, &read_side, &balances)?;
     for Row { id, cents, deposits } in read_side.rows()?.into_iter().take(PRINTED) {
-        println!("account {id:>5}  {:>9}.{:02}  {deposits} deposits", cents / 100, cents % 100);
+        writeln!(
+            out,
+            "account {id:>5}  {:>9}.{:02}  {deposits} deposits",
+            cents / 100,
+            cents % 100
+        )?;
     }
     projection.stop();
     drop(client);
@@ -131,11 +141,12 @@ impl Goal {
 
 /// Waits until the projection has taken what it must, and holds the table against the actors.
 fn compare(
+    out: &mut dyn Write,
+    what: &str,
     goal: &Goal,
     projection: &ProjectionHandle,
     read_side: &ReadSide,
     balances: &[Balance],
-    what: &str,
 ) -> Result<bool, Box<dyn Error>> {
     let status = projection.wait_until(PATIENCE, |status| {
         let is_over = matches!(status.state, ProjectionState::Failed | ProjectionState::Stopped);
@@ -153,6 +164,6 @@ fn compare(
         wrong += usize::from(found != (balance.cents, balance.deposits));
     }
     let verdict = if wrong == 0 { "right" } else { "wrong" };
-    println!("{what}: {} rows, {wrong} differ from their actors: {verdict}", rows.len());
+    writeln!(out, "{what}: {} rows, {wrong} differ from their actors: {verdict}", rows.len())?;
     Ok(wrong == 0)
 }
