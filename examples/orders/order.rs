@@ -275,7 +275,10 @@ impl EventSourced for Order {
             ArchivedOrderCommand::Resume => Effect::none().then_run(Order::proceed),
             ArchivedOrderCommand::Describe { reply_to } => {
                 let description = Description { details: self.details, phase: self.phase };
-                Effect::reply(*reply_to, description)
+                let effect = Effect::reply(*reply_to, description);
+                // Nothing more will come for an order that has ended.
+                let has_ended = matches!(self.phase, Phase::Done | Phase::Compensated);
+                if has_ended { effect.then_stop() } else { effect }
             }
         }
     }

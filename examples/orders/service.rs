@@ -1,7 +1,7 @@
 //! A service that cannot be relied on: the way to its ledgers is simulated.
 //!
 //! Requests get lost on the way, or their answers do; some are late, after the asker has given up; some are declined.
-//! What happens to a request follows from the seed, the key and the attempt, so a run can be repeated.
+//! What happens to a request follows from the seed, the key and the attempt.
 
 use std::time::Duration;
 

@@ -20,8 +20,12 @@ use super::proof::{Books, Proof};
 use super::service::{Request, Service};
 use super::step::Step;
 
-/// Questions that are under way at the same time.
+/// Questions with short answers that are under way at the same time.
 const QUESTIONS: usize = 256;
+/// The same for statements of ledgers, which are long.
+const STATEMENTS: usize = 32;
+/// Of the way back to the one who asks, so that it has room for the answers to all of them.
+const ANSWERS_BYTES: usize = 4 << 20;
 /// How long an actor may take to recover and to answer.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long the node may take to stop.
@@ -72,6 +76,7 @@ impl Shop {
         let node = Node::builder()
             .name("orders")
             .cores(cores)
+            .limits(|limits| limits.client_ring_bytes = ANSWERS_BYTES)
             .with(journal.clone())
             .with(Meters)
             .start()?;
@@ -141,9 +146,13 @@ impl Shop {
         let mut books = Books::default();
         for (step, ledgers) in &self.ledgers {
             let ask = |_: &_, reply_to| LedgerCommand::Statement { reply_to };
-            let statements: Vec<Statement> = self.ask_all(ledgers, |ledger| *ledger, ask)?;
-            for (number, statement) in (0..).zip(&statements) {
-                books.add_ledger(*step, number, statement);
+            let mut number = 0;
+            for some in ledgers.chunks(STATEMENTS) {
+                let statements: Vec<Statement> = self.ask_all(some, |ledger| *ledger, ask)?;
+                for statement in &statements {
+                    books.add_ledger(*step, number, statement);
+                    number += 1;
+                }
             }
         }
         let numbers: Vec<u64> = (1..=orders).collect();
