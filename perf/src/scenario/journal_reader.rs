@@ -1,63 +1,52 @@
-//! Reads every event of a journal: each entity recovers, says what its events come to, and stops.
+//! Reads the events of a journal's entities: each recovers, says what its events come to, and stops.
 
 use std::sync::Arc;
 
+use hdrhistogram::Histogram;
 use mainspring::prelude::*;
 
 use super::journal_entity::{Answer, ArchivedAnswer, Command, start};
 use super::journal_store::JournalStore;
 use super::number::Totals;
 use super::stage::{Course, Stage, runtime};
-use super::{Round, ScenarioError};
+use super::{Round, ScenarioError, check};
+use crate::latency::LapTimer;
 use crate::section::{Purpose, Section};
 
-/// Entities that recover at the same time, or wait for it.
-pub const WINDOW: u64 = 256;
-
-/// Recovers the entities from 0 up, [`WINDOW`] at a time, and ends the section.
-pub struct Reader {
-    course: Course,
-    totals: Arc<Totals>,
-    entities: u64,
-    started: u64,
-    reported: u64,
+/// Whose events are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection {
+    /// Entities of the journal: event `number` belongs to entity `number % entities`.
+    pub entities: u64,
+    /// Events of the numbers from 0 up.
+    pub events: u64,
+    /// So many entities are read, spread evenly over all.
+    pub read: u64,
+    /// Entities that recover at the same time, or wait for it.
+    pub window: u64,
 }
 
-impl Reader {
-    /// A reader of so many entities, which adds what they say to `totals`.
-    pub fn new(course: Course, totals: Arc<Totals>, entities: u64) -> Reader {
-        Reader { course, totals, entities, started: 0, reported: 0 }
+impl Selection {
+    /// Every entity.
+    pub fn all(entities: u64, events_an_entity: u64) -> Selection {
+        let events = entities * events_an_entity;
+        Selection { entities, events, read: entities, window: WINDOW }
     }
 
-    fn start_next(&mut self, ctx: &mut Context<'_, Self>) {
-        if self.started < self.entities {
-            let entity = start(ctx, self.started);
-            ctx.tell(entity, &Command::ReportAndStop { reply_to: ctx.me() });
-            self.started += 1;
-        }
-    }
-}
-
-impl Actor for Reader {
-    type Message = Answer;
-
-    fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
-        for _ in 0..WINDOW {
-            self.start_next(ctx);
-        }
-        Next::Same
+    fn entity(&self, place: u64) -> u64 {
+        place * (self.entities / self.read.max(1))
     }
 
-    fn receive(&mut self, ctx: &mut Context<'_, Self>, answer: &Archived<Answer>) -> Next<Self> {
-        if let ArchivedAnswer::Report { sum, events } = answer {
-            self.totals.add(sum.to_native(), events.to_native());
-            self.reported += 1;
-            self.start_next(ctx);
-        }
-        if self.reported == self.entities {
-            self.course.end(None);
-        }
-        Next::Same
+    /// How many events an entity has, and the sum of their numbers.
+    fn expected_of(&self, entity: u64) -> (u64, u64) {
+        let count = self.events.saturating_sub(entity).div_ceil(self.entities);
+        (count, count * entity + self.entities * (count * count.saturating_sub(1) / 2))
+    }
+
+    /// How many events those that are read have, and the sum of their numbers; it wraps.
+    fn expected(&self) -> (u64, u64) {
+        let of_each = (0..self.read).map(|place| self.expected_of(self.entity(place)));
+        of_each.fold((0, 0), |all, one| (all.0 + one.0, all.1.wrapping_add(one.1)))
     }
 }
 
@@ -71,24 +60,99 @@ pub fn read_back(
 ) -> Result<u64, ScenarioError> {
     store.forget_cached()?;
     let section = Arc::new(Section::new(Purpose::Time));
-    let round = Round { section: &section, ..*round };
+    let all = Selection { entities, events, read: entities, window: WINDOW };
     section.begin();
-    read_all(&round, store, entities, events)
+    read(&Round { section: &section, ..*round }, store, all).map(|(sum, _)| sum)
 }
 
-/// As [`read_back`], in the round's section, which has begun.
-pub fn read_all(
+/// Opens a journal and reads the selected entities, within the round's section, which has begun and ends with the last
+/// of them. The sum of the numbers, and what the recovery of each took where the round is for latency.
+pub fn read(
     round: &Round<'_>,
     store: &JournalStore,
-    entities: u64,
-    events: u64,
-) -> Result<u64, ScenarioError> {
+    selection: Selection,
+) -> Result<(u64, Option<Histogram<u64>>), ScenarioError> {
     let totals = Arc::new(Totals::default());
-    let (stage, course) = Stage::start_with(round, 1, |builder| builder.with(store.journal()))?;
+    let (stage, course) = open(round, store)?;
     let of_reader = Arc::clone(&totals);
-    let make = move || Reader::new(course.clone(), Arc::clone(&of_reader), entities);
+    let make = move || Reader::new(course.clone(), Arc::clone(&of_reader), selection);
     stage.node().spawn(make).map_err(runtime("make the reader"))?;
-    stage.finish()?;
-    totals.check_numbers(events)?;
-    Ok(totals.measured_sum(0, events))
+    let latencies = stage.finish()?;
+    let (events, sum) = selection.expected();
+    totals.check_count(events)?;
+    let found = totals.measured_sum(0, 0);
+    check("the sum of the numbers read", sum, found)?;
+    Ok((found, latencies))
+}
+
+/// A node of one core with the journal.
+pub fn open(round: &Round<'_>, store: &JournalStore) -> Result<(Stage, Course), ScenarioError> {
+    Stage::start_with(round, 1, |builder| builder.with(store.journal()))
+}
+
+/// As many as a core lets recover at the same time by default wait besides.
+const WINDOW: u64 = 256;
+
+/// Recovers the selected entities, a window of them at a time, and ends the section.
+struct Reader {
+    course: Course,
+    totals: Arc<Totals>,
+    selection: Selection,
+    laps: Option<LapTimer>,
+    started: u64,
+    reported: u64,
+}
+
+impl Reader {
+    fn new(course: Course, totals: Arc<Totals>, selection: Selection) -> Reader {
+        let laps = (course.purpose() == Purpose::Latency).then(LapTimer::new);
+        Reader { course, totals, selection, laps, started: 0, reported: 0 }
+    }
+
+    fn start_next(&mut self, ctx: &mut Context<'_, Self>) {
+        if self.started < self.selection.read {
+            let entity = start(ctx, self.selection.entity(self.started));
+            ctx.tell(entity, &Command::ReportAndStop { reply_to: ctx.me() });
+            self.started += 1;
+        }
+    }
+}
+
+impl Actor for Reader {
+    type Message = Answer;
+
+    fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        self.laps.iter_mut().for_each(LapTimer::restart);
+        for _ in 0..self.selection.window {
+            self.start_next(ctx);
+        }
+        Next::Same
+    }
+
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, answer: &Archived<Answer>) -> Next<Self> {
+        if let ArchivedAnswer::Report { sum, events } = answer {
+            self.laps.iter_mut().for_each(LapTimer::lap);
+            self.totals.add(sum.to_native(), events.to_native());
+            self.reported += 1;
+            self.start_next(ctx);
+        }
+        if self.reported == self.selection.read {
+            self.course.end(self.laps.take().map(LapTimer::finish));
+        }
+        Next::Same
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_entities_come_to_is_the_sum_of_all_numbers() {
+        let all = Selection { entities: 3, events: 8, read: 3, window: 1 };
+        assert_eq!(all.expected(), (8, 28));
+        assert_eq!(all.expected_of(2), (2, 2 + 5));
+        let some = Selection { read: 1, ..all };
+        assert_eq!(some.expected(), (3, 3 + 6));
+    }
 }

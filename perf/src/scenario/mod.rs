@@ -15,8 +15,11 @@ mod fan_out;
 mod gathering;
 mod journal_append;
 mod journal_entity;
+mod journal_feeder;
 mod journal_reader;
+mod journal_recover;
 mod journal_store;
+mod journal_stream;
 mod mixed_load;
 mod number;
 mod ping_pong;
@@ -257,6 +260,9 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &client_ask::ClientAsk,
         &mixed_load::MixedLoad,
         &journal_append::JournalAppend,
+        &journal_stream::JournalStream,
+        &journal_recover::JournalRecover,
+        &journal_recover::JournalOpen,
         &savina::ping_pong::PING_PONG,
         &savina::count::COUNT,
         &savina::fork_join_throughput::FORK_JOIN_THROUGHPUT,
