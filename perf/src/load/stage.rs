@@ -5,6 +5,7 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use mainspring::node::NodeBuilder;
 use mainspring::prelude::{Cores, IdleProfile, Node};
 
 use super::course::LoadCourse;
@@ -40,19 +41,30 @@ impl Load<'_> {
     /// # Errors
     /// [`ScenarioError::TooFewCpus`], or what the runtime says.
     pub fn start_node(&self, cores: usize) -> Result<Node, ScenarioError> {
+        self.start_node_with(cores, |builder| builder)
+    }
+
+    /// As [`Load::start_node`], with what `add` adds to the node.
+    ///
+    /// # Errors
+    /// As [`Load::start_node`].
+    pub fn start_node_with(
+        &self,
+        cores: usize,
+        add: impl FnOnce(NodeBuilder) -> NodeBuilder,
+    ) -> Result<Node, ScenarioError> {
         let Some(cpus) = self.cpus.get(..cores) else {
             return Err(ScenarioError::TooFewCpus { given: self.cpus.len(), needed: cores });
         };
-        Node::builder()
+        let builder = Node::builder()
             .name("perf")
             .cores(Cores::list(cpus.iter().map(|cpu| *cpu as u32).collect::<Vec<u32>>()))
             .idle(self.idle)
-            .limits(|limits| limits.local_budget = LOCAL_BUDGET)
-            .start()
-            .map_err(|source| ScenarioError::Runtime {
-                doing: "start a node",
-                source: source.into(),
-            })
+            .limits(|limits| limits.local_budget = LOCAL_BUDGET);
+        add(builder).start().map_err(|source| ScenarioError::Runtime {
+            doing: "start a node",
+            source: source.into(),
+        })
     }
 
     /// Waits until the generator has come to the end of the load.

@@ -1,16 +1,21 @@
 //! One entity appends events to the journal, each when the one before is durable.
 
-use mainspring::prelude::*;
+use std::time::Duration;
 
-use super::journal_entity::{Answer, ArchivedAnswer, Command, WARM_UP_ENTITY, start};
+use mainspring::prelude::*;
+use mainspring_perf_contest::event_store::WARM_UP_COMMITS;
+
+use super::journal_entity::{
+    Answer, ArchivedAnswer, Command, Entity, Stamped, WARM_UP_ENTITY, start,
+};
 use super::journal_reader::read_back;
 use super::journal_store::JournalStore;
 use super::raw_commit_loop::COMMIT_SAMPLE;
 use super::stage::{Course, Stage, runtime};
 use super::{Description, Outcome, Round, Scenario, ScenarioError};
 use crate::latency::LapTimer;
+use crate::load::{Answers, Generator, Load, OpenLoop, Stamp};
 use crate::section::Purpose;
-use mainspring_perf_contest::event_store::WARM_UP_COMMITS;
 
 /// An event-sourced actor and the one that commands it, on one core.
 pub struct JournalAppend;
@@ -46,6 +51,92 @@ impl Scenario for JournalAppend {
         let latencies = stage.finish()?;
         let sum = read_back(round, &store, 1, events)?;
         Ok(Outcome { messages: events, latencies, sum: Some(sum) })
+    }
+
+    fn open_loop(&self) -> Option<&dyn OpenLoop> {
+        Some(self)
+    }
+}
+
+impl OpenLoop for JournalAppend {
+    fn response(&self) -> &'static str {
+        "from when a command of one of 64 entities is due to the reply behind its durable event"
+    }
+
+    fn cpus_needed(&self) -> usize {
+        2
+    }
+
+    fn drive(&self, load: &Load<'_>) -> Result<(), ScenarioError> {
+        let store = JournalStore::make()?;
+        let journal = store.journal();
+        let node = load.start_node_with(2, |builder| builder.with(journal.clone()))?;
+        let of_core_0 = (0..).filter(|id| journal.core_of(*id) == 0).take(LOAD_ENTITIES);
+        let entities = of_core_0.map(|id| journal.entity(&node, id, Entity::default).start());
+        let entities: Result<Vec<_>, _> = entities.collect();
+        let entities = entities.map_err(runtime("make the entities"))?;
+        let (course, payload) = (load.course.clone(), vec![0; load.payload_bytes]);
+        let make = move || Source {
+            generator: Generator::new(&course),
+            answers: Answers::new(&course),
+            entities: entities.clone(),
+            payload: payload.clone(),
+        };
+        node.actor(make).on_core(1).start().map_err(runtime("make the generator"))?;
+        load.finish(node)
+    }
+}
+
+/// Entities of a load, each told every so-many-th event: those that are due together share a commit.
+const LOAD_ENTITIES: usize = 64;
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// Sends commands when they are due.
+struct Source {
+    generator: Generator,
+    answers: Answers,
+    entities: Vec<ActorRef<Command>>,
+    payload: Vec<u8>,
+}
+
+impl Source {
+    fn appended(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        answer: Result<&Archived<Stamped>, AskError>,
+    ) -> Next<Self> {
+        match answer {
+            Ok(answer) => {
+                self.answers.answered(Stamp::from(&answer.stamp));
+                self.generator.answered(1);
+            }
+            Err(_) => self.generator.failed(),
+        }
+        Next::Same
+    }
+}
+
+impl Actor for Source {
+    type Message = Answer;
+
+    fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
+        ctx.tell(ctx.me(), &Answer::GoOn);
+        Next::Same
+    }
+
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, _: &Archived<Answer>) -> Next<Self> {
+        let Source { generator, entities, payload, .. } = self;
+        let goes_on = generator.turn(|stamp| {
+            let entity = entities[stamp.number as usize % LOAD_ENTITIES];
+            let command =
+                |reply_to| Command::AppendStamped { stamp, reply_to, payload: payload.clone() };
+            ctx.ask(entity, command, DEADLINE, Self::appended);
+            true
+        });
+        if goes_on {
+            ctx.tell(ctx.me(), &Answer::GoOn);
+        }
+        Next::Same
     }
 }
 

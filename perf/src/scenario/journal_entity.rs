@@ -5,6 +5,8 @@ use mainspring_journal::schema::ArchivedEvent;
 use mainspring_journal::{Effect, EventSourced, Persistent, event, events, state};
 use mainspring_perf_contest::event::{EVENT_BYTES, number_of, payload};
 
+use crate::load::Stamp;
+
 /// Entities from here up belong to the warm-up; nobody reads their events.
 pub const WARM_UP_ENTITY: u64 = 1 << 32;
 
@@ -17,6 +19,15 @@ pub enum Command {
         number: u64,
         /// Who gets [`Answer::Appended`].
         reply_to: ActorRef<Answer>,
+    },
+    /// Append the event of the stamp's number, and answer when it is durable.
+    AppendStamped {
+        /// When it was due and sent.
+        stamp: Stamp,
+        /// Who gets the stamp back.
+        reply_to: ActorRef<Stamped>,
+        /// What travels along; it does not become part of the event.
+        payload: Vec<u8>,
     },
     /// Say what the events come to.
     Report {
@@ -47,6 +58,13 @@ pub enum Answer {
     },
     /// From the driver to itself: set out, or go on.
     GoOn,
+}
+
+/// The stamp of a command whose event is durable.
+#[message]
+pub struct Stamped {
+    /// As it came.
+    pub stamp: Stamp,
 }
 
 /// One event.
@@ -87,6 +105,11 @@ impl EventSourced for Entity {
                 let number = number.to_native();
                 Effect::persist(Appended { payload: payload(number) })
                     .then_reply(*reply_to, move |_| Answer::Appended { number })
+            }
+            ArchivedCommand::AppendStamped { stamp, reply_to, .. } => {
+                let stamp = Stamp::from(stamp);
+                Effect::persist(Appended { payload: payload(stamp.number) })
+                    .then_reply(*reply_to, move |_| Stamped { stamp })
             }
             ArchivedCommand::Report { reply_to } => Effect::reply(*reply_to, self.answer()),
             ArchivedCommand::ReportAndStop { reply_to } => {

@@ -1,6 +1,8 @@
 //! A journal of N events of N / 10 entities, which was closed well and is not in the page cache: how long opening it
 //! takes, reading every event of it, and reading the events of one entity.
 
+use std::sync::Arc;
+
 use mainspring::prelude::IdleProfile;
 use mainspring_perf_contest::event::RECOVER_EVENTS_AN_ENTITY;
 
@@ -10,7 +12,6 @@ use super::journal_store::JournalStore;
 use super::{Description, Outcome, Round, Scenario, ScenarioError};
 use crate::latency::LapTimer;
 use crate::section::{Purpose, Section};
-use std::sync::Arc;
 
 /// Opens the journal and recovers all entities; in rounds for latency a thousand of them, one at a time.
 pub struct JournalRecover;
