@@ -220,8 +220,12 @@ impl Readings {
 
     /// The reader is gone.
     pub fn cancel(&mut self, id: ReadingId) {
-        self.queued.retain(|reading| reading.id != id);
-        self.active.retain(|reading| reading.id != id);
+        if let Some(at) = self.active.iter().position(|reading| reading.id == id) {
+            self.active.remove(at);
+        } else if let Ok(at) = self.queued.binary_search_by_key(&id, |reading| reading.id) {
+            // They wait in the order in which they were begun.
+            self.queued.remove(at);
+        }
     }
 
     /// Whether nobody reads.
