@@ -484,3 +484,25 @@ fn entities_are_found_by_the_footers_of_sealed_segments_and_without_them() {
         }
     }
 }
+
+#[test]
+fn a_write_that_cannot_even_begin_fails_those_who_wait_for_it() {
+    let journal = SimulatedJournal::seeded(16);
+    let mut sim = Simulation::seeded(16);
+    let core = journal.install(&sim.at(0)).expect("a journal that can be opened");
+    sim.run_for(Duration::from_millis(5));
+    let account = spawn(&mut sim, "a");
+    let probe = sim.probe::<Answer>();
+    sim.run_for(Duration::from_millis(1));
+    let actors = sim.actors();
+    let files: Vec<_> = journal.disk().file_names().collect();
+    for file in files {
+        journal.disk().remove(file).expect("a file that is there");
+    }
+    deposit(&mut sim, account, 1, &probe);
+    sim.run_for(Duration::from_secs(1));
+    probe.expect_nothing();
+    assert_eq!(core.figures().failed_writes, 1);
+    // It failed, could not recover from a journal that takes nothing, and stopped.
+    assert_eq!(sim.actors(), actors - 1);
+}

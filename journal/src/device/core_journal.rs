@@ -435,7 +435,6 @@ impl State {
                     self.figures.failed_writes += 1;
                     tracing::error!(%error, frame, "a write of the journal failed; open it again");
                     let _ = self.log.failed(frame);
-                    self.commits.failed(commits);
                 }
                 StorageEvent::Read { token, bytes, result } => {
                     self.readings.fetched(token, bytes, result);
@@ -460,6 +459,9 @@ impl State {
                 }
             }
         }
+        if self.log.is_poisoned() {
+            self.commits.failed(commits);
+        }
         taken
     }
 
@@ -483,6 +485,7 @@ impl State {
                     frame = write.frame,
                     "the storage has no room for a write of the journal"
                 );
+                self.figures.failed_writes += 1;
                 let _ = self.log.failed(write.frame);
                 break;
             }
@@ -586,6 +589,7 @@ impl Device for JournalDevice {
             || state.readings.has_batch()
             || state.index.has_sealed(state.log.durable().frame)
             || !state.soon.is_empty()
+            || (state.log.is_poisoned() && state.commits.waiting() > 0)
     }
 
     fn next_deadline_ns(&self) -> Option<u64> {

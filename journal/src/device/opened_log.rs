@@ -37,7 +37,9 @@ pub struct IndexExtent {
     pub by_frames: u64,
     /// Footers and checkpoints that are there and could not be used.
     pub refused: u32,
-    /// The highest generation of a checkpoint.
+    /// The highest generation of a checkpoint, whether it could be used or not.
+    pub highest_generation: u64,
+    /// The generation of the checkpoint that was used, 0 when there was none.
     pub checkpoint_generation: u64,
     /// The last segment that a checkpoint includes.
     pub checkpoint_segment: u64,
@@ -144,7 +146,8 @@ impl IndexExtent {
             by_footer: known.saturating_sub(by_checkpoint),
             by_frames: headers.len() as u64 - known,
             refused: opened.checkpoints_refused + opened.footers_refused,
-            checkpoint_generation: opened.highest_generation,
+            highest_generation: opened.highest_generation,
+            checkpoint_generation: opened.checkpoint.map_or(0, |header| header.generation),
             checkpoint_segment,
             first_segment,
         }

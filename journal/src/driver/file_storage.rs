@@ -27,6 +27,8 @@ use crate::log::{BlockBuffer, SegmentFile, Write};
 const OPEN_FILES_LIMIT: usize = 256;
 /// Reads under way; the rest of the disk's operations is for commits.
 const READS_LIMIT: usize = 96;
+/// The pause before another segment is asked for when one failed: each try is a file.
+const SEGMENT_REST_NS: u64 = 1_000_000_000;
 
 /// Where a core's log is on real files.
 #[derive(Clone, Debug)]
@@ -53,6 +55,9 @@ pub struct FileStorage {
     writing: Vec<(u64, u64, usize)>,
     reading: Vec<(u64, usize)>,
     segments_under_way: usize,
+    /// A segment failed for another reason than room: none is asked for before this.
+    segments_rest_until_ns: Option<u64>,
+    now_ns: u64,
     librarian: Librarian,
     /// Segments whose footers are to be written.
     sealed: VecDeque<SealedSegment>,
@@ -81,6 +86,8 @@ impl FileStorage {
             writing: Vec::new(),
             reading: Vec::new(),
             segments_under_way: 0,
+            segments_rest_until_ns: None,
+            now_ns: 0,
             librarian,
             sealed: VecDeque::new(),
             ready: VecDeque::new(),
@@ -186,6 +193,7 @@ impl FileStorage {
             }
             MakerEvent::SegmentFailed { error, .. } => {
                 self.segments_under_way = self.segments_under_way.saturating_sub(1);
+                self.segments_rest_until_ns = Some(self.now_ns.saturating_add(SEGMENT_REST_NS));
                 Some(StorageEvent::NoSegment(io::Error::other(error)))
             }
             MakerEvent::Full { .. } => {
@@ -237,6 +245,9 @@ impl Storage for FileStorage {
     }
 
     fn want_segments(&mut self, count: usize) {
+        if self.segments_rest_until_ns.is_some() {
+            return;
+        }
         while self.segments_under_way < count {
             let file = SegmentFile(self.folder.last_file + 1);
             let request = match self.folder.spare.last() {
@@ -257,7 +268,15 @@ impl Storage for FileStorage {
         self.give_footers();
     }
 
-    fn next_event(&mut self, _now_ns: u64) -> Option<StorageEvent> {
+    fn next_deadline_ns(&self) -> Option<u64> {
+        self.segments_rest_until_ns
+    }
+
+    fn next_event(&mut self, now_ns: u64) -> Option<StorageEvent> {
+        self.now_ns = now_ns;
+        if self.segments_rest_until_ns.is_some_and(|until_ns| until_ns <= now_ns) {
+            self.segments_rest_until_ns = None;
+        }
         if let Some(write) = self.postponed.pop_front() {
             self.begin_write(write);
         }

@@ -28,7 +28,10 @@ struct Checkpoints {
     first_segment: u64,
     /// The last segment that the newest one includes, 0 when there is none.
     last_segment: u64,
+    /// Its generation, which tells its file.
     generation: u64,
+    /// The highest that either file has: one that is damaged counts too, but nothing is merged with it.
+    highest_generation: u64,
 }
 
 impl Librarian {
@@ -38,6 +41,7 @@ impl Librarian {
             first_segment: extent.first_segment.max(1),
             last_segment: extent.checkpoint_segment,
             generation: extent.checkpoint_generation,
+            highest_generation: extent.highest_generation,
         };
         let checkpoints = Arc::new(Mutex::new(checkpoints));
         Librarian { last_token: 0, written: Arc::default(), checkpoints }
@@ -80,7 +84,7 @@ impl Checkpoints {
     /// Merges the newest checkpoint with the footers since, up to and with a segment.
     fn write(&mut self, folder: &Path, log_id: u128, to_segment: u64) -> Result<(), FileError> {
         let open = |name: String| File::open(folder.join(name)).map(BufReader::new);
-        let generation = self.generation + 1;
+        let generation = self.highest_generation.max(self.generation) + 1;
         let new = NewCheckpoint { log_id, generation, first_segment: self.first_segment };
         let previous = match self.last_segment {
             0 => None,
@@ -99,6 +103,7 @@ impl Checkpoints {
             Ok(())
         })?;
         (self.generation, self.last_segment) = (generation, to_segment);
+        self.highest_generation = generation;
         Ok(())
     }
 }
