@@ -1,8 +1,12 @@
-//! Two threads, each pinned to its own CPU, that start together and answer each other.
+//! Two threads, each pinned to its own CPU, that start together, answer each other and leave together.
 //!
-//! Neither runs before both are pinned: a thread whose partner could not be pinned would wait for ever.
+//! Neither runs before both are pinned: a thread whose partner could not be pinned would wait for ever. Neither ends
+//! before both are done: the end of a thread makes system calls, and the one that gave the last answer would make them
+//! while the other is still in its measured section.
 
+use std::hint;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
@@ -21,9 +25,10 @@ pub fn run<A: Send, B: Send>(
     second: impl FnOnce() -> B + Send,
 ) -> Result<(A, B), ScenarioError> {
     let [first_cpu, second_cpu] = cpus;
+    let at_work = AtomicUsize::new(2);
     thread::scope(|scope| {
-        let (first_pinned, first_go, first_thread) = start(scope, first_cpu, first);
-        let (second_pinned, second_go, second_thread) = start(scope, second_cpu, second);
+        let (first_pinned, first_go, first_thread) = start(scope, &at_work, first_cpu, first);
+        let (second_pinned, second_go, second_thread) = start(scope, &at_work, second_cpu, second);
         let pinned = [first_pinned, second_pinned].map(|pinned| pinned.recv());
         for answer in pinned {
             // An early return drops both `go` channels, which sends the threads home.
@@ -71,8 +76,18 @@ type Started<'scope, T> = (
     thread::ScopedJoinHandle<'scope, Option<T>>,
 );
 
+/// One of the threads that are at work, until it is dropped; a panic drops it too, so no partner waits for it.
+struct AtWork<'pair>(&'pair AtomicUsize);
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 fn start<'scope, T: Send + 'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
+    at_work: &'scope AtomicUsize,
     cpu: usize,
     work: impl FnOnce() -> T + Send + 'scope,
 ) -> Started<'scope, T> {
@@ -81,7 +96,14 @@ fn start<'scope, T: Send + 'scope>(
     let handle = scope.spawn(move || {
         tell_pinned.send(affinity::pin_to(cpu)).ok()?;
         wait_for_go.recv().ok()?;
-        Some(work())
+        let here = AtWork(at_work);
+        let outcome = work();
+        drop(here);
+        // A poll and no wait: falling asleep is a system call as well.
+        while at_work.load(Ordering::Acquire) > 0 {
+            hint::spin_loop();
+        }
+        Some(outcome)
     });
     (pinned, go, handle)
 }
@@ -97,6 +119,13 @@ mod tests {
         let here = || affinity::allowed_cpus().expect("readable");
         let (first, second) = run(cpus, here, here).expect("both can be pinned");
         assert_eq!((first, second), (vec![cpus[0]], vec![cpus[1]]));
+    }
+
+    #[test]
+    fn a_panic_in_one_sends_the_other_home() {
+        let allowed = affinity::allowed_cpus().expect("readable")[0];
+        let outcome = run([allowed, allowed], || panic!("on purpose"), || 7);
+        assert!(matches!(outcome, Err(ScenarioError::ThreadLost)), "{outcome:?}");
     }
 
     #[test]
