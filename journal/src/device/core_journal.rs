@@ -332,8 +332,8 @@ impl CoreJournal {
         self.state.borrow().index.sequence_of(entity)
     }
 
-    /// Reads what an entity is made from: the latest state below a sequence number, and the events behind it.
-    /// `ticket` gets the first batch.
+    /// Reads what an entity is made from: its name, by which the reader tells whose records they are, the latest state
+    /// below a sequence number, and the events behind it. `ticket` gets the first batch.
     pub fn read(&self, now_ns: u64, entity: u64, below: u64, ticket: ReadTicket) -> ReadingId {
         let state = &mut *self.state.borrow_mut();
         let search = state.index.search(entity, below);

@@ -97,6 +97,8 @@ pub(super) struct Search {
     /// Looks for the places; none when they are found.
     places: Option<index::Search>,
     found: Vec<(u64, Posting)>,
+    /// Where its name stands, from the newest segment back.
+    names: Vec<(u64, RecordPlace)>,
     awaited: Awaited,
 }
 
@@ -224,6 +226,7 @@ impl LogIndex {
             deleted_to: known.map_or(0, |known| known.deleted_to),
             places,
             found: Vec::new(),
+            names: Vec::new(),
             awaited: Awaited::Nothing,
         }
     }
@@ -240,9 +243,10 @@ impl LogIndex {
                     return Err(ReadFailed::Footer { segment_id, reason: "it is gone".into() });
                 }
                 SearchStep::Done => {
-                    let found = search.places.take();
-                    search.found =
-                        found.into_iter().flat_map(index::Search::into_records).collect();
+                    if let Some(found) = search.places.take() {
+                        search.names = found.names().to_vec();
+                        search.found = found.into_records().collect();
+                    }
                 }
             }
         }
@@ -275,7 +279,7 @@ impl LogIndex {
         taken.map_err(damaged).map_err(|reason| ReadFailed::Footer { segment_id, reason })
     }
 
-    /// Of what was found, what is to be read: the state, and what came behind it, in order.
+    /// Of what was found, what is to be read: the entity's name, the state, and what came behind it, in order.
     fn wanted(&self, search: &Search) -> Vec<Wanted> {
         let is_state = |posting: &Posting| {
             let sequence = posting.entity_sequence;
@@ -308,7 +312,22 @@ impl LogIndex {
             RecordKind::Command => (wanted.sequence, false, wanted.place.offset, wanted.file),
             kind => (wanted.sequence, kind == RecordKind::State, 0, SegmentFile(0)),
         });
+        if let Some(name) = self.name_of(search, wanted.first()) {
+            wanted.insert(0, name);
+        }
         wanted
+    }
+
+    /// The record that names the entity: of the segment from which its first record is read anyway.
+    fn name_of(&self, search: &Search, first: Option<&Wanted>) -> Option<Wanted> {
+        let is_near = |(segment_id, _): &&(u64, RecordPlace)| {
+            first.is_some_and(|first| self.files.get(segment_id) == Some(&first.file))
+        };
+        let near = search.names.iter().find(is_near);
+        let (segment_id, place) = *near.or_else(|| search.names.first())?;
+        let (file, layouts) = (*self.files.get(&segment_id)?, self.layouts_of(segment_id)?);
+        let (entity, kind, sequence) = (search.entity, RecordKind::Entity, 0);
+        Some(Wanted { entity, kind, sequence, file, place, layouts })
     }
 
     fn known(&self, segment_id: u64) -> KnownSegment<'_> {

@@ -214,8 +214,14 @@ impl<D: DurableState> Stored<D> {
     /// Whether all is read.
     fn take_in(&mut self, found: Result<Found, ReadFailed>) -> Result<bool, Recovery> {
         let found = found.map_err(|failed| Recovery::Failed(failed.into()))?;
-        for record in found.records().filter(|record| record.kind == RecordKind::State) {
-            self.take_in_value(&record)?;
+        for record in found.records() {
+            match (record.kind, &self.attached) {
+                (RecordKind::State, _) => self.take_in_value(&record)?,
+                (RecordKind::Entity, Some(attached)) => {
+                    attached.check_name(&self.id, &record).map_err(Recovery::Failed)?;
+                }
+                _ => {}
+            }
         }
         Ok(found.is_last)
     }

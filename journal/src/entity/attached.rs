@@ -9,7 +9,10 @@ use mainspring::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::EntityId;
-use crate::device::{CommitFailed, Committed, CoreJournal, Found, ReadFailed, ReadingId, Refused};
+use crate::device::{
+    CommitFailed, Committed, CoreJournal, Found, FoundRecord, ReadFailed, ReadingId, Refused,
+};
+use crate::format::dictionary::EntityEntry;
 use crate::log::{AppendError, DeclaredEntity};
 use crate::sourced::{PersistRejected, RecoveryFailed};
 
@@ -81,6 +84,20 @@ impl<K: 'static> Attached<K> {
         }
     }
 
+    /// Compares the name that stands in the journal with the entity's own: records are found by the name's hash, and
+    /// ids can be chosen that have the same one.
+    pub fn check_name(&self, id: &EntityId, name: &FoundRecord<'_>) -> Result<(), RecoveryFailed> {
+        match &name.record {
+            Ok(record) if record.payload == self.entity.payload() => Ok(()),
+            Ok(record) => Err(RecoveryFailed::SameHash { other: other_name(record.payload) }),
+            Err(error) => {
+                // The records are whole, or are found not to be: what is lost with the name is a check.
+                tracing::warn!(%id, %error, "the name of an entity is damaged and was not compared");
+                Ok(())
+            }
+        }
+    }
+
     /// Begins to read the entity: its latest state below a number, and what stands behind it.
     pub fn read<A, F>(&self, ctx: &mut Context<'_, A>, below: u64, then: F) -> ReadingGuard
     where
@@ -91,6 +108,14 @@ impl<K: 'static> Attached<K> {
         ctx.suspend_until(&ticket);
         let reading = self.journal.read(ctx.now_ns(), self.entity.hash(), below, ticket);
         ReadingGuard { journal: Rc::clone(&self.journal), reading }
+    }
+}
+
+/// Whose records they are, for people.
+fn other_name(payload: &[u8]) -> String {
+    match EntityEntry::decode(payload) {
+        Ok(EntityEntry { entity_type, id }) => format!("`{entity_type}` {}", id.escape_ascii()),
+        Err(_) => "an entity whose name cannot be read".to_owned(),
     }
 }
 

@@ -4,8 +4,8 @@
 //! by one, applying its footer's rows, and applying records once more that were applied before all come to the same.
 //! Only what a segment says of starting an entity again goes by order: the last word counts.
 //!
-//! A row is known by the hash of the entity's name. Whoever opens an entity compares the name itself; two names of
-//! one hash are not told apart here.
+//! A row is known by the hash of the entity's name. Whoever opens an entity compares the name itself, which comes with
+//! its records; two names of one hash are not told apart here.
 
 use super::block::{BlockKind, Row};
 use super::row::{EntityRow, Restart};

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::Entity;
 use super::footer::FooterError;
 use super::footer_summary::FooterSummary;
-use super::row::{EntityRow, Posting};
+use super::row::{EntityRow, Posting, RecordPlace};
 use super::segment_index::SegmentIndex;
 use crate::format::BLOCK_BYTES;
 
@@ -55,6 +55,8 @@ pub struct Search {
     row: Option<EntityRow>,
     /// From the newest segment back.
     found: Vec<(u64, Vec<Posting>)>,
+    /// Where each of these segments has the entity's name, from the newest segment back.
+    names: Vec<(u64, RecordPlace)>,
 }
 
 impl Search {
@@ -71,6 +73,7 @@ impl Search {
             history_segment: 1,
             row: None,
             found: Vec::new(),
+            names: Vec::new(),
         }
     }
 
@@ -82,9 +85,10 @@ impl Search {
                 KnownSegment::Absent => break,
                 KnownSegment::Unindexed => return SearchStep::Rebuild { segment_id },
                 KnownSegment::Open(index) => {
-                    let previous = index.row(self.entity).map(|row| row.previous_segment);
+                    let row = index.row(self.entity);
                     self.found.push((segment_id, index.records_of(self.entity).collect()));
-                    self.go_back(previous);
+                    self.names.extend(row.and_then(|row| Some((segment_id, row.name?))));
+                    self.go_back(row.map(|row| row.previous_segment));
                 }
                 KnownSegment::Sealed(summary) => match (self.row, summary.block_of(self.entity)) {
                     (Some(row), _) => {
@@ -120,10 +124,17 @@ impl Search {
                 // Should its footer be made again, the entity stands elsewhere in it.
                 self.row = None;
                 self.found.push((self.segment_id, postings?));
+                self.names.extend(row.name.map(|name| (self.segment_id, name)));
                 self.go_back(Some(row.previous_segment));
             }
         }
         Ok(())
+    }
+
+    /// Where the records are that name the entity, with their segments, from the newest segment back. Records belong to
+    /// a hash; whose they are is known when one of these was compared.
+    pub fn names(&self) -> &[(u64, RecordPlace)] {
+        &self.names
     }
 
     /// What was found, with its segments, in the order of the log. A record that was copied forward is there twice, and

@@ -88,7 +88,7 @@ impl DeclaredEntity {
     }
 
     /// The payload of its entry.
-    pub(super) fn payload(&self) -> &[u8] {
+    pub(crate) fn payload(&self) -> &[u8] {
         &self.payload
     }
 

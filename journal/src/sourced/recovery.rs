@@ -64,6 +64,10 @@ impl<E: EventSourced> Persistent<E> {
 
     fn take_in_record(&mut self, found: &FoundRecord<'_>) -> Result<(), Recovery> {
         match found.kind {
+            RecordKind::Entity => match &self.attached {
+                Some(attached) => attached.check_name(&self.id, found).map_err(Recovery::Failed),
+                None => Ok(()),
+            },
             RecordKind::State => self.take_in_snapshot(found),
             RecordKind::Event => self.take_in_event(found).map_err(Recovery::Failed),
             RecordKind::Command => {

@@ -57,6 +57,12 @@ pub enum RecoveryFailed {
     /// Its name has no place in the journal.
     #[error(transparent)]
     Name(#[from] NameTooLong),
+    /// Another entity has records under the hash of its name.
+    #[error("the journal has records of {other} under the same hash: give this entity another id")]
+    SameHash {
+        /// The type and the id of the other one.
+        other: String,
+    },
     /// Its records could not be read.
     #[error(transparent)]
     Read(#[from] ReadFailed),
