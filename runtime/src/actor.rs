@@ -39,6 +39,9 @@ pub trait Actor: Sized + 'static {
     /// What this actor understands on its own address. Further protocols are [`Port`]s.
     type Message: LocalMessage;
 
+    /// Whether it gets [`Signal::ChildStopped`] for each of its children that is gone. Cheaper than a watch on each.
+    const TRACKS_CHILDREN: bool = false;
+
     /// Handles one message, read where it lies. This is the first behaviour of the actor.
     fn receive(
         &mut self,
@@ -174,6 +177,7 @@ impl<A: Actor> InfoOf<A> {
         start: dispatch::start::<A>,
         signal: dispatch::signal::<A>,
         stopped: dispatch::stopped::<A>,
+        tracks_children: A::TRACKS_CHILDREN,
     };
 }
 
@@ -206,6 +210,13 @@ pub enum Signal {
         failure: Failure,
         /// What its policy decided.
         decision: Decision,
+    },
+    /// A child on this core is gone, and the actor [tracks](Actor::TRACKS_CHILDREN) its children.
+    ChildStopped {
+        /// The child.
+        actor: Address,
+        /// Why it is gone.
+        reason: StopReason,
     },
     /// A name is in use elsewhere on the node; this actor did not get it.
     NameTaken {

@@ -27,7 +27,7 @@ use crate::core::supervision::{OnFailure, Supervised};
 use crate::core::tasks::{Job, Task};
 use crate::core::turn::{Effect, NameChange};
 use crate::core::{Core, PLACE_MASK};
-use crate::message::{LocalMessage, Message};
+use crate::message::{EnclosedView, LocalMessage, Message};
 
 /// The running turn of an actor of type `A`.
 pub struct Context<'a, A: Actor> {
@@ -104,6 +104,29 @@ impl<'a, A: Actor> Context<'a, A> {
     #[inline(always)]
     pub fn try_tell<M: Message>(&mut self, to: ActorRef<M>, message: &M) -> Result<(), TellError> {
         let sent = self.core.send(to, message);
+        if sent.is_err() {
+            self.core.counters.refused_sends += 1;
+        }
+        sent
+    }
+
+    /// Sends on what another message has carried. What cannot be sent becomes a counted dead letter.
+    pub fn tell_enclosed<M: Message>(&mut self, to: ActorRef<M>, message: EnclosedView<'_, M>) {
+        if let Err(error) = self.core.send_enclosed(to, message) {
+            self.core.tell_failed(to.address(), error);
+        }
+    }
+
+    /// Sends on what another message has carried, or says why not.
+    ///
+    /// # Errors
+    /// [`TellError`]; nothing was sent and the turn goes on.
+    pub fn try_tell_enclosed<M: Message>(
+        &mut self,
+        to: ActorRef<M>,
+        message: EnclosedView<'_, M>,
+    ) -> Result<(), TellError> {
+        let sent = self.core.send_enclosed(to, message);
         if sent.is_err() {
             self.core.counters.refused_sends += 1;
         }
@@ -198,6 +221,16 @@ impl<'a, A: Actor> Context<'a, A> {
     /// Stops an actor: children first, then itself. Messages that it has not handled become dead letters.
     pub fn stop<M: ?Sized>(&mut self, actor: ActorRef<M>) {
         self.stop_address(actor.address());
+    }
+
+    /// Stops an actor when it has handled everything that this actor has sent to it before: an order among its
+    /// messages, where [`Context::stop`] overtakes them. What it holds or stashes meanwhile is handled as well, as far
+    /// as its behaviour takes it.
+    ///
+    /// # Errors
+    /// [`TellError`]; nothing was sent and the turn goes on.
+    pub fn stop_in_turn<M: ?Sized>(&mut self, actor: ActorRef<M>) -> Result<(), TellError> {
+        self.core.send_stop(actor.address())
     }
 
     /// As [`Context::stop`], for an address without a type.

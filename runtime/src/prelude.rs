@@ -18,7 +18,7 @@
 pub use crate::actor::{Actor, Behavior, Decision, Failure, Next, Port, Signal, StopReason};
 pub use crate::address::{ActorRef, Address, LocalRef};
 pub use crate::context::{Context, SpawnError};
-pub use crate::message::{ArchivedLocal, Local, LocalMessage, Message, message};
+pub use crate::message::{ArchivedLocal, Enclosed, Local, LocalMessage, Message, message};
 #[cfg(all(feature = "host", not(loom)))]
 pub use crate::node::{Client, Error, Node};
 #[cfg(not(loom))]

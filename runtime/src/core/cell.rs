@@ -45,6 +45,7 @@ pub(crate) struct ActorInfo {
     pub start: Entry,
     pub signal: unsafe fn(&mut Core, NonNull<CellHead>, &crate::actor::Signal) -> u64,
     pub stopped: unsafe fn(&mut Core, NonNull<CellHead>),
+    pub tracks_children: bool,
 }
 
 /// What is known of a behaviour, once per handler function.
@@ -348,6 +349,12 @@ impl Slots {
         self.find(me).map(|cell| unsafe { (*cell.as_ptr()).actor.type_id })
     }
 
+    /// Whether a living actor is told of the end of its children.
+    pub fn tracks_children(&self, me: u64) -> bool {
+        // SAFETY: the head is live.
+        self.find(me).is_some_and(|cell| unsafe { (*cell.as_ptr()).actor.tracks_children })
+    }
+
     /// Name of the actor's type and of its behaviour.
     pub fn describe(&self, me: u64) -> (&'static str, &'static str) {
         match self.find(me) {
@@ -488,6 +495,7 @@ static NO_ACTOR: ActorInfo = ActorInfo {
     start: never,
     signal: never_signal,
     stopped: never_stopped,
+    tracks_children: false,
 };
 
 #[cfg(test)]

@@ -54,6 +54,12 @@ pub(crate) enum Control {
         actor: Address,
         reason: StopReason,
     },
+    /// A child of an actor that tracks them is gone.
+    ChildStopped {
+        me: u64,
+        actor: Address,
+        reason: StopReason,
+    },
     /// A question could not be sent.
     AskRefused {
         me: u64,
@@ -155,6 +161,9 @@ impl Core {
                 Control::Watch { me, watcher } => self.watched(me, watcher),
                 Control::Unwatch { me, watcher } => self.unwatched(me, watcher),
                 Control::Terminated { me, actor, reason } => self.terminated(me, actor, reason),
+                Control::ChildStopped { me, actor, reason } => {
+                    self.deliver_signal(me, Signal::ChildStopped { actor, reason });
+                }
                 Control::AskRefused { me, life, continuation, error } => {
                     self.ask_refused(me, life, continuation, error);
                 }

@@ -24,7 +24,7 @@ use super::dead_letters::Reason;
 use super::local_queue::RawFrame;
 use super::observe::Outcome;
 use super::stash::{Held, StoredFrame};
-use super::{Core, KIND_SAMPLE, KIND_USER};
+use super::{Core, KIND_SAMPLE, KIND_STOP, KIND_USER};
 use crate::actor::{Actor, Failure, Next, Port, Signal};
 use crate::address::PORT_REPLY;
 use crate::context::Context;
@@ -348,6 +348,9 @@ impl Core {
         let header = frame.header;
         if header.kind() == KIND_SAMPLE {
             return self.take_sample(frame.bytes());
+        }
+        if header.kind() == KIND_STOP {
+            return self.stop_in_turn(header.word1);
         }
         if header.kind() != KIND_USER {
             return self.count_dead_letter(Reason::UnknownKind, header, frame.payload_len());

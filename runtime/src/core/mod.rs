@@ -71,6 +71,9 @@ pub(crate) const KIND_CONTROL: u8 = 1;
 /// A time stamp of the sender, to learn how long frames wait.
 pub(crate) const KIND_SAMPLE: u8 = 2;
 
+/// The receiver stops when this comes to its turn.
+pub(crate) const KIND_STOP: u8 = 3;
+
 /// Sweeps with messages between two such samples.
 const SWEEPS_PER_SAMPLE: u64 = 64;
 

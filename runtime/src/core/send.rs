@@ -9,11 +9,14 @@ use super::dispatch::shielded;
 use super::large::FLAG_LARGE;
 use super::local_queue::{LARGEST_PAYLOAD_BYTES, PushError};
 use super::stash::StoredFrame;
-use super::{Core, KIND_USER, PLACE_MASK};
+use super::{Core, KIND_STOP, KIND_USER, PLACE_MASK};
 use crate::address::{ActorRef, Address, CLIENT_CORE_BASE, LocalRef, PORT_REPLY};
 use crate::frame::{FLAG_LOCAL, Header, archive};
-use crate::message::{LocalMessage, Message};
-use crate::ring::BoxedPayload;
+use crate::message::{EnclosedView, LocalMessage, Message};
+use crate::ring::{BoxedPayload, Producer};
+
+/// The room that a message with data out of line gets in a ring at first.
+const SPACIOUS_ROOM_BYTES: usize = 1024;
 
 /// Why a message was not sent. Nothing changed, and the message is still the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -164,17 +167,62 @@ impl Core {
         if written {
             return Ok(());
         }
+        // Data out of line: most such messages fit here.
+        let spacious_bytes = SPACIOUS_ROOM_BYTES.min(lane.largest_payload_bytes());
+        if let Ok(mut claim) = lane.claim(spacious_bytes)
+            && let Ok(length) = archive::write(message, claim.payload())
+        {
+            let header = Header { word0: upper | length as u64, word1: me };
+            return claim.commit(header).map_err(|_| TellError::Full);
+        }
         let bytes = archive::write_boxed(message, limit_bytes)
             .map_err(|too_large| TellError::Oversized { limit_bytes: too_large.limit_bytes })?;
         let bytes = bytes.as_slice();
         let header = Header { word0: upper | bytes.len() as u64, word1: me };
-        if bytes.len() <= lane.largest_payload_bytes() {
-            return lane.push(header, bytes).map_err(|_| TellError::Full);
+        push_bytes(lane, header, bytes, limit_bytes)
+    }
+
+    /// Sends a message that was archived before, as part of the running turn.
+    pub(crate) fn send_enclosed<M: Message>(
+        &mut self,
+        to: ActorRef<M>,
+        message: EnclosedView<'_, M>,
+    ) -> Result<(), TellError> {
+        let (place, me) = to.words();
+        self.send_bytes(place, me, KIND_USER, message.bytes())
+    }
+
+    /// Asks an actor to stop when it has handled what was sent to it before, as part of the running turn.
+    pub(crate) fn send_stop(&mut self, to: Address) -> Result<(), TellError> {
+        let (place, me) = to.words();
+        // A frame is never empty.
+        self.send_bytes(place & PLACE_MASK, me, KIND_STOP, &[0])
+    }
+
+    /// A frame with these bytes.
+    fn send_bytes(&mut self, place: u64, me: u64, kind: u8, bytes: &[u8]) -> Result<(), TellError> {
+        let limit_bytes = self.limits.message_bytes;
+        if bytes.len() > limit_bytes {
+            return Err(TellError::Oversized { limit_bytes });
         }
-        let oversized = TellError::Oversized { limit_bytes };
-        let mut boxed = BoxedPayload::zeroed(bytes.len()).map_err(|_| oversized)?;
-        boxed.as_mut_slice().copy_from_slice(bytes);
-        lane.push_boxed(header, boxed).map_err(|_| TellError::Full)
+        let upper = place >> 48 << 32 | u64::from(kind) << 48;
+        let header = Header { word0: upper | bytes.len() as u64, word1: me };
+        if place & PLACE_MASK != self.place {
+            let (index, _) = self.way_to(place)?;
+            let Some(outbound) = &mut self.outbounds[index] else { return Err(TellError::Gone) };
+            if outbound.jammed {
+                return Err(TellError::Full);
+            }
+            let reply = (place >> 48) as u16 == PORT_REPLY;
+            let lane = if reply { outbound.reply_lane() } else { &mut outbound.user };
+            return push_bytes(lane, header, bytes, limit_bytes);
+        }
+        if bytes.len() > LARGEST_PAYLOAD_BYTES {
+            return self.push_large(StoredFrame::new(header, bytes));
+        }
+        self.queue
+            .push_with(upper, me, bytes.len(), |room| copy_into(room, bytes))
+            .map_err(|_| TellError::Full)
     }
 
     /// Where a place's ring stands among the ways out, ready for the running turn to write to.
@@ -270,6 +318,22 @@ pub(crate) fn stored_local<M: LocalMessage>(
         (me >> 32) as u32,
     );
     Ok(StoredFrame::from_buffer(header, buffer))
+}
+
+/// Appends a frame to a ring, boxed if it is too large for one.
+fn push_bytes(
+    lane: &mut Producer,
+    header: Header,
+    bytes: &[u8],
+    limit_bytes: usize,
+) -> Result<(), TellError> {
+    if bytes.len() <= lane.largest_payload_bytes() {
+        return lane.push(header, bytes).map_err(|_| TellError::Full);
+    }
+    let oversized = TellError::Oversized { limit_bytes };
+    let mut boxed = BoxedPayload::zeroed(bytes.len()).map_err(|_| oversized)?;
+    boxed.as_mut_slice().copy_from_slice(bytes);
+    lane.push_boxed(header, boxed).map_err(|_| TellError::Full)
 }
 
 fn copy_into(room: &mut [u8], bytes: &[u8]) -> Result<usize, archive::Overflow> {

@@ -16,6 +16,7 @@ use super::cold::Phase;
 use super::control::Control;
 use super::dead_letters::Reason;
 use super::schedule::{Due, nanoseconds};
+use super::stash::Held;
 use crate::actor::{Decision, Failure, Signal, StopReason};
 use crate::address::Address;
 
@@ -318,6 +319,17 @@ impl Core {
         }
     }
 
+    /// The actor stops, unless it takes no messages now: then when it has handled those that it holds.
+    pub(crate) fn stop_in_turn(&mut self, me: u64) {
+        if let Some(cold) = self.slots.cold_if_any(me)
+            && matches!(cold.phase, Phase::Suspended | Phase::Restarting)
+        {
+            let again = Box::new(move |core: &mut Core| core.stop_in_turn(me));
+            return cold.stash.hold_back(Held::Turn(again));
+        }
+        self.stop_actor(me, StopReason::Stopped);
+    }
+
     /// Stops actors on other cores that live no longer than an actor of this one.
     fn stop_wards(&mut self, wards: Vec<Address>, reason: StopReason) {
         for ward in wards {
@@ -356,6 +368,12 @@ impl Core {
         self.forget_subscriptions(me);
         self.slots.remove(me);
         self.counters.stopped += 1;
+        if let Some(parent) = parent
+            && self.slots.tracks_children(parent)
+        {
+            let actor = self.address_of(me);
+            self.control.push_back(Control::ChildStopped { me: parent, actor, reason });
+        }
         if let Some(parent) = parent
             && !self.slots.has_children(parent as u32)
             && self.slots.cold(parent).is_some_and(|cold| cold.phase == Phase::Stopping)

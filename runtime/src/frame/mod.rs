@@ -18,6 +18,7 @@ pub mod archive;
 #[cfg(test)]
 mod archive_tests;
 mod buffer;
+pub mod enclosed;
 mod handles;
 #[cfg(test)]
 mod handles_tests;

@@ -178,6 +178,12 @@ macro_rules! never_from_another_node {
 never_from_another_node!(LocalRef<M: ?Sized>);
 never_from_another_node!(ArchivedLocal<T>);
 
+impl Reason {
+    pub(super) fn of(text: &str) -> Self {
+        Reason(text.into())
+    }
+}
+
 impl Source for Reason {
     fn new<T: std::error::Error + Send + Sync + 'static>(source: T) -> Self {
         Reason(source.to_string().into())

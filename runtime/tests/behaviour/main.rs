@@ -6,6 +6,7 @@ mod actors;
 mod asks;
 mod behaviors;
 mod dead_letters;
+mod enclosed;
 mod isolated;
 mod local_payloads;
 mod memory;

@@ -3,7 +3,7 @@
 use mainspring::prelude::*;
 use mainspring::testkit::Simulation;
 
-use crate::actors::{Number, Puppet, Text, play, texts};
+use crate::actors::{Answerer, Number, Puppet, Question, Text, numbers, play, texts};
 
 /// A tree: each actor down to depth 0 spawns two children at its start and tells its name when it stops.
 fn tree(name: String, depth: u32, told: ActorRef<Text>) -> Puppet {
@@ -125,4 +125,112 @@ fn an_actor_stops_another_on_any_core() {
         play(&mut sim, stopper, 0);
         assert_eq!(sim.actors(), 1);
     });
+}
+
+#[test]
+fn an_actor_that_stops_in_turn_handles_what_was_sent_before() {
+    for core in 0..2 {
+        Simulation::for_seeds(1..=20, |sim| {
+            let mut sim = sim.cores(2);
+            let told = sim.at(0).core(core).probe::<Number>();
+            let to = told.actor();
+            let echo = sim.at(0).core(core).spawn(move || {
+                Puppet::new(move |ctx, n| {
+                    ctx.tell(to, &Number { n });
+                    Next::Same
+                })
+            });
+            let stopper = sim.spawn(move || {
+                Puppet::new(move |ctx, n| {
+                    ctx.tell(echo, &Number { n });
+                    assert_eq!(ctx.stop_in_turn(echo), Ok(()));
+                    ctx.tell(echo, &Number { n: n + 1 });
+                    Next::Same
+                })
+            });
+            play(&mut sim, stopper, 5);
+            assert_eq!(numbers(&told), [5], "what came before the stop, and nothing behind it");
+            assert_eq!(sim.dead_letters(Reason::NoActor), 1);
+        });
+    }
+}
+
+#[test]
+fn an_actor_that_waits_for_an_answer_stops_in_turn_behind_it() {
+    let mut sim = Simulation::seeded(3);
+    let told = sim.probe::<Number>();
+    let to = told.actor();
+    let oracle = sim.spawn(|| Answerer);
+    let asker = sim.spawn(move || {
+        Puppet::new(move |ctx, n| {
+            if n > 1 {
+                ctx.tell(to, &Number { n });
+                return Next::Same;
+            }
+            let second = std::time::Duration::from_secs(1);
+            let question = |reply_to| Question { n, reply_to };
+            ctx.ask(
+                oracle,
+                question,
+                second,
+                |_: &mut Puppet, ctx, answer: Result<&Archived<Number>, _>| {
+                    let _ = (ctx.core(), answer.is_ok());
+                    Next::Same
+                },
+            )
+            .exclusive();
+            Next::Same
+        })
+    });
+    let stopper = sim.spawn(move || {
+        Puppet::new(move |ctx, _| {
+            for n in [1, 2, 3] {
+                ctx.tell(asker, &Number { n });
+            }
+            let _ = ctx.stop_in_turn(asker);
+            ctx.tell(asker, &Number { n: 4 });
+            Next::Same
+        })
+    });
+    play(&mut sim, stopper, 0);
+    assert_eq!(numbers(&told), [2, 3]);
+}
+
+/// Tracks its children: tells of each that is gone.
+struct Tracker {
+    told: ActorRef<Text>,
+}
+
+impl Actor for Tracker {
+    type Message = Number;
+    const TRACKS_CHILDREN: bool = true;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, number: &Archived<Number>) -> Next<Self> {
+        let fails = number.n == 1;
+        let child = ctx.spawn(move || {
+            Puppet::idle().on_start(move |_| if fails { Next::Fault } else { Next::Stop })
+        });
+        child.start();
+        Next::Same
+    }
+
+    fn signal(&mut self, ctx: &mut Context<Self>, signal: &Signal) -> Next<Self> {
+        if let Signal::ChildStopped { reason, .. } = signal {
+            ctx.tell(self.told, &Text { text: format!("{reason:?}") });
+        }
+        Next::Same
+    }
+}
+
+#[test]
+fn an_actor_that_tracks_its_children_is_told_of_the_end_of_each() {
+    let mut sim = Simulation::seeded(3);
+    let told = sim.probe::<Text>();
+    let to = told.actor();
+    let tracker = sim.spawn(move || Tracker { told: to });
+    for n in [0, 1, 0] {
+        sim.tell(tracker, &Number { n });
+    }
+    sim.run_until_idle();
+    assert_eq!(texts(&told), ["Stopped", "Failed", "Stopped"]);
 }
