@@ -30,7 +30,10 @@ fn wrapped(parcel: &Parcel) -> AlignedBuffer {
 
 proptest! {
     #[test]
-    fn an_enclosed_message_is_read_where_it_lies(text in ".{0,900}", numbers in prop::collection::vec(any::<u128>(), 0..40)) {
+    fn an_enclosed_message_is_read_where_it_lies(
+        text in ".{0,900}",
+        numbers in prop::collection::vec(any::<u128>(), 0..40),
+    ) {
         let parcel = Parcel { text, numbers };
         let bytes = wrapped(&parcel);
         // SAFETY: the bytes were written by this test.
