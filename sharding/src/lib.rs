@@ -1,2 +1,10 @@
-//! Entities on demand: shards, hand-off, cluster. Not begun: the crate holds its place so that imports go one way.
+//! Entities on demand: shards, hand-off, cluster.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`entities`] | ids and their shards; the table of the entities that a core has |
 #![forbid(unsafe_code)]
+
+mod chunks;
+pub mod entities;
+mod list;
