@@ -2,8 +2,8 @@
 //! bits.
 //!
 //! This is extendible hashing (Fagin, Nievergelt, Pippenger, Strong, "Extendible hashing: a fast access method for
-//! dynamic files", ACM TODS 4(3), 1979) with a table of 512 places as the bucket. A table that is three quarters full is
-//! split in two, and that is all that an insertion may have to do beside its own: no insertion moves more than one
+//! dynamic files", ACM TODS 4(3), 1979) with a table of 512 places as the bucket. A table that is three quarters full
+//! is split in two, and that is all that an insertion may have to do beside its own: no insertion moves more than one
 //! table's entries, however many there are. (Once for each doubling the directory is copied, four bytes for a table.)
 //!
 //! A place holds 40 bits of the hash beside the number of the row, so that rows of other ids are looked at once in a
@@ -13,11 +13,11 @@
 
 const TABLE_BITS: u32 = 9;
 const TABLE_PLACES: usize = 1 << TABLE_BITS;
-/// A table with more is split. Linear probing then looks at 2.5 places for an id that is there, 8.5 for one that is not.
+/// A table with so many is split. Linear probing looks at 2.5 places then for an id that is there, at 8.5 for another.
 const TABLE_MOST: u32 = (TABLE_PLACES / 4 * 3) as u32;
 const ROW_BITS: u32 = 24;
 const ROW_MASK: u64 = (1 << ROW_BITS) - 1;
-/// The directory may have so many times the tables that are needed when all hashes are as even as can be.
+/// The directory may double so often beyond what is needed when the hashes are as even as can be.
 const SPARE_DEPTH: u32 = 4;
 
 /// The most rows that can be told apart: a place counts them from one.

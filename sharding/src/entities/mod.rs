@@ -1,10 +1,10 @@
 //! Ids of entities, the shards they belong to, and the table of the entities that a core has.
 //!
 //! An entity is known by its id: 1 to 1,024 bytes ([`EntityKey`]). Its shard is a stable hash of these bytes
-//! ([`ShardCount`]), so it is the same on every node and after every restart. A core keeps the entities of one type that
-//! live there in [`Residents`], which finds an id, walks the entities of one shard and refuses more than its limit;
-//! [`Lives`] says what becomes of an entity and of messages for it while it starts, stops, or cannot be started;
-//! [`ShardLoads`] counts what the shards cost.
+//! ([`ShardCount`]), so it is the same on every node and after every restart. A core keeps the entities of one type
+//! that live there in [`Residents`], which finds an id, walks the entities of one shard and refuses more than its
+//! limit; [`Lives`] says what becomes of an entity and of messages for it while it starts, stops, or cannot be
+//! started; [`ShardLoads`] counts what the shards cost.
 //!
 //! Nothing here runs an entity, keeps a message or reads a clock: the caller does, and passes `now_ns`.
 
