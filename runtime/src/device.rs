@@ -18,9 +18,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::actor::{Actor, Next};
-use crate::context::Context;
+use crate::address::ActorRef;
+use crate::context::{Context, SpawnError};
 use crate::core::Core;
 use crate::core::asks::TICKET_SLOT;
+use crate::core::cell::NO_SLOT;
 use crate::core::outbound::Wake;
 
 /// Something polled once per sweep, after the actors' turns and before the flush.
@@ -183,6 +185,16 @@ impl<'a> Seat<'a> {
         let of = TypeId::of::<T>();
         let (_, shared) = self.core.shared.iter().find(|(shared, _)| *shared == of)?;
         Rc::clone(shared).downcast().ok()
+    }
+
+    /// Makes an actor without a parent on this core. It stops when it fails.
+    ///
+    /// # Errors
+    /// [`SpawnError`] at the core's limit of actors.
+    pub fn spawn<A: Actor>(&mut self, actor: A) -> Result<ActorRef<A::Message>, SpawnError> {
+        let spawned = self.core.spawn(actor, NO_SLOT);
+        self.core.commit_turn();
+        spawned
     }
 
     /// Has the core poll a device from now on.

@@ -24,6 +24,7 @@ pub use crate::frame::enclosed::{ArchivedEnclosed, Enclosed, EnclosedView};
 pub use crate::frame::local::{ArchivedLocal, Local};
 pub use crate::frame::schema::Schema;
 pub use crate::frame::serializer::{LocalSerializer, WireSerializer};
+pub use crate::frame::tagged::{ArchivedTagged, Tagged};
 pub use crate::frame::validation::{StoredChecker, WireChecker};
 /// Makes a struct or an enum a message.
 ///

@@ -207,3 +207,31 @@ fn a_node_whose_extension_is_not_ready_does_not_start_and_says_why() {
     let Err(error) = refused else { panic!("it started") };
     assert_eq!(error.to_string(), "broken: the disk is not there");
 }
+
+/// Answers at once.
+struct Prompt;
+
+impl Actor for Prompt {
+    type Message = Work;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, work: &Archived<Work>) -> Next<Self> {
+        ctx.tell(work.reply_to, &Done { number: work.number.to_native(), waited: false });
+        Next::Same
+    }
+}
+
+#[test]
+fn an_extension_has_actors_of_its_own_until_the_core_is_full() {
+    let mut sim = Simulation::seeded(1).limits(|limits| limits.actors = 2);
+    let done = sim.probe::<Done>();
+    let (mut prompt, mut refused) = (None, None);
+    sim.at(0).install(|seat| {
+        prompt = seat.spawn(Prompt).ok();
+        refused = seat.spawn(Prompt).err();
+    });
+    let prompt = prompt.expect("room for one");
+    assert_eq!(refused.map(|error| error.limit), Some(2));
+    sim.tell(prompt, &Work { number: 4, reply_to: done.actor() });
+    sim.run_until_idle();
+    assert_eq!(done.next().number, 4);
+}

@@ -16,7 +16,7 @@ use crate::message::{EnclosedView, LocalMessage, Message};
 use crate::ring::{BoxedPayload, Producer};
 
 /// The room that a message with data out of line gets in a ring at first.
-const SPACIOUS_ROOM_BYTES: usize = 1024;
+pub(crate) const SPACIOUS_ROOM_BYTES: usize = 1024;
 
 /// Why a message was not sent. Nothing changed, and the message is still the caller's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -29,6 +29,7 @@ mod plain;
 pub mod schema;
 mod scratch;
 pub mod serializer;
+pub mod tagged;
 pub mod validation;
 #[cfg(test)]
 mod validation_tests;

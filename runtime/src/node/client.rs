@@ -10,7 +10,7 @@ use super::inbox::Inbox;
 use super::mailbox::{ASKS_LIMIT, Mailbox};
 use super::running::Shared;
 use crate::address::{ActorRef, CLIENT_CORE_BASE, PORT_REPLY};
-use crate::core::send::TellError;
+use crate::core::send::{SPACIOUS_ROOM_BYTES, TellError};
 use crate::frame::{Header, archive};
 use crate::message::{Message, Reply};
 use crate::ring::{BoxedPayload, Producer};
@@ -80,6 +80,13 @@ impl Client {
             }
         } else if room_bytes <= lane.largest_payload_bytes() {
             return Err(TellError::Full);
+        }
+        let spacious_bytes = SPACIOUS_ROOM_BYTES.min(lane.largest_payload_bytes());
+        if let Ok(mut claim) = lane.claim(spacious_bytes)
+            && let Ok(length) = archive::write(message, claim.payload())
+        {
+            let header = Header { word0: upper | length as u64, word1: me };
+            return claim.commit(header).map_err(|_| TellError::Full);
         }
         write_large(lane, upper, me, message, self.shared.limits.message_bytes)
     }
