@@ -107,7 +107,7 @@ fn events_replies_and_state_of_a_command_are_shown() {
         .expect_state(|basket| basket.keys == [1, 2, 3]);
     let outcome = test.when(|reply_to| Command::PutAll { keys: vec![4, 5], reply_to });
     assert_eq!((outcome.ending(), outcome.sequence()), (Ending::Done, 5));
-    assert!(outcome.events().eq(&[Put { key: 4 }.into(), Put { key: 5 }.into()]));
+    assert!(outcome.stored().eq(&[Put { key: 4 }.into(), Put { key: 5 }.into()]));
     test.restart_and_compare();
     assert_eq!(test.state(), Basket { keys: vec![1, 2, 3, 4, 5] });
 }
@@ -177,9 +177,9 @@ fn an_expectation_that_does_not_hold_fails_the_test() {
         test.when::<Size>(|reply_to| Command::Put { key: 3, reply_to })
     };
     let said = complaint(|| drop(put(&mut basket()).expect_nothing_persisted()));
-    assert!(said.contains("1 events were stored that were not expected"), "{said}");
+    assert!(said.contains("the command stored 1 more than was looked at"), "{said}");
     let said = complaint(|| drop(put(&mut basket()).expect_persisted(|_| false)));
-    assert!(said.contains("another event"), "{said}");
+    assert!(said.contains("something else was stored"), "{said}");
     let said = complaint(|| drop(put(&mut basket()).expect_rejected()));
     assert!(said.contains("Rejected"), "{said}");
     let said = complaint(|| drop(put(&mut basket()).expect_state(|basket| basket.keys.is_empty())));

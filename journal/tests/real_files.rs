@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use mainspring::prelude::*;
 use mainspring_journal::schema::ArchivedEvent;
-use mainspring_journal::{Effect, EventSourced, Journal, event, events, state};
+use mainspring_journal::{
+    Change, DurableState, Effect, EventSourced, Journal, event, events, state,
+};
 
 #[message]
 enum Command {
@@ -52,6 +54,27 @@ impl EventSourced for Counter {
     fn on_event(&mut self, event: ArchivedEvent<'_, CounterEvent>) {
         let ArchivedCounterEvent::Added(added) = event;
         self.sum += added.amount.to_native();
+    }
+}
+
+/// Of its sum, only the last value is kept.
+#[state(name = "tally", version = 1)]
+#[derive(Default)]
+struct Tally {
+    sum: u64,
+}
+
+impl DurableState for Tally {
+    type Command = Command;
+
+    fn on_command(&self, command: &Archived<Command>) -> Change<Self> {
+        match command {
+            ArchivedCommand::Add { amount, reply_to } => {
+                Change::store(Tally { sum: self.sum + amount.to_native() })
+                    .then_reply(*reply_to, |tally: &Self| Sum { sum: tally.sum })
+            }
+            ArchivedCommand::Get { reply_to } => Change::reply(*reply_to, Sum { sum: self.sum }),
+        }
     }
 }
 
@@ -148,6 +171,25 @@ fn each_entity_lives_on_the_core_that_its_id_belongs_to() {
     assert!(on_core[0] > 4 && on_core[1] > 4, "{on_core:?}");
     drop(client);
     node.shutdown(PATIENCE).expect("a clean end");
+}
+
+#[test]
+fn an_entity_whose_state_is_kept_whole_lives_on_its_core_and_goes_on_after_a_restart() {
+    let folder = Folder::new("whole");
+    let journal = folder.journal();
+    for round in 0..3_u64 {
+        let node = node(&journal, 2);
+        let client = node.client();
+        for id in 0..8 {
+            let tally = journal.stored(&node, id, Tally::default).start().expect("a tally");
+            assert_eq!(get(&client, tally), round * 20 * id, "round {round}, tally {id}");
+            for step in 1..=20 {
+                assert_eq!(add(&client, tally, id), (round * 20 + step) * id);
+            }
+        }
+        drop(client);
+        node.shutdown(PATIENCE).expect("a clean end");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use crate::directory::{
 };
 use crate::driver::index_files::{IndexFiles, footer_name};
 use crate::driver::{FileStorage, LogFolder};
+use crate::durable::{DurableState, Stored};
 use crate::entity::{EntityId, shard_of};
 use crate::format::segment_header::CommitMethod;
 use crate::log::LogSettings;
@@ -209,7 +210,7 @@ impl Journal {
         (shard_of(&id.into(), self.settings.shard_count) % cores) as u16
     }
 
-    /// Prepares the actor of an entity on the core that it belongs to.
+    /// Prepares the actor of an event-sourced entity, on the core that it belongs to.
     pub fn entity<'n, E: EventSourced>(
         &self,
         node: &'n Node,
@@ -219,6 +220,18 @@ impl Journal {
         let id = id.into();
         let core = self.core_of(id.clone());
         node.actor(move || Persistent::new(id.clone(), make.clone())).on_core(core)
+    }
+
+    /// Prepares the actor of an entity whose state is kept whole, on the core that it belongs to.
+    pub fn stored<'n, D: DurableState>(
+        &self,
+        node: &'n Node,
+        id: impl Into<EntityId>,
+        make: impl Fn() -> D + Clone + Send + 'static,
+    ) -> NodeSpawn<'n, impl FnMut() -> Stored<D> + Send + 'static> {
+        let id = id.into();
+        let core = self.core_of(id.clone());
+        node.actor(move || Stored::new(id.clone(), make.clone())).on_core(core)
     }
 
     /// What the log of a core has done so far, as of its last commit.

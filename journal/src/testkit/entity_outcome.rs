@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 
-use crate::sourced::EventSourced;
-
-/// What came of a command. Its methods fail the test, which is what they are for, and give the outcome back.
+/// What came of a command to an entity with the state `S`. What it stored is of the type `T`: an event, or a
+/// [`StoredValue`](super::StoredValue). The methods fail the test, which is what they are for, and give the outcome
+/// back.
 #[derive(Debug)]
-pub struct EntityOutcome<E: EventSourced, R> {
-    pub(super) events: VecDeque<E::Event>,
+pub struct EntityOutcome<T, S, R> {
+    pub(super) stored: VecDeque<T>,
     pub(super) replies: VecDeque<R>,
-    pub(super) state: Option<E>,
+    pub(super) state: Option<S>,
     pub(super) sequence: u64,
     pub(super) ending: Ending,
 }
@@ -17,36 +17,36 @@ pub struct EntityOutcome<E: EventSourced, R> {
 /// How a command ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Its events, if it had some, are durable.
+    /// What it stored, if something, is durable.
     Done,
-    /// Its events were surely not written.
+    /// What it would store was surely not written.
     Rejected,
-    /// It is not known whether its events are durable: a write has failed, and the actor too.
+    /// It is not known whether what it stored is durable: a write has failed, and the actor too.
     Unknown,
 }
 
-impl<E: EventSourced, R> EntityOutcome<E, R> {
-    /// The next event that was stored is `wanted`.
+impl<T, S, R> EntityOutcome<T, S, R> {
+    /// The next thing that was stored is `wanted`.
     ///
     /// # Panics
     /// When it is another one, or there is none.
     #[track_caller]
-    pub fn expect_persisted(mut self, wanted: impl FnOnce(&E::Event) -> bool) -> Self {
-        let Some(event) = self.events.pop_front() else {
-            panic!("the command stored no further event; it ended as {:?}", self.ending);
+    pub fn expect_persisted(mut self, wanted: impl FnOnce(&T) -> bool) -> Self {
+        let Some(stored) = self.stored.pop_front() else {
+            panic!("the command stored nothing further; it ended as {:?}", self.ending);
         };
-        assert!(wanted(&event), "another event was stored than the expected one");
+        assert!(wanted(&stored), "something else was stored than what is expected");
         self
     }
 
-    /// No event was stored, or none beside those that were looked at.
+    /// Nothing was stored, or nothing beside what was looked at.
     ///
     /// # Panics
-    /// When there is one.
+    /// When there is something.
     #[track_caller]
     pub fn expect_nothing_persisted(self) -> Self {
-        let events = self.events.len();
-        assert!(events == 0, "{events} events were stored that were not expected");
+        let more = self.stored.len();
+        assert!(more == 0, "the command stored {more} more than was looked at");
         self
     }
 
@@ -79,7 +79,7 @@ impl<E: EventSourced, R> EntityOutcome<E, R> {
     /// # Panics
     /// When it is not, or the entity has not recovered.
     #[track_caller]
-    pub fn expect_state(self, wanted: impl FnOnce(&E) -> bool) -> Self {
+    pub fn expect_state(self, wanted: impl FnOnce(&S) -> bool) -> Self {
         let Some(state) = &self.state else {
             panic!("the entity has no state: it did not recover")
         };
@@ -87,7 +87,7 @@ impl<E: EventSourced, R> EntityOutcome<E, R> {
         self
     }
 
-    /// The events were surely not written.
+    /// What the command would store was surely not written.
     ///
     /// # Panics
     /// When the command ended otherwise.
@@ -97,7 +97,7 @@ impl<E: EventSourced, R> EntityOutcome<E, R> {
         self
     }
 
-    /// It is not known whether the events are durable.
+    /// It is not known whether what the command stored is durable.
     ///
     /// # Panics
     /// When the command ended otherwise.
@@ -107,9 +107,9 @@ impl<E: EventSourced, R> EntityOutcome<E, R> {
         self
     }
 
-    /// The events that were stored and not looked at.
-    pub fn events(&self) -> impl Iterator<Item = &E::Event> {
-        self.events.iter()
+    /// What was stored and not looked at.
+    pub fn stored(&self) -> impl Iterator<Item = &T> {
+        self.stored.iter()
     }
 
     /// How the command ended.
@@ -117,7 +117,7 @@ impl<E: EventSourced, R> EntityOutcome<E, R> {
         self.ending
     }
 
-    /// The number of the entity's last event.
+    /// The number of the entity's last event, or its revision.
     pub fn sequence(&self) -> u64 {
         self.sequence
     }
