@@ -3,8 +3,10 @@
 //! | module | what |
 //! |---|---|
 //! | [`entities`] | ids and their shards; the table of the entities that a core has |
+//! | [`passivation`] | which of them have to leave: those that were idle, and those beyond a limit |
 #![forbid(unsafe_code)]
 
 mod chunks;
 pub mod entities;
 mod list;
+pub mod passivation;

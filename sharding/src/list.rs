@@ -88,6 +88,15 @@ impl<const WHICH: usize> List<WHICH> {
         }
         self.len -= 1;
     }
+
+    /// Makes a row of this list its last.
+    #[inline]
+    pub(crate) fn move_to_back<R: Linked<WHICH>>(&mut self, rows: &mut Chunks<R>, number: u32) {
+        if self.last != number {
+            self.remove(rows, number);
+            self.push_back(rows, number);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +136,12 @@ mod tests {
                 }
                 Some(place) => {
                     model.remove(place);
-                    list.remove(&mut rows, number);
+                    if random.bool() {
+                        list.move_to_back(&mut rows, number);
+                        model.push_back(number);
+                    } else {
+                        list.remove(&mut rows, number);
+                    }
                 }
             }
             assert_eq!(walk(&list, &rows), Vec::from_iter(model.iter().copied()));

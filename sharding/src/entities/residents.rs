@@ -284,6 +284,16 @@ impl Slot {
     pub fn number(self) -> u32 {
         self.number
     }
+
+    #[inline]
+    pub(crate) fn of(number: u32, generation: u32) -> Self {
+        Slot { number, generation }
+    }
+
+    #[inline]
+    pub(crate) fn generation(self) -> u32 {
+        self.generation
+    }
 }
 
 impl fmt::Display for State {
