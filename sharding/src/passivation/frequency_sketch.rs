@@ -2,9 +2,9 @@
 //!
 //! Each id has four counters in one cache line, and its frequency is the least of them, so it is never told too low,
 //! and at most 15. (Cormode, Muthukrishnan, "An improved data stream summary: the count-min sketch and its
-//! applications", Journal of Algorithms 55, 2005.) After ten uses for each entity of the limit all counters are halved,
-//! so that what was popular is forgotten: the reset of the TinyLFU paper, 3.3. The halving goes on a few lines at a time
-//! with the next uses, and a line that it has not reached is read as if it had.
+//! applications", Journal of Algorithms 55, 2005.) After ten uses for each entity of the limit all counters are
+//! halved, so that what was popular is forgotten: the reset of the TinyLFU paper, 3.3. The halving goes on a few
+//! lines at a time with the next uses, and a line that it has not reached is read as if it had.
 
 /// Counters that fit in 64 bits.
 const COUNTERS: u64 = 16;

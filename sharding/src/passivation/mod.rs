@@ -9,10 +9,11 @@
 //! arrive meanwhile, and admits it anew when it starts again (see [`Lives`](crate::entities::Lives)). The table of
 //! [`Residents`](crate::entities::Residents) therefore needs room for those that are stopping beside `at_most`.
 //!
-//! Who leaves at the limit is decided by W-TinyLFU (Einziger, Friedman, Manes, ACM Transactions on Storage 13(4), 2017):
-//! what is used often stays when many entities are used once each. Touches of an entity in the same 2²⁰ nanoseconds, about a millisecond, count as one: a burst is no habit
-//! (the correlated references of O'Neil, O'Neil, Weikum, "The LRU-K page replacement algorithm", SIGMOD 1993, 2.1), and
-//! a message for a hot entity costs one comparison.
+//! Who leaves at the limit is decided by W-TinyLFU (Einziger, Friedman, Manes, ACM Transactions on Storage 13(4),
+//! 2017): what is used often stays when many entities are used once each. Touches of an entity in the same 2²⁰
+//! nanoseconds, about a millisecond, count as one: a burst is no habit (the correlated references of O'Neil, O'Neil,
+//! Weikum, "The LRU-K page replacement algorithm", SIGMOD 1993, 2.1), and a message for a hot entity costs one
+//! comparison.
 //!
 //! An entity takes 32 bytes here, and the limit 8 to 16 bytes an entity for the frequencies, at once.
 
