@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use mainspring::prelude::*;
+use mainspring_journal::index::MOST_SEGMENT_BYTES;
 use mainspring_journal::schema::ArchivedEvent;
 use mainspring_journal::{
     Change, DurableState, Effect, EventSourced, Journal, event, events, state,
@@ -201,6 +202,17 @@ fn a_second_node_on_the_same_directory_is_refused() {
     let Err(error) = second.start() else { panic!("it started") };
     assert!(error.to_string().starts_with("journal: "), "{error}");
     first.shutdown(PATIENCE).expect("a clean end");
+}
+
+#[test]
+fn a_segment_that_no_index_could_tell_the_places_of_is_refused() {
+    let folder = Folder::new("length");
+    for bytes in [0, 4_096, 10_000, MOST_SEGMENT_BYTES + 4_096] {
+        let journal = folder.journal().segment_bytes(bytes);
+        let node = Node::builder().name("counters").cores(Cores::count(1)).with(journal).start();
+        let Err(error) = node else { panic!("it started with {bytes}") };
+        assert!(error.to_string().contains("a segment cannot have"), "{error}");
+    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use mainspring::prelude::*;
 use mainspring::testkit::{Probe, Simulation};
+use mainspring_journal::format::RecordKind;
+use mainspring_journal::format::record::Records;
 use mainspring_journal::schema::ArchivedEvent;
 use mainspring_journal::sourced::{PersistRejected, PersistenceSettings, PersistenceSignal};
 use mainspring_journal::testkit::SimulatedJournal;
@@ -397,6 +399,40 @@ fn a_full_journal_refuses_before_anything_is_written_and_goes_on_when_there_is_r
     deposit(&mut sim, account, 1, &probe);
     sim.run_for(Duration::from_millis(1));
     assert!(matches!(probe.next(), Answer::Balance { balance, .. } if balance == answered + 1));
+}
+
+#[test]
+fn a_new_entity_beyond_the_limit_is_refused_before_anything_is_written_and_the_others_go_on() {
+    let mut journal = SimulatedJournal::seeded(14);
+    journal.core.entities_limit = 2;
+    for life in 0..2 {
+        let mut sim = started(&journal, 14 + life);
+        let accounts = ["a", "b", "c"].map(|id| spawn(&mut sim, id));
+        let probe = sim.probe::<Answer>();
+        for (number, account) in accounts.into_iter().enumerate() {
+            deposit(&mut sim, account, 5, &probe);
+            sim.run_for(Duration::from_millis(50));
+            match probe.next() {
+                Answer::Balance { balance, .. } if number < 2 => {
+                    assert_eq!(balance, 5 * (life + 1))
+                }
+                Answer::Rejected { full: false } if number == 2 => {}
+                other => panic!("account {number}: {other:?}"),
+            }
+        }
+        assert_eq!(balance(&mut sim, accounts[2]), (0, 0));
+        drop(sim);
+        journal.crash();
+    }
+    let mut entities = std::collections::BTreeSet::new();
+    journal
+        .read(0, &mut |frame| {
+            let records = Records::new(frame.records, frame.header.record_count).flatten();
+            let events = records.filter(|record| record.header.kind == RecordKind::Event);
+            entities.extend(events.map(|event| event.header.entity));
+        })
+        .expect("a log that can be read");
+    assert_eq!(entities.len(), 2);
 }
 
 #[test]

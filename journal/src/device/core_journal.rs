@@ -18,6 +18,7 @@ use super::storage::{Storage, StorageEvent};
 use crate::format::RecordKind;
 use crate::format::dictionary::SchemaEntry;
 use crate::format::record::record_bytes;
+use crate::index::MOST_ROWS;
 use crate::log::{AppendError, CoreLog, DeclaredEntity, DeclaredSchema, NameTooLong, NewRecord};
 use crate::schema::{EventBuffer, Layout};
 use crate::sourced::{PersistenceSettings, RecoveryFailed};
@@ -67,6 +68,15 @@ pub enum Refused {
         /// Where it is.
         actual: u64,
     },
+    /// The entity is new, and the core has as many as it may have.
+    #[error(
+        "the journal of this core has {limit} entities, as many as it may; nothing was written: raise `entities_limit`, \
+         or spread them over more cores"
+    )]
+    TooManyEntities {
+        /// How many it may have.
+        limit: usize,
+    },
     /// The system has no such shard.
     #[error("there is no shard {shard}; the system has {count}; nothing was written")]
     Shard {
@@ -115,6 +125,8 @@ pub struct CoreSettings {
     pub recovery_permits: usize,
     /// How long one may take, in milliseconds.
     pub recovery_limit_ms: u64,
+    /// Entities that the core's log may have, at most [`MOST_ROWS`]. Records of further ones are refused.
+    pub entities_limit: usize,
     /// What actors do unless their type says otherwise.
     pub persistence: PersistenceSettings,
 }
@@ -125,6 +137,7 @@ impl Default for CoreSettings {
             cores: 1,
             recovery_permits: 64,
             recovery_limit_ms: 30_000,
+            entities_limit: MOST_ROWS,
             persistence: PersistenceSettings::default(),
         }
     }
@@ -134,6 +147,7 @@ struct State {
     log: CoreLog,
     storage: Box<dyn Storage>,
     index: LogIndex,
+    entities_limit: usize,
     layouts: Vec<(Layout, DeclaredSchema)>,
     shard_sequences: Vec<u64>,
     commits: Commits,
@@ -189,6 +203,7 @@ impl CoreJournal {
             log,
             storage,
             index,
+            entities_limit: settings.entities_limit.min(MOST_ROWS),
             layouts: Vec::new(),
             shard_sequences,
             commits: Commits::default(),
@@ -367,6 +382,10 @@ impl State {
         if actual != after {
             return Err(Refused::Sequence { expected: after, actual });
         }
+        let limit = self.entities_limit;
+        if actual == 0 && self.index.entities() >= limit && !self.index.has(entity.hash()) {
+            return Err(Refused::TooManyEntities { limit });
+        }
         let count = self.shard_sequences.len() as u32;
         let Some(shard_sequence) = self.shard_sequences.get_mut(shard as usize) else {
             return Err(Refused::Shard { shard, count });
@@ -405,7 +424,7 @@ impl State {
                 }
             };
             if let Err(error) = self.index.add(placed, entry) {
-                // Its limits lie beyond what a segment holds; were one met, the next opening would say so.
+                // There is room for its entity, and the other limits lie beyond what a segment holds.
                 tracing::error!(%error, "a record of the journal is not in its index");
             }
         }

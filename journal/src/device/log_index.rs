@@ -131,6 +131,11 @@ impl LogIndex {
         self.entities.len()
     }
 
+    /// Whether there is a record of an entity.
+    pub fn has(&self, entity: u64) -> bool {
+        self.entities.get(entity).is_some()
+    }
+
     /// The last number in an entity's sequence, 0 when it has none.
     pub fn sequence_of(&self, entity: u64) -> u64 {
         self.entities.get(entity).map_or(0, |entity| entity.last_sequence)

@@ -41,7 +41,7 @@ pub use footer::{FOOTER_VERSION, Footer, FooterError, FooterHeader};
 pub use footer_summary::FooterSummary;
 pub use open::{IndexReader, OpenedIndex, open_index};
 pub use rebuild::{RebuildError, rebuild_footer};
-pub use row::{EntityRow, Posting, RecordPlace, Restart, ShardRow};
+pub use row::{EntityRow, MOST_SEGMENT_BYTES, Posting, RecordPlace, Restart, ShardRow};
 pub use search::{KnownSegment, Search, SearchStep};
 pub use segment_index::{FrameEnd, IndexError, IndexedSegment, SegmentIndex};
 pub use shard_table::{MOST_SHARDS, ShardTable, TooManyShards};

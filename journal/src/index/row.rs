@@ -4,6 +4,9 @@ use super::block::{BlockKind, Row};
 use crate::format::fields::{put, u8_at, u32_at, u64_at};
 use crate::format::{RECORD_ALIGNMENT, RecordKind};
 
+/// The longest file of a segment whose records an index can tell the places of.
+pub const MOST_SEGMENT_BYTES: u64 = RECORD_ALIGNMENT as u64 * (1 << 32);
+
 /// Where a record of an entity stands in its segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Posting {

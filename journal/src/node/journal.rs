@@ -24,7 +24,9 @@ use crate::driver::index_files::{IndexFiles, footer_name};
 use crate::driver::{FileStorage, LogFolder};
 use crate::durable::{DurableState, Stored};
 use crate::entity::{EntityId, shard_of};
+use crate::format::BLOCK_BYTES;
 use crate::format::segment_header::CommitMethod;
+use crate::index::MOST_SEGMENT_BYTES;
 use crate::log::LogSettings;
 use crate::log::recovery::Recovered;
 use crate::sourced::{EventSourced, PersistenceSettings, Persistent, Retention};
@@ -85,6 +87,15 @@ pub enum JournalError {
     /// Its directory cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// No segment can have this length.
+    #[error(
+        "a segment cannot have {bytes} bytes: set `segment_bytes` to a multiple of {BLOCK_BYTES}, from {} up to \
+         {MOST_SEGMENT_BYTES}", 2 * BLOCK_BYTES
+    )]
+    SegmentBytes {
+        /// How many were asked for.
+        bytes: u64,
+    },
     /// A log cannot be used.
     #[error("the log of core {core} in {}: {source}", path.display())]
     Recovery {
@@ -145,7 +156,8 @@ impl Journal {
         self
     }
 
-    /// The length of a segment's file, 64 MiB unless set: whole blocks of 4,096 bytes.
+    /// The length of a segment's file, 64 MiB unless set: whole blocks of 4,096 bytes, at least two, and at most
+    /// [`MOST_SEGMENT_BYTES`].
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.settings.log.segment_bytes = bytes;
         self
@@ -196,6 +208,13 @@ impl Journal {
     /// Entities of one core that recover at the same time, others wait: 64 unless set.
     pub fn recovery_permits(mut self, permits: usize) -> Self {
         self.settings.core.recovery_permits = permits;
+        self
+    }
+
+    /// Entities of one core that the journal takes in, some 100 bytes of memory each: 2,147,483,648 unless set. When
+    /// there are so many, what a further one persists is rejected; those that are there go on.
+    pub fn entities_limit(mut self, entities: usize) -> Self {
+        self.settings.core.entities_limit = entities;
         self
     }
 
@@ -251,6 +270,10 @@ impl Journal {
 
     fn open(&self, node: &NodePlan) -> Result<Vec<PreparedCore>, JournalError> {
         let Settings { path, system, shard_count, device, log, .. } = &self.settings;
+        let (block, bytes) = (BLOCK_BYTES as u64, log.segment_bytes);
+        if !bytes.is_multiple_of(block) || !(2 * block..=MOST_SEGMENT_BYTES).contains(&bytes) {
+            return Err(JournalError::SegmentBytes { bytes });
+        }
         let system = system.clone().unwrap_or_else(|| node.name.clone());
         let cores = u32::from(node.cores);
         let identity = Identity { system, shard_count: *shard_count, cores };
