@@ -70,8 +70,8 @@ pub enum Refused {
     },
     /// The entity is new, and the core has as many as it may have.
     #[error(
-        "the journal of this core has {limit} entities, as many as it may; nothing was written: raise `entities_limit`, \
-         or spread them over more cores"
+        "the journal of this core has {limit} entities, as many as it may; nothing was written: raise \
+         `entities_limit`, or use more cores"
     )]
     TooManyEntities {
         /// How many it may have.
