@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`entities`] | ids and their shards; the table of the entities that a core has |
 //! | [`passivation`] | which of them have to leave: those that were idle, and those beyond a limit |
+//! | [`rebalance`] | which shards are to move to which core |
 #![forbid(unsafe_code)]
 
 mod chunks;
 pub mod entities;
 mod list;
 pub mod passivation;
+pub mod rebalance;
