@@ -13,6 +13,7 @@
 //! | [`log`] | what is written where, what is durable, and what is left after a crash |
 //! | [`projection`] | read sides: events handed to a handler, and how far it has come |
 //! | [`query`] | events read beside the cores that write them |
+//! | [`reclaim`] | space given back: old segments dropped, what is needed of them copied forward |
 //! | [`schema`] | events and states as types, and how older ones are read |
 //! | [`testkit`] | devices that fail on purpose |
 //! | [`tool`] | the command `mainspring-journal` |
@@ -32,6 +33,7 @@ pub mod log;
 mod node;
 pub mod projection;
 pub mod query;
+pub mod reclaim;
 pub mod schema;
 pub mod sourced;
 pub mod testkit;

@@ -14,12 +14,14 @@ use super::log_index::LogIndex;
 use super::opened_log::OpenedLog;
 use super::published::Published;
 use super::readings::{ReadRedemption, ReadTicket, ReadingId, Readings};
+use super::reclaimer::{Reclaimer, Surrounding};
 use super::storage::{Storage, StorageEvent};
 use crate::format::RecordKind;
 use crate::format::dictionary::SchemaEntry;
 use crate::format::record::record_bytes;
 use crate::index::MOST_ROWS;
 use crate::log::{AppendError, CoreLog, DeclaredEntity, DeclaredSchema, NameTooLong, NewRecord};
+use crate::reclaim::ReclaimSettings;
 use crate::schema::{EventBuffer, Layout};
 use crate::sourced::{PersistenceSettings, RecoveryFailed};
 
@@ -112,6 +114,12 @@ pub struct JournalFigures {
     pub footers: u64,
     /// Footers that could not be written; their segments are scanned at the next opening.
     pub footers_failed: u64,
+    /// Bytes of records that were copied forward out of old segments.
+    pub bytes_copied_forward: u64,
+    /// Old segments that were dropped.
+    pub segments_dropped: u64,
+    /// Bytes of their files.
+    pub bytes_given_back: u64,
     /// Writes that failed: 0 or 1.
     pub failed_writes: u64,
 }
@@ -129,6 +137,8 @@ pub struct CoreSettings {
     pub entities_limit: usize,
     /// What actors do unless their type says otherwise.
     pub persistence: PersistenceSettings,
+    /// When and how fast space is given back.
+    pub reclaim: ReclaimSettings,
 }
 
 impl Default for CoreSettings {
@@ -139,6 +149,7 @@ impl Default for CoreSettings {
             recovery_limit_ms: 30_000,
             entities_limit: MOST_ROWS,
             persistence: PersistenceSettings::default(),
+            reclaim: ReclaimSettings::default(),
         }
     }
 }
@@ -152,6 +163,8 @@ struct State {
     shard_sequences: Vec<u64>,
     commits: Commits,
     readings: Readings,
+    reclaimer: Reclaimer,
+    segment_bytes: u64,
     /// Who waits for room.
     room: Vec<Ticket<()>>,
     /// Something happened since that may have given room, or the certainty that there is none.
@@ -199,6 +212,7 @@ impl CoreJournal {
         let OpenedLog { log, index, shard_sequences, recovered, .. } = opened;
         storage.want_segments(log.wanted_segments());
         let shard_count = shard_sequences.len() as u32;
+        let segment_bytes = log.segment_bytes();
         let state = State {
             log,
             storage,
@@ -208,6 +222,8 @@ impl CoreJournal {
             shard_sequences,
             commits: Commits::default(),
             readings: Readings::new(settings.recovery_permits),
+            reclaimer: Reclaimer::new(settings.reclaim),
+            segment_bytes,
             room: Vec::new(),
             room_changed: false,
             has_no_space: false,
@@ -280,6 +296,11 @@ impl CoreJournal {
     /// Gives `ticket` a turn after this sweep's turns.
     pub fn at_next_poll(&self, ticket: Ticket<()>) {
         self.state.borrow_mut().soon.push(ticket);
+    }
+
+    /// From now on old segments are dropped before the copies of what they hold are durable.
+    pub(crate) fn drop_segments_early(&self) {
+        self.state.borrow_mut().reclaimer.drop_early();
     }
 
     /// What it has done so far.
@@ -455,6 +476,17 @@ impl State {
                     tracing::error!(%error, frame, "a write of the journal failed; open it again");
                     let _ = self.log.failed(frame);
                 }
+                StorageEvent::Read { token, bytes, result } if Reclaimer::has_asked_for(token) => {
+                    let (reclaimer, around, _) = self.reclaiming();
+                    reclaimer.was_read(now_ns, &around, bytes, result);
+                }
+                StorageEvent::SegmentDropped { result, .. } => {
+                    if result.is_ok() {
+                        self.figures.segments_dropped += 1;
+                        self.figures.bytes_given_back += self.segment_bytes;
+                    }
+                    self.reclaimer.was_dropped(result);
+                }
                 StorageEvent::Read { token, bytes, result } => {
                     self.readings.fetched(token, bytes, result);
                 }
@@ -516,9 +548,25 @@ impl State {
         }
         begun += self.readings.drive(durable_frame, &mut self.index, &mut *self.storage);
         if !self.log.is_poisoned() {
+            let (reclaimer, mut around, storage) = self.reclaiming();
+            begun += reclaimer.drive(now_ns, &mut around, storage);
             self.storage.want_segments(self.log.wanted_segments());
         }
         begun
+    }
+
+    fn reclaiming(&mut self) -> (&mut Reclaimer, Surrounding<'_>, &mut dyn Storage) {
+        let around = Surrounding {
+            log: &mut self.log,
+            index: &mut self.index,
+            readings: &self.readings,
+            shard_sequences: &self.shard_sequences,
+            last_frame: &mut self.last_frame,
+            has_no_space: self.has_no_space,
+            pending_limit_bytes: self.reclaimer.pending_limit_bytes(),
+            figures: &mut self.figures,
+        };
+        (&mut self.reclaimer, around, &mut *self.storage)
     }
 }
 
@@ -607,6 +655,7 @@ impl Device for JournalDevice {
             || state.log.can_write()
             || state.readings.has_batch()
             || state.index.has_sealed(state.log.durable().frame)
+            || (state.reclaimer.has_work() && !state.log.is_poisoned())
             || !state.soon.is_empty()
             || (state.log.is_poisoned() && state.commits.waiting() > 0)
     }
@@ -617,6 +666,7 @@ impl Device for JournalDevice {
             state.storage.next_deadline_ns(),
             state.log.marker_due_ns(),
             state.readings.next_deadline_ns(),
+            state.reclaimer.next_deadline_ns().filter(|_| !state.log.is_poisoned()),
         ];
         all.into_iter().flatten().min()
     }

@@ -12,11 +12,12 @@ use super::readings::ReadFailed;
 use crate::format::dictionary::SchemaEntry;
 use crate::format::{FrameHeader, RecordHeader, RecordKind};
 use crate::index::{
-    self, EntityTable, FooterError, FooterSummary, FrameEnd, IndexError, IndexedSegment,
+    self, Entity, EntityTable, FooterError, FooterSummary, FrameEnd, IndexError, IndexedSegment,
     KnownSegment, Posting, RecordPlace, SearchStep, SegmentIndex,
 };
 use crate::log::recovery::FoundFrame;
 use crate::log::{Placed, SegmentFile};
+use crate::reclaim::Front;
 
 /// The layouts of one segment, in the order of their numbers.
 pub(super) type Layouts = Arc<[Arc<SchemaEntry>]>;
@@ -69,6 +70,8 @@ pub(super) struct LogIndex {
     /// In the order of their numbers; the last one may still grow.
     in_memory: Vec<InMemory>,
     sealed: BTreeMap<u64, Sealed>,
+    /// Rises with each footer that is written and each segment that is dropped.
+    changes: u64,
 }
 
 #[derive(Debug)]
@@ -123,7 +126,15 @@ impl LogIndex {
             .into_iter()
             .map(|summary| (summary.header().segment_id, Sealed { summary, layouts: None }));
         let sealed = sealed.collect();
-        LogIndex { log_id, segment_bytes, entities, files, in_memory: Vec::new(), sealed }
+        LogIndex {
+            log_id,
+            segment_bytes,
+            entities,
+            files,
+            in_memory: Vec::new(),
+            sealed,
+            changes: 0,
+        }
     }
 
     /// How many entities there are.
@@ -215,7 +226,40 @@ impl LogIndex {
             return;
         };
         let InMemory { layouts, .. } = self.in_memory.remove(at);
+        self.changes += 1;
         self.sealed.insert(segment_id, Sealed { summary, layouts: Some(layouts) });
+    }
+
+    /// What is known of an entity.
+    pub fn entity(&self, hash: u64) -> Option<&Entity> {
+        self.entities.get(hash)
+    }
+
+    /// The segment that takes records, if its dictionary has the name of an entity.
+    pub fn named_in(&self, entity: u64) -> Option<u64> {
+        let last = self.in_memory.last()?;
+        last.index.has_name(entity).then_some(last.segment_id)
+    }
+
+    /// The oldest segment of the log, when it has a footer.
+    pub fn front(&self) -> Option<Front<'_>> {
+        let (oldest, Sealed { summary, .. }) = self.sealed.first_key_value()?;
+        let is_first = self.files.first_key_value().is_some_and(|(first, _)| first == oldest);
+        is_first.then_some(Front { summary, changes: self.changes })
+    }
+
+    /// The file of the oldest segment.
+    pub fn front_file(&self) -> Option<SegmentFile> {
+        self.files.first_key_value().map(|(_, file)| *file)
+    }
+
+    /// The oldest segment is dropped.
+    pub fn drop_front(&mut self, segment_id: u64) {
+        if self.files.first_key_value().is_some_and(|(first, _)| *first == segment_id) {
+            self.files.pop_first();
+            self.sealed.remove(&segment_id);
+            self.changes += 1;
+        }
     }
 
     /// Begins to look for what an entity is made from: its latest state below a number, and what came behind it.

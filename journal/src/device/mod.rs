@@ -16,6 +16,7 @@ mod log_index;
 mod opened_log;
 mod published;
 mod readings;
+mod reclaimer;
 mod storage;
 
 pub use commits::{CommitFailed, Committed, CommittedRecord};

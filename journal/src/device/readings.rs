@@ -228,6 +228,16 @@ impl Readings {
         }
     }
 
+    /// The number of the last reading that was begun, 0 before the first.
+    pub fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// The number of the oldest reading that is not over.
+    pub fn oldest_id(&self) -> Option<u64> {
+        self.active.iter().chain(self.queued.front()).map(|reading| reading.id.0).min()
+    }
+
     /// Whether nobody reads.
     pub fn is_empty(&self) -> bool {
         self.active.is_empty() && self.queued.is_empty()

@@ -69,6 +69,13 @@ pub enum StorageEvent {
     NoSegment(io::Error),
     /// A segment's footer is durable.
     FooterWritten(FooterSummary),
+    /// A segment is gone for ever, or it is not known whether it is.
+    SegmentDropped {
+        /// Its number in the log.
+        segment_id: u64,
+        /// Why it is not known.
+        result: io::Result<()>,
+    },
     /// A segment's footer was not written. Its index stays in memory, and the segment is scanned at the next opening.
     NoFooter(io::Error),
 }
@@ -93,6 +100,9 @@ pub trait Storage {
 
     /// Writes the footer of a segment, in the background.
     fn write_footer(&mut self, sealed: SealedSegment);
+
+    /// Removes the oldest segment durably, then its footer, in the background. Its file may become another segment.
+    fn drop_segment(&mut self, segment_id: u64, file: SegmentFile);
 
     /// The next thing that is finished by `now_ns`.
     fn next_event(&mut self, now_ns: u64) -> Option<StorageEvent>;

@@ -30,7 +30,7 @@ impl FileError {
         matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
-    pub(super) fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    pub(crate) fn at(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
         move |source| FileError { what, path: path.to_owned(), source }
     }
 }

@@ -20,7 +20,7 @@ pub mod manifest;
 pub mod probe;
 pub mod reader;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 pub mod segment_files;
 pub mod segment_maker;
 

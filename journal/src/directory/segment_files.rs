@@ -94,6 +94,21 @@ pub fn remove_stale(folder: &Path, files: &[SegmentFile]) -> Result<(), FileErro
     sync_folder(folder)
 }
 
+/// Takes a segment that no log needs any more out of its folder, durably: from then on no log has it. To the pool, its
+/// file stays under a temporary name, for [`NewSegment::recycle`] or to be removed when the folder is opened.
+///
+/// # Errors
+/// [`FileError`]. The segment may be there or not.
+pub fn retire(folder: &Path, file: SegmentFile, to_pool: bool) -> Result<(), FileError> {
+    let path = folder.join(segment_name(file));
+    let gone = match to_pool {
+        true => fs::rename(&path, temporary_of(&path)),
+        false => fs::remove_file(&path),
+    };
+    gone.map_err(FileError::at("retire", &path))?;
+    sync_folder(folder)
+}
+
 /// Makes durable what stands in a core's folder, and removes what never became a file: to be called before anything
 /// there is trusted. After a crash of the process alone a log reads back what a crash of the machine may yet take.
 ///
@@ -144,7 +159,8 @@ impl NewSegment {
         }
     }
 
-    /// A file that no log needs any more, under a new number. From here on it has neither.
+    /// A file that no log needs any more, under a new number. From here on it has neither. It may have been retired
+    /// before.
     ///
     /// # Errors
     /// [`FileError`].
@@ -156,6 +172,8 @@ impl NewSegment {
     ) -> Result<NewSegment, FileError> {
         let (from, to) = (folder.join(segment_name(retired)), folder.join(segment_name(number)));
         let temporary = temporary_of(&to);
+        let pooled = temporary_of(&from);
+        let from = if pooled.exists() { pooled } else { from };
         fs::rename(&from, &temporary).map_err(FileError::at("rename", &from))?;
         sync_folder(folder)?;
         NewSegment::open(folder, number, direct, false)
@@ -284,6 +302,24 @@ mod tests {
         recycled.sync(BLOCK_BYTES as u64).expect("it can be synced");
         recycled.publish().expect("it can be renamed");
         assert_eq!(segments_in(scratch.path()).expect("listed"), [SegmentFile(2)]);
+    }
+
+    #[test]
+    fn a_retired_segment_is_none_of_the_log_and_becomes_another_one_or_is_gone() {
+        let scratch = Scratch::new("retire");
+        for number in [1, 2] {
+            let new = made(scratch.path(), number, BLOCK_BYTES as u64);
+            new.publish().expect("it can be renamed");
+        }
+        retire(scratch.path(), SegmentFile(1), true).expect("it is there");
+        retire(scratch.path(), SegmentFile(2), false).expect("it is there");
+        assert_eq!(scratch.names(), ["0000000000000001.segment.tmp"]);
+        assert_eq!(segments_in(scratch.path()).expect("listed"), []);
+        let recycled = NewSegment::recycle(scratch.path(), SegmentFile(1), SegmentFile(3), false);
+        recycled.expect("it is in the pool").publish().expect("it can be renamed");
+        assert_eq!(scratch.names(), ["0000000000000003.segment"]);
+        let error = retire(scratch.path(), SegmentFile(2), true).expect_err("it is gone");
+        assert_eq!(error.source.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -27,6 +27,8 @@ use crate::log::{BlockBuffer, SegmentFile, Write};
 const OPEN_FILES_LIMIT: usize = 256;
 /// Reads under way; the rest of the disk's operations is for commits.
 const READS_LIMIT: usize = 96;
+/// Files of dropped segments that are kept to become others; further ones are removed.
+const POOL_FILES: usize = 2;
 /// The pause before another segment is asked for when one failed: each try is a file.
 const SEGMENT_REST_NS: u64 = 1_000_000_000;
 
@@ -41,6 +43,14 @@ pub struct LogFolder {
     pub spare: Vec<SegmentFile>,
     /// The highest number of a file.
     pub last_file: u64,
+}
+
+/// A segment that is being dropped.
+struct Dropping {
+    token: u64,
+    segment_id: u64,
+    file: SegmentFile,
+    to_pool: bool,
 }
 
 /// See the module's header.
@@ -61,6 +71,9 @@ pub struct FileStorage {
     librarian: Librarian,
     /// Segments whose footers are to be written.
     sealed: VecDeque<SealedSegment>,
+    /// The oldest segment, when it is to be dropped and that was not begun.
+    to_drop: Option<(u64, SegmentFile)>,
+    dropping: Option<Dropping>,
     /// Events that did not come from the ring.
     ready: VecDeque<StorageEvent>,
     /// Keeps the journal's lock and thread for as long as this core runs.
@@ -90,6 +103,8 @@ impl FileStorage {
             now_ns: 0,
             librarian,
             sealed: VecDeque::new(),
+            to_drop: None,
+            dropping: None,
             ready: VecDeque::new(),
             _journal: journal,
         }
@@ -177,12 +192,35 @@ impl FileStorage {
         }
     }
 
+    /// Hands the drop of a segment to the journal's thread, if there is one and it takes it.
+    fn give_drop(&mut self) {
+        let Some((segment_id, file)) = self.to_drop else { return };
+        let to_pool = self.folder.spare.len() < POOL_FILES;
+        let request = self.librarian.drop_request(segment_id, file, to_pool);
+        if self.maker.submit(request).is_ok() {
+            let token = self.librarian.last_token();
+            self.dropping = Some(Dropping { token, segment_id, file, to_pool });
+            self.to_drop = None;
+        }
+    }
+
+    /// What has become of a segment that was being dropped, if the request was that.
+    fn dropped(&mut self, token: u64, result: io::Result<()>) -> Option<StorageEvent> {
+        let Dropping { segment_id, file, to_pool, .. } =
+            self.dropping.take_if(|dropping| dropping.token == token)?;
+        if to_pool && result.is_ok() {
+            self.folder.spare.push(file);
+        }
+        Some(StorageEvent::SegmentDropped { segment_id, result })
+    }
+
     fn take_made(&mut self) {
         while let Some(event) = self.maker.take_event() {
             let event = self.made(event);
             self.ready.extend(event);
         }
         self.give_footers();
+        self.give_drop();
     }
 
     fn made(&mut self, event: MakerEvent) -> Option<StorageEvent> {
@@ -199,9 +237,15 @@ impl FileStorage {
             MakerEvent::Full { .. } => {
                 Some(StorageEvent::NoSegment(io::ErrorKind::StorageFull.into()))
             }
-            MakerEvent::JobDone { token } => self.librarian.written(token),
-            MakerEvent::JobFailed { error, .. } => {
-                Some(StorageEvent::NoFooter(io::Error::other(error)))
+            MakerEvent::JobDone { token } => {
+                self.dropped(token, Ok(())).or_else(|| self.librarian.written(token))
+            }
+            MakerEvent::JobFailed { token, error } => {
+                let error = io::Error::other(error);
+                match self.dropping.as_ref().is_some_and(|dropping| dropping.token == token) {
+                    true => self.dropped(token, Err(error)),
+                    false => Some(StorageEvent::NoFooter(error)),
+                }
             }
             MakerEvent::SpaceIsBack => None,
         }
@@ -266,6 +310,14 @@ impl Storage for FileStorage {
     fn write_footer(&mut self, sealed: SealedSegment) {
         self.sealed.push_back(sealed);
         self.give_footers();
+    }
+
+    fn drop_segment(&mut self, segment_id: u64, file: SegmentFile) {
+        // A file that is open keeps its room on the device.
+        let gone = [LogFile::Segment(file), LogFile::Footer(segment_id)];
+        self.open.retain(|(open, _)| !gone.contains(open));
+        self.to_drop = Some((segment_id, file));
+        self.give_drop();
     }
 
     fn next_deadline_ns(&self) -> Option<u64> {

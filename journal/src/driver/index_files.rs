@@ -1,9 +1,10 @@
 //! Footers and checkpoints as files in a core's folder, read when a log is opened.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use crate::directory::durable_file::{FileError, remove};
 use crate::index::IndexReader;
 
 /// The name of a segment's footer, by the segment's number in the log.
@@ -34,6 +35,29 @@ impl IndexFiles {
     }
 }
 
+/// Removes the footers of segments before the first one of a log: a process that ended while it dropped a segment has
+/// left them.
+///
+/// # Errors
+/// [`FileError`].
+pub fn remove_footers_before(folder: &Path, first_segment: u64) -> Result<(), FileError> {
+    let listed = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect());
+    let names: Vec<_> = listed.map_err(FileError::at("list", folder))?;
+    let is_old =
+        |name: &String| footer_of(name).is_some_and(|segment_id| segment_id < first_segment);
+    let old: Vec<String> =
+        names.into_iter().filter_map(|name| name.into_string().ok()).filter(is_old).collect();
+    remove(folder, &old)
+}
+
+/// The segment in the name of a footer; none when it is no such name.
+fn footer_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".footer")?;
+    let segment_id = u64::from_str_radix(digits, 16).ok()?;
+    (footer_name(segment_id) == name).then_some(segment_id)
+}
+
 /// How much is read at a time.
 const READ_BYTES: usize = 256 << 10;
 
@@ -44,5 +68,25 @@ impl IndexReader for IndexFiles {
 
     fn checkpoint(&mut self, file_number: u64) -> Option<Box<dyn Read + '_>> {
         self.open(&checkpoint_name(file_number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::scratch::Scratch;
+
+    #[test]
+    fn footers_of_segments_that_are_gone_are_removed_and_nothing_else() {
+        let scratch = Scratch::new("old-footers");
+        let old = [footer_name(1), footer_name(0xA)];
+        let kept = [footer_name(0xB), "x.footer".into(), "1.footer".into(), checkpoint_name(0)];
+        for name in old.iter().chain(&kept) {
+            fs::write(scratch.path().join(name), b"x").expect("it can be written");
+        }
+        remove_footers_before(scratch.path(), 0xB).expect("they can be removed");
+        let mut kept = kept.to_vec();
+        kept.sort_unstable();
+        assert_eq!(scratch.names(), kept);
     }
 }

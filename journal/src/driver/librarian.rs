@@ -8,8 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::index_files::{checkpoint_name, footer_name};
 use crate::device::{IndexExtent, SealedSegment, StorageEvent};
 use crate::directory::Request;
-use crate::directory::durable_file::{FileError, replace_with};
-use crate::index::{FooterSummary, NewCheckpoint, merge};
+use crate::directory::durable_file::{FileError, remove, replace_with};
+use crate::directory::segment_files::retire;
+use crate::index::{FooterHeader, FooterSummary, NewCheckpoint, merge};
+use crate::log::SegmentFile;
 
 /// Segments between two checkpoints: as many footers are read at most when a journal is opened.
 pub const CHECKPOINT_EVERY_SEGMENTS: u64 = 8;
@@ -72,6 +74,29 @@ impl Librarian {
         Request::Run { token, work }
     }
 
+    /// The work to drop the oldest segment: its file first, so that no segment ever stands without those behind it.
+    /// `to_pool`: the file stays, without a name of a segment, to become another one.
+    pub fn drop_request(&mut self, segment_id: u64, file: SegmentFile, to_pool: bool) -> Request {
+        self.last_token += 1;
+        let checkpoints = Arc::clone(&self.checkpoints);
+        let work = Box::new(move |folder: &Path| {
+            let mut checkpoints = checkpoints.lock().unwrap_or_else(PoisonError::into_inner);
+            // Without room a checkpoint cannot be made, and dropping is what gives room.
+            if let Err(error) = checkpoints.include(folder, segment_id) {
+                tracing::warn!(%error, "no checkpoint of the journal was made");
+            }
+            checkpoints.first_segment = segment_id + 1;
+            retire(folder, file, to_pool)?;
+            remove(folder, &[footer_name(segment_id)])
+        });
+        Request::Run { token: self.last_token, work }
+    }
+
+    /// The token of the last request.
+    pub fn last_token(&self) -> u64 {
+        self.last_token
+    }
+
     /// A request is done: what the core is told.
     pub fn written(&mut self, token: u64) -> Option<StorageEvent> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,13 +106,26 @@ impl Librarian {
 }
 
 impl Checkpoints {
+    /// Makes sure that a segment is in a checkpoint before it is dropped: the next one goes on from there.
+    fn include(&mut self, folder: &Path, segment_id: u64) -> Result<(), FileError> {
+        if segment_id <= self.last_segment {
+            return Ok(());
+        }
+        let path = folder.join(footer_name(segment_id));
+        let header = File::open(&path)
+            .and_then(|mut footer| FooterHeader::read(&mut footer).map_err(io::Error::other));
+        let header = header.map_err(FileError::at("read", &path))?;
+        self.write(folder, header.log_id, segment_id)
+    }
+
     /// Merges the newest checkpoint with the footers since, up to and with a segment.
     fn write(&mut self, folder: &Path, log_id: u128, to_segment: u64) -> Result<(), FileError> {
         let open = |name: String| File::open(folder.join(name)).map(BufReader::new);
         let generation = self.highest_generation.max(self.generation) + 1;
         let new = NewCheckpoint { log_id, generation, first_segment: self.first_segment };
+        // One that ends before the first segment says nothing that the segments do not say themselves.
         let previous = match self.last_segment {
-            0 => None,
+            last if last == 0 || last + 1 < self.first_segment => None,
             _ => Some(checkpoint_name(self.generation % crate::index::CHECKPOINT_FILES)),
         };
         let first = self.last_segment.max(self.first_segment - 1) + 1;

@@ -111,10 +111,20 @@ impl RecordHeader {
     /// Writes the record at the start of `place`, zeroes at its end included, and returns its length. None, and
     /// nothing is written, when the place is too small.
     pub fn write(&self, payload: &[u8], place: &mut [u8]) -> Option<usize> {
+        self.write_flagged(0, payload, place)
+    }
+
+    /// Writes a record that stood in an older segment before, with its places as they were. Otherwise as
+    /// [`RecordHeader::write`].
+    pub fn write_copy(&self, payload: &[u8], place: &mut [u8]) -> Option<usize> {
+        self.write_flagged(COPIED_FORWARD, payload, place)
+    }
+
+    fn write_flagged(&self, flags: u8, payload: &[u8], place: &mut [u8]) -> Option<usize> {
         let length = u32::try_from(payload.len()).ok()?;
         let record = place.get_mut(..record_bytes(payload.len()))?;
         put(record, LENGTH_AT, &length.to_le_bytes());
-        put(record, KIND_AT, &[self.kind.number(), 0]);
+        put(record, KIND_AT, &[self.kind.number(), flags]);
         put(record, SCHEMA_AT, &self.schema.to_le_bytes());
         put(record, SHARD_AT, &self.shard.to_le_bytes());
         put(record, ENTITY_AT, &self.entity.to_le_bytes());
@@ -161,6 +171,9 @@ pub struct Record<'a> {
     pub offset: usize,
     /// Its header.
     pub header: RecordHeader,
+    /// Whether it stood in an older segment before, from which it was copied forward: who reads the log in its order
+    /// has passed it already.
+    pub is_copy: bool,
     /// Its payload.
     pub payload: &'a [u8],
 }
@@ -226,7 +239,7 @@ pub fn read_at(bytes: &[u8], offset: usize) -> Result<Record<'_>, RecordError> {
     let kind = u8_at(head, KIND_AT);
     let kind = RecordKind::of_number(kind).ok_or(RecordError::Kind { offset, kind })?;
     let flags = u8_at(head, FLAGS_AT);
-    if flags != 0 {
+    if flags & !COPIED_FORWARD != 0 {
         return Err(RecordError::Flags { offset, flags });
     }
     let header = RecordHeader {
@@ -238,8 +251,12 @@ pub fn read_at(bytes: &[u8], offset: usize) -> Result<Record<'_>, RecordError> {
         shard_sequence: u64_at(head, SHARD_SEQUENCE_AT),
         epoch: u64_at(head, EPOCH_AT),
     };
-    Ok(Record { offset, header, payload: &record[RECORD_HEADER_BYTES..end] })
+    let is_copy = flags & COPIED_FORWARD != 0;
+    Ok(Record { offset, header, is_copy, payload: &record[RECORD_HEADER_BYTES..end] })
 }
+
+/// The flag of a record that was copied forward.
+const COPIED_FORWARD: u8 = 1;
 
 const LENGTH_AT: usize = 0;
 const CHECKSUM_AT: usize = 4;
@@ -322,6 +339,23 @@ mod tests {
         assert_eq!(last, Err(RecordError::Count { stated: 3, found: 2 }));
         let cut = Records::new(&bytes[..bytes.len() - 1], 2).last().expect("two items");
         assert_eq!(cut, Err(RecordError::Length { offset: 64 }));
+    }
+
+    #[test]
+    fn a_record_that_was_copied_forward_says_so_and_is_the_same_otherwise() {
+        let mut bytes = vec![0; 128];
+        let header = header(RecordKind::Event);
+        let length = header.write_copy(b"payload", &mut bytes).expect("there is room");
+        bytes.truncate(length);
+        let copy = read_at(&bytes, 0).expect("well-formed");
+        assert_eq!((copy.header, copy.payload, copy.is_copy), (header, &b"payload"[..], true));
+        header.write(b"payload", &mut bytes).expect("there is room");
+        assert!(read_at(&bytes, 0).is_ok_and(|record| !record.is_copy));
+        // Another flag is of a later version.
+        bytes[FLAGS_AT] = 2;
+        let sum = checksum(&bytes[CHECKED_FROM..RECORD_HEADER_BYTES + b"payload".len()]);
+        put(&mut bytes, CHECKSUM_AT, &sum.to_le_bytes());
+        assert_eq!(read_at(&bytes, 0), Err(RecordError::Flags { offset: 0, flags: 2 }));
     }
 
     #[test]

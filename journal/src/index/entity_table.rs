@@ -168,7 +168,7 @@ impl Entity {
     }
 
     /// Takes in what a segment's footer says of the entity.
-    pub(super) fn apply_row(&mut self, row: &EntityRow, segment_id: u64) {
+    pub(crate) fn apply_row(&mut self, row: &EntityRow, segment_id: u64) {
         self.last_sequence = self.last_sequence.max(row.last_sequence);
         self.deleted_to = self.deleted_to.max(row.deleted_to);
         if row.state.is_some() {

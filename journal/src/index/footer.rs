@@ -243,7 +243,7 @@ impl FooterHeader {
         FooterHeader::read(&mut rest)
     }
 
-    pub(super) fn read(input: &mut dyn Read) -> Result<FooterHeader, FooterError> {
+    pub(crate) fn read(input: &mut dyn Read) -> Result<FooterHeader, FooterError> {
         let mut block = Box::new([0; BLOCK_BYTES]);
         let failed = |source| BlockError::Read { block: 0, source };
         input.read_exact(block.as_mut_slice()).map_err(failed)?;

@@ -90,6 +90,32 @@ impl FooterSummary {
         Ok(found.ok().and_then(|at| rows.get(at).copied()))
     }
 
+    /// How many blocks of entities there are.
+    pub fn entity_blocks(&self) -> usize {
+        self.first_hashes.len()
+    }
+
+    /// Where some blocks of entities stand in the file.
+    pub fn entities_place(&self, blocks: Range<usize>) -> Range<u64> {
+        let offset_of =
+            |block: usize| (self.first_entity_block() + block as u64) * BLOCK_BYTES as u64;
+        offset_of(blocks.start)..offset_of(blocks.end)
+    }
+
+    /// The entities of the blocks that [`FooterSummary::entities_place`] names, in the order of their hashes.
+    pub fn entities(
+        &self,
+        bytes: &[u8],
+        blocks: Range<usize>,
+    ) -> Result<Vec<EntityRow>, FooterError> {
+        let mut rows = Vec::new();
+        for (place, block) in blocks.enumerate() {
+            let bytes = bytes.get(place * BLOCK_BYTES..).unwrap_or_default();
+            rows.append(&mut self.entities_in(bytes, block)?);
+        }
+        Ok(rows)
+    }
+
     /// Where the blocks stand in the file that hold an entity's postings.
     pub fn postings_place(&self, row: &EntityRow) -> Range<u64> {
         let per_block = Posting::PER_BLOCK as u64;

@@ -52,6 +52,12 @@ pub fn is_live(posting: &Posting, entity: &Entity) -> bool {
     }
 }
 
+/// Whether a live record may be copied forward. Events of an entity that has given none up stay where they are: whoever
+/// reads the log from its beginning is promised them, in the order in which they were written.
+pub fn may_move(posting: &Posting, entity: &Entity) -> bool {
+    !matches!(posting.kind, RecordKind::Event | RecordKind::Tag) || entity.deleted_to > 0
+}
+
 /// What has to be written anew before a segment can be given back.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assessment {

@@ -213,6 +213,11 @@ impl SegmentIndex {
         self.find(entity).map(|row| &self.rows[row as usize].row).filter(|row| row.postings > 0)
     }
 
+    /// Whether the segment's dictionary has the name of an entity.
+    pub fn has_name(&self, entity: u64) -> bool {
+        self.find(entity).is_some_and(|row| self.rows[row as usize].row.name.is_some())
+    }
+
     /// The layouts in the order of their numbers.
     pub fn layouts(&self) -> &[SchemaEntry] {
         &self.layouts
@@ -317,7 +322,7 @@ impl Added {
 
 impl EntityRow {
     /// An entity without records.
-    fn of(entity: u64) -> Self {
+    pub(crate) fn of(entity: u64) -> Self {
         EntityRow {
             entity,
             last_sequence: 0,

@@ -294,6 +294,11 @@ impl CoreLog {
         self.poisoned
     }
 
+    /// The length of a segment's file.
+    pub fn segment_bytes(&self) -> u64 {
+        self.settings.segment_bytes
+    }
+
     /// How many more segment files should be made ready: zero-filled, synced, of the settings' length.
     pub fn wanted_segments(&self) -> usize {
         self.settings.reserve_segments.saturating_sub(self.reserve.len())
@@ -311,6 +316,27 @@ impl CoreLog {
         now_ns: u64,
         entity: &mut DeclaredEntity,
         records: &[NewRecord<'_>],
+    ) -> Result<Position, AppendError> {
+        self.append_group(now_ns, entity, records, false)
+    }
+
+    /// Takes records of an older segment once more, with their places in the sequences and their epochs as they were.
+    /// Otherwise as [`CoreLog::append`].
+    pub fn append_copies(
+        &mut self,
+        now_ns: u64,
+        entity: &mut DeclaredEntity,
+        records: &[NewRecord<'_>],
+    ) -> Result<Position, AppendError> {
+        self.append_group(now_ns, entity, records, true)
+    }
+
+    fn append_group(
+        &mut self,
+        now_ns: u64,
+        entity: &mut DeclaredEntity,
+        records: &[NewRecord<'_>],
+        are_copies: bool,
     ) -> Result<Position, AppendError> {
         if self.poisoned {
             return Err(AppendError::Poisoned);
@@ -331,7 +357,7 @@ impl CoreLog {
         }
         self.make_room(needed_bytes)?;
         self.last_activity_ns = now_ns;
-        Ok(self.place(entity, records))
+        Ok(self.place(entity, records, are_copies))
     }
 
     /// The next write, when one may be in flight. `now_ms` is the wall clock; a clock that goes back is held still.
@@ -482,7 +508,12 @@ impl CoreLog {
     }
 
     /// Puts the records into the frame that is being filled; room was made for them.
-    fn place(&mut self, entity: &mut DeclaredEntity, records: &[NewRecord<'_>]) -> Position {
+    fn place(
+        &mut self,
+        entity: &mut DeclaredEntity,
+        records: &[NewRecord<'_>],
+        are_copies: bool,
+    ) -> Position {
         let spare = &mut self.spare;
         let frame =
             self.filling.get_or_insert_with(|| FrameBuffer::new(spare.pop().unwrap_or_default()));
@@ -494,7 +525,8 @@ impl CoreLog {
         self.placed.clear();
         let placed = &mut self.placed;
         let mut put = |frame: &mut FrameBuffer, header: RecordHeader, number, payload: &[u8]| {
-            let start = frame.push(&header, payload);
+            let is_name = matches!(header.kind, RecordKind::Schema | RecordKind::Entity);
+            let start = frame.push(&header, payload, are_copies && !is_name);
             let (offset, bytes) = (frame_offset + start as u64, record_bytes(payload.len()) as u32);
             let header = RecordHeader { schema: number, ..header };
             placed.push(Placed { header, segment_id, file, offset, bytes });

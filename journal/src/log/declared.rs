@@ -82,6 +82,17 @@ impl DeclaredEntity {
         Ok(DeclaredEntity { payload, hash, declared_segment: None })
     }
 
+    /// An entity by its name as a segment's dictionary has it.
+    pub(crate) fn named(payload: &[u8]) -> Self {
+        let hash = EntityEntry::hash_of(payload);
+        DeclaredEntity { payload: payload.into(), hash, declared_segment: None }
+    }
+
+    /// No entity: of it are the records that are about a shard alone.
+    pub(crate) fn nobody() -> Self {
+        DeclaredEntity { payload: Box::default(), hash: 0, declared_segment: None }
+    }
+
     /// The hash by which records refer to it.
     pub fn hash(&self) -> u64 {
         self.hash
@@ -94,11 +105,11 @@ impl DeclaredEntity {
 
     /// Whether it is in a segment's dictionary.
     pub(super) fn is_in(&self, segment_id: u64) -> bool {
-        self.declared_segment == Some(segment_id)
+        self.declared_segment == Some(segment_id) || self.payload.is_empty()
     }
 
     /// Its entry is in a segment's dictionary now.
-    pub(super) fn declare(&mut self, segment_id: u64) {
+    pub(crate) fn declare(&mut self, segment_id: u64) {
         self.declared_segment = Some(segment_id);
     }
 }

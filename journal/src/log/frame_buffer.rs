@@ -63,12 +63,16 @@ impl FrameBuffer {
         whole_blocks(FRAME_HEADER_BYTES + self.payload_bytes() + more)
     }
 
-    /// Appends a record and returns where it starts, counted from the frame's first byte.
-    pub fn push(&mut self, header: &RecordHeader, payload: &[u8]) -> usize {
+    /// Appends a record, new or copied forward, and returns where it starts, counted from the frame's first byte.
+    pub fn push(&mut self, header: &RecordHeader, payload: &[u8], is_copy: bool) -> usize {
         let start = self.bytes.len();
         self.bytes.resize(start + record_bytes(payload.len()), 0);
+        let place = &mut self.bytes[start..];
         // The place was made to measure.
-        let written = header.write(payload, &mut self.bytes[start..]);
+        let written = match is_copy {
+            false => header.write(payload, place),
+            true => header.write_copy(payload, place),
+        };
         debug_assert!(written.is_some());
         self.records += 1;
         start - self.lead_bytes

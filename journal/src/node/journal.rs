@@ -20,7 +20,7 @@ use crate::directory::{
     DeviceOptions, Directory, FileError, Identity, MakerSettings, OpenError, Refusal, SegmentMaker,
     remove_stale, repair,
 };
-use crate::driver::index_files::{IndexFiles, footer_name};
+use crate::driver::index_files::{IndexFiles, footer_name, remove_footers_before};
 use crate::driver::{FileStorage, LogFolder};
 use crate::durable::{DurableState, Stored};
 use crate::entity::{EntityId, shard_of};
@@ -29,6 +29,7 @@ use crate::format::segment_header::CommitMethod;
 use crate::index::MOST_SEGMENT_BYTES;
 use crate::log::LogSettings;
 use crate::log::recovery::Recovered;
+use crate::reclaim::ReclaimSettings;
 use crate::sourced::{EventSourced, PersistenceSettings, Persistent, Retention};
 
 /// The journal of a node: one directory, in it a log for each core.
@@ -199,6 +200,12 @@ impl Journal {
         self
     }
 
+    /// When and how fast space is given back that nothing needs any more.
+    pub fn reclaim(mut self, settings: ReclaimSettings) -> Self {
+        self.settings.core.reclaim = settings;
+        self
+    }
+
     /// Everything that actors do unless their type says otherwise.
     pub fn persistence(mut self, settings: PersistenceSettings) -> Self {
         self.settings.core.persistence = settings;
@@ -330,6 +337,7 @@ fn read(
         let name = footer_name(footer.header().segment_id);
         replace_with(&path, &name, |file| footer.write_to(file))?;
     }
+    remove_footers_before(&path, opened.extent.first_segment)?;
     let last_file = reader.last_file().map_or(0, |file| file.0);
     let Recovered { spare_files, stale_files, .. } = &opened.recovered;
     remove_stale(&path, stale_files)?;

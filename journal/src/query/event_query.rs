@@ -311,8 +311,9 @@ impl Walk<'_> {
             let event = self.record(at)?;
             let behind = at + record_bytes(event.payload.len());
             let is_new = self.lsn(at) >= self.position_lsn;
-            if event.header.kind != RecordKind::Event || !is_new || !selection.takes(&event.header)
-            {
+            // A copy was passed where the event itself stood, or was given up with the segment that it stood in.
+            let is_event = event.header.kind == RecordKind::Event && !event.is_copy;
+            if !is_event || !is_new || !selection.takes(&event.header) {
                 at = behind;
                 continue;
             }

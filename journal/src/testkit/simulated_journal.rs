@@ -39,6 +39,7 @@ pub struct SimulatedJournal {
     footers: SimulatedFooters,
     /// So many of the next groups are refused.
     refusals: Rc<Cell<u32>>,
+    drops_early: Rc<Cell<bool>>,
     /// How the log is written.
     pub log: LogSettings,
     /// How its actors use it.
@@ -61,6 +62,7 @@ impl SimulatedJournal {
             conduct: Rc::new(RefCell::new(conduct)),
             footers: SimulatedFooters::default(),
             refusals: Rc::default(),
+            drops_early: Rc::default(),
             log,
             core: CoreSettings::default(),
             shard_count: 16,
@@ -80,6 +82,9 @@ impl SimulatedJournal {
                 let published = Arc::new(Published::new(opened.durable_lsn()));
                 let journal = CoreJournal::new(opened, Box::new(storage), self.core, published);
                 journal.hooks().set_refusals(Rc::clone(&self.refusals));
+                if self.drops_early.get() {
+                    journal.drop_segments_early();
+                }
                 seat.share(Rc::clone(&journal));
                 seat.add_device(Box::new(JournalDevice::new(Rc::clone(&journal))));
                 journal
@@ -120,6 +125,12 @@ impl SimulatedJournal {
     /// The next group of records is refused as by a journal without room: surely not written, and the actor lives.
     pub fn reject_next(&self) {
         self.refusals.set(self.refusals.get() + 1);
+    }
+
+    /// From the next installation on the journal makes a mistake: old segments are dropped before the copies of what
+    /// they hold are durable. For tests that must find it out.
+    pub fn drop_segments_early(&self) {
+        self.drops_early.set(true);
     }
 
     /// The next read of an entity's records fails.

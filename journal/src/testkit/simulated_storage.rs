@@ -61,6 +61,7 @@ enum Job {
     Read(ReadRequest),
     Segment,
     Footer(SealedSegment),
+    Drop(u64),
 }
 
 /// The footers of a simulated log, by their segments. They are durable at once.
@@ -74,6 +75,10 @@ impl SimulatedFooters {
 
     pub(super) fn count(&self) -> usize {
         self.0.borrow().len()
+    }
+
+    fn remove(&self, segment_id: u64) {
+        self.0.borrow_mut().remove(&segment_id);
     }
 
     fn write(&self, footer: &Footer) {
@@ -184,6 +189,11 @@ impl SimulatedStorage {
                 self.footers.write(&footer);
                 StorageEvent::FooterWritten(footer.summary())
             }
+            Job::Drop(segment_id) => {
+                self.disk.borrow_mut().sync_directory();
+                self.footers.remove(segment_id);
+                StorageEvent::SegmentDropped { segment_id, result: Ok(()) }
+            }
         }
     }
 
@@ -239,6 +249,14 @@ impl Storage for SimulatedStorage {
     fn write_footer(&mut self, sealed: SealedSegment) {
         let takes_ns = self.conduct.borrow().segment_ns;
         self.begin(takes_ns, Job::Footer(sealed));
+    }
+
+    fn drop_segment(&mut self, segment_id: u64, file: SegmentFile) {
+        // A crash before the job is done may leave the name or take it.
+        let removed = self.disk.borrow_mut().remove(file);
+        debug_assert!(removed.is_ok(), "a segment of the log has a file");
+        let takes_ns = self.conduct.borrow().segment_ns;
+        self.begin(takes_ns, Job::Drop(segment_id));
     }
 
     fn next_event(&mut self, now_ns: u64) -> Option<StorageEvent> {

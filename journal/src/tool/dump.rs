@@ -86,6 +86,9 @@ fn print(
         let name = names::escaped(layout.name.as_bytes());
         text = format!("{text} of {name} v{}", layout.version);
     }
+    if record.is_copy {
+        text.push_str(" | copied forward");
+    }
     let fields = json!({
         "entity": entity,
         "sequence": header.entity_sequence,
@@ -100,6 +103,7 @@ fn print(
             "version": layout.version,
             "fingerprint": format!("{:016x}", layout.fingerprint),
         })),
+        "copied_forward": record.is_copy,
         "payload": hexadecimal(record.payload),
     });
     output.fact(name, &text, fields)

@@ -145,13 +145,17 @@ impl Salvage {
             entity.declared =
                 Some(declared.map_err(|error| ToolError::Salvage(error.to_string()))?);
         }
+        if header.kind == RecordKind::ShardEpoch && header.entity == 0 {
+            entity.declared.get_or_insert_with(DeclaredEntity::nobody);
+        }
         let Some(declared) = entity.declared.as_mut() else {
             entity.lost += 1;
             return Ok(());
         };
         let shard = self.shards.entry(header.shard).or_default();
-        let is_in_order =
-            shard.last.is_none_or(|last| last < (header.epoch, header.shard_sequence));
+        // A copy stands behind what was written after it.
+        let is_in_order = record.is_copy
+            || shard.last.is_none_or(|last| last < (header.epoch, header.shard_sequence));
         if !is_in_order || header.schema != 0 && layout.is_none() {
             entity.lost += 1;
             return Ok(());
@@ -169,9 +173,14 @@ impl Salvage {
             epoch: header.epoch,
             payload: record.payload,
         };
-        self.writer.append(declared, &new, written_at_ms)?;
-        shard.count(header.epoch, header.shard_sequence);
-        entity.count(header.kind, header.entity_sequence, self.is_from_the_start);
+        self.writer.append(declared, &new, written_at_ms, record.is_copy)?;
+        match record.is_copy {
+            true => entity.records += 1,
+            false => {
+                shard.count(header.epoch, header.shard_sequence);
+                entity.count(header.kind, header.entity_sequence, self.is_from_the_start);
+            }
+        }
         self.records += 1;
         Ok(())
     }

@@ -52,16 +52,22 @@ impl Writer {
         })
     }
 
-    /// Appends one record, whose frame says that it was written at this time.
+    /// Appends one record, new or copied forward, whose frame says that it was written at this time.
     pub fn append(
         &mut self,
         entity: &mut DeclaredEntity,
         record: &NewRecord<'_>,
         written_at_ms: u64,
+        is_copy: bool,
     ) -> Result<(), ToolError> {
         self.written_at_ms = self.written_at_ms.max(written_at_ms);
         loop {
-            match self.log.append(0, entity, std::slice::from_ref(record)) {
+            let records = std::slice::from_ref(record);
+            let appended = match is_copy {
+                false => self.log.append(0, entity, records),
+                true => self.log.append_copies(0, entity, records),
+            };
+            match appended {
                 Ok(_) => return Ok(()),
                 Err(AppendError::Busy { .. }) => self.write()?,
                 Err(AppendError::Full { .. }) if self.log.wanted_segments() > 0 => {

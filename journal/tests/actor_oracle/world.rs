@@ -1,10 +1,12 @@
 //! Entities on a simulated core, and what happens to them.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::time::Duration;
 
 use mainspring::prelude::*;
 use mainspring::testkit::{Probe, Simulation};
+use mainspring_journal::device::CoreJournal;
 use mainspring_journal::format::RecordKind;
 use mainspring_journal::format::record::Records;
 use mainspring_journal::sourced::{PersistenceSettings, Retention};
@@ -29,6 +31,17 @@ pub enum Flaw {
     AnswersEarly,
     /// The entity does not know commands that come twice.
     ForgetsIds,
+    /// Old segments are dropped before the copies of what they hold are durable.
+    DropsEarly,
+}
+
+/// What the entities of a world do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// A little of everything.
+    Mixed,
+    /// A lot of work for one entity at a time, so that segments die while other entities have little in them.
+    Bursts,
 }
 
 /// How often things have happened.
@@ -42,6 +55,8 @@ pub struct Counted {
     pub repeated: u64,
     pub crashes: u64,
     pub deletions: u64,
+    pub segments_dropped: u64,
+    pub bytes_copied: u64,
 }
 
 impl Counted {
@@ -54,6 +69,8 @@ impl Counted {
         self.repeated += other.repeated;
         self.crashes += other.crashes;
         self.deletions += other.deletions;
+        self.segments_dropped += other.segments_dropped;
+        self.bytes_copied += other.bytes_copied;
     }
 
     pub fn happened_all(&self) -> bool {
@@ -73,28 +90,36 @@ pub struct World {
     adds: Vec<Vec<(u64, u32)>>,
     groups: u64,
     counted: Counted,
+    pace: Pace,
+    /// Who has most of the work, in bursts.
+    busy: usize,
 }
 
 /// One life of the node.
 struct Life {
     sim: Simulation,
+    journal: Rc<CoreJournal>,
     probes: Vec<Probe<Answer>>,
     actors: Vec<ActorRef<Command>>,
 }
 
 impl World {
     /// Everything that this seed says; what is wrong with it.
-    pub fn run(seed: u64, flaw: Flaw) -> Result<Counted, String> {
+    pub fn run(seed: u64, pace: Pace, flaw: Flaw) -> Result<Counted, String> {
         ANSWERS_EARLY.set(flaw == Flaw::AnswersEarly);
         FORGETS_IDS.set(flaw == Flaw::ForgetsIds);
-        let mut world = World::new(seed, flaw);
+        let mut world = World::new(seed, pace, flaw);
         for life in 0..LIVES {
             let mut node = world.begin(seed * LIVES + life)?;
-            let steps = world.random.usize(5..40);
+            let steps = match pace {
+                Pace::Mixed => world.random.usize(5..40),
+                Pace::Bursts => world.random.usize(50..200),
+            };
             for _ in 0..steps {
                 world.step(&mut node);
             }
             world.hear(&node)?;
+            world.count(&node);
             drop(node);
             world.journal.crash();
             world.counted.crashes += 1;
@@ -103,7 +128,7 @@ impl World {
         Ok(world.counted)
     }
 
-    fn new(seed: u64, flaw: Flaw) -> World {
+    fn new(seed: u64, pace: Pace, flaw: Flaw) -> World {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut journal = SimulatedJournal::seeded(seed);
         let segment_bytes = 4_096 * random.u64(12..40);
@@ -115,6 +140,18 @@ impl World {
             retention: [Retention::KeepAll, Retention::ToSnapshot][random.usize(0..2)],
             commands_remembered: 64,
         };
+        if pace == Pace::Bursts {
+            journal.core.persistence.snapshot_every = 3;
+            // More than are ever sent.
+            journal.core.persistence.commands_remembered = 1_000;
+            journal.core.persistence.retention = Retention::ToSnapshot;
+            // In bursts little time passes.
+            journal.core.reclaim.bytes_per_second = 1 << 30;
+            journal.core.reclaim.live_limit_percent = [0, 25, 60][random.usize(0..3)];
+        }
+        if flaw == Flaw::DropsEarly {
+            journal.drop_segments_early();
+        }
         journal.set_conduct(|conduct| {
             conduct.segment_bytes = segment_bytes;
             conduct.segment_ns = 100_000;
@@ -123,7 +160,8 @@ impl World {
         });
         let observers = (0..ENTITIES).map(|_| Observer::default()).collect();
         let adds = vec![Vec::new(); ENTITIES];
-        World { random, journal, observers, adds, groups: 0, counted: Counted::default() }
+        let counted = Counted::default();
+        World { random, journal, observers, adds, groups: 0, counted, pace, busy: 0 }
     }
 
     /// The journal is opened, every entity recovers, and tells what it is.
@@ -134,12 +172,12 @@ impl World {
         });
         let mut sim = Simulation::seeded(seed);
         let opened = self.journal.install(&sim.at(0));
-        opened.map_err(|error| format!("the journal was not opened: {error}"))?;
+        let journal = opened.map_err(|error| format!("the journal was not opened: {error}"))?;
         self.check_numbers()?;
         sim.run_for(Duration::from_millis(3));
         let actors = (0..ENTITIES).map(|entity| spawn(&mut sim, entity)).collect();
         let probes = (0..ENTITIES).map(|_| sim.probe()).collect();
-        let mut node = Life { sim, probes, actors };
+        let mut node = Life { sim, journal, probes, actors };
         for entity in 0..ENTITIES {
             let reply_to = node.probes[entity].actor();
             node.sim.tell(node.actors[entity], &Command::Tell { reply_to });
@@ -153,7 +191,13 @@ impl World {
     }
 
     fn step(&mut self, node: &mut Life) {
-        let entity = self.random.usize(0..ENTITIES);
+        if self.random.u8(0..40) == 0 {
+            self.busy = self.random.usize(0..ENTITIES);
+        }
+        let entity = match self.pace {
+            Pace::Bursts if self.random.u8(0..10) > 0 => self.busy,
+            _ => self.random.usize(0..ENTITIES),
+        };
         let reply_to = node.probes[entity].actor();
         match self.random.u8(0..100) {
             0..=39 => {
@@ -203,6 +247,12 @@ impl World {
         }
     }
 
+    fn count(&mut self, node: &Life) {
+        let figures = node.journal.figures();
+        self.counted.segments_dropped += figures.segments_dropped;
+        self.counted.bytes_copied += figures.bytes_copied_forward;
+    }
+
     fn group(&mut self) -> u64 {
         self.groups += 1;
         self.groups
@@ -245,12 +295,20 @@ impl World {
         let mut last: BTreeMap<u64, u64> = BTreeMap::new();
         let mut broken = None;
         let mut deletions = 0;
+        let mut first_segment = 0;
         let read = self.journal.read(0, &mut |frame| {
+            if first_segment == 0 {
+                first_segment = frame.header.segment_id;
+            }
             for record in Records::new(frame.records, frame.header.record_count).flatten() {
                 let (entity, sequence) = (record.header.entity, record.header.entity_sequence);
                 match record.header.kind {
+                    // It stood elsewhere before, where it was counted.
+                    _ if record.is_copy => {}
                     RecordKind::Event => {
-                        let before = last.insert(entity, sequence).unwrap_or(0);
+                        // What stood before it may have been given back.
+                        let unknown = if first_segment > 1 { sequence - 1 } else { 0 };
+                        let before = last.insert(entity, sequence).unwrap_or(unknown);
                         if sequence != before + 1 {
                             broken = Some(format!("event {sequence} stands behind {before}"));
                         }

@@ -255,7 +255,7 @@ fn raw_records(bytes: &[u8], stated: u32) -> Option<Vec<RawRecord>> {
         let end = offset + 48 + u32_of(head, 0) as usize;
         let checked = bytes.get(offset + 8..end)?;
         let (kind, flags) = (head[8], head[9]);
-        if crc32c::crc32c(checked) != u32_of(head, 4) || flags != 0 || !(1..=10).contains(&kind) {
+        if crc32c::crc32c(checked) != u32_of(head, 4) || flags > 1 || !(1..=10).contains(&kind) {
             return None;
         }
         let record = Record {
@@ -300,6 +300,7 @@ impl Dictionary {
                 let hash = xxhash_rust::xxh3::xxh3_64(payload);
                 self.entities.insert(hash, Entity { kind, id: id.to_vec() });
             }
+            4 if entity == 0 => {}
             _ => {
                 record.entity = Some(self.entities.get(&entity)?.clone());
                 if layout != 0 {
