@@ -50,6 +50,22 @@ fn no_more_are_looked_at_in_a_call_than_asked_for() {
 }
 
 #[test]
+fn after_a_pause_of_any_length_nobody_is_looked_at_more_than_twice() {
+    // A bucket is about a second wide.
+    for pause in 100..800 {
+        let mut passivation = with_timeout(128 * SECOND_NS);
+        let mut expired = Vec::new();
+        let now_ns = pause * SECOND_NS;
+        passivation.admit(slot(1), 1, 0, |_| true).unwrap();
+        passivation.admit(slot(2), 2, 0, |_| true).unwrap();
+        passivation.touch(slot(1), now_ns);
+        passivation.expired(now_ns, 4, |_| true, &mut expired);
+        assert_eq!(expired.len(), usize::from(pause > 128), "after {pause} s");
+        assert!(passivation.next_deadline_ns().unwrap() > now_ns, "after {pause} s");
+    }
+}
+
+#[test]
 fn any_uses_and_any_pauses_keep_the_timeout_of_everyone() {
     proptest::proptest!(|(seed: u64, idle_ns in 1..400 * SECOND_NS, leap_share in 0..4_u32)| {
         let mut random = fastrand::Rng::with_seed(seed);
