@@ -9,9 +9,10 @@ use std::sync::Arc;
 use mainspring::device::{Device, DeviceTurn, Ticket};
 
 use super::commits::{CommitFailed, Commits, Committed, Redemption};
+use super::group::{Group, GroupRecord, Refused, ShardClaim};
 use super::hooks::Hooks;
 use super::log_index::LogIndex;
-use super::opened_log::OpenedLog;
+use super::opened_log::{FIRST_EPOCH, OpenedLog};
 use super::published::Published;
 use super::readings::{ReadRedemption, ReadTicket, ReadingId, Readings};
 use super::reclaimer::{Reclaimer, Surrounding};
@@ -24,70 +25,6 @@ use crate::log::{AppendError, CoreLog, DeclaredEntity, DeclaredSchema, NameTooLo
 use crate::reclaim::ReclaimSettings;
 use crate::schema::{EventBuffer, Layout};
 use crate::sourced::{PersistenceSettings, RecoveryFailed};
-
-/// One more record of a group.
-#[derive(Clone, Copy, Debug)]
-pub struct GroupRecord<'a> {
-    /// What it is.
-    pub kind: RecordKind,
-    /// The layout of its payload, as [`CoreJournal::declare`] numbered it; none for records of a fixed form.
-    pub layout: Option<usize>,
-    /// Its place in the entity's sequence.
-    pub sequence: u64,
-    /// Its payload.
-    pub payload: &'a [u8],
-}
-
-/// Records of one entity that are found together or not at all.
-#[derive(Debug)]
-pub struct Group<'a> {
-    /// The entity.
-    pub entity: &'a mut DeclaredEntity,
-    /// Its shard.
-    pub shard: u32,
-    /// The entity's sequence before this group.
-    pub after: u64,
-    /// The records.
-    pub records: &'a [GroupRecord<'a>],
-}
-
-/// Why a group was not taken. Nothing of it will be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// The log did not take it.
-    #[error(transparent)]
-    Log(#[from] AppendError),
-    /// A segment is being made for it. It passes.
-    #[error("the next segment of the journal is being made; nothing was written, try again")]
-    NotReady,
-    /// The entity has gone on meanwhile: somebody else writes for it.
-    #[error(
-        "the entity is at {actual}, not at {expected}: somebody else has written; nothing was written"
-    )]
-    Sequence {
-        /// Where the writer believed it to be.
-        expected: u64,
-        /// Where it is.
-        actual: u64,
-    },
-    /// The entity is new, and the core has as many as it may have.
-    #[error(
-        "the journal of this core has {limit} entities, as many as it may; nothing was written: raise \
-         `entities_limit`, or use more cores"
-    )]
-    TooManyEntities {
-        /// How many it may have.
-        limit: usize,
-    },
-    /// The system has no such shard.
-    #[error("there is no shard {shard}; the system has {count}; nothing was written")]
-    Shard {
-        /// The shard.
-        shard: u32,
-        /// How many there are.
-        count: u32,
-    },
-}
 
 /// What a core's journal has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -161,6 +98,7 @@ struct State {
     entities_limit: usize,
     layouts: Vec<(Layout, DeclaredSchema)>,
     shard_sequences: Vec<u64>,
+    shard_epochs: Vec<u64>,
     commits: Commits,
     readings: Readings,
     reclaimer: Reclaimer,
@@ -187,8 +125,6 @@ pub struct CoreJournal {
     /// Cores of the node, over which the shards are spread.
     cores: u16,
     persistence: PersistenceSettings,
-    /// The epoch that records of this core carry.
-    epoch: Cell<u64>,
     /// By the type of the actor.
     kinds: RefCell<Vec<(TypeId, Rc<dyn Any>)>>,
     buffer: Cell<EventBuffer>,
@@ -209,7 +145,7 @@ impl CoreJournal {
         settings: CoreSettings,
         published: Arc<Published>,
     ) -> Rc<Self> {
-        let OpenedLog { log, index, shard_sequences, recovered, .. } = opened;
+        let OpenedLog { log, index, shard_sequences, shard_epochs, recovered, .. } = opened;
         storage.want_segments(log.wanted_segments());
         let shard_count = shard_sequences.len() as u32;
         let segment_bytes = log.segment_bytes();
@@ -220,6 +156,7 @@ impl CoreJournal {
             entities_limit: settings.entities_limit.min(MOST_ROWS),
             layouts: Vec::new(),
             shard_sequences,
+            shard_epochs,
             commits: Commits::default(),
             readings: Readings::new(settings.recovery_permits),
             reclaimer: Reclaimer::new(settings.reclaim),
@@ -239,7 +176,6 @@ impl CoreJournal {
             recovery_limit_ms: settings.recovery_limit_ms,
             cores: settings.cores,
             persistence: settings.persistence,
-            epoch: Cell::new(1),
             kinds: RefCell::default(),
             buffer: Cell::default(),
             hooks: Hooks::default(),
@@ -339,17 +275,39 @@ impl CoreJournal {
     pub fn append(&self, now_ns: u64, group: Group<'_>) -> Result<(u64, Range<u64>), Refused> {
         let taken = match self.hooks.refuses() {
             true => Err(refusal_of(&group)),
-            false => self.state.borrow_mut().append(now_ns, group, self.epoch.get()),
+            false => self.state.borrow_mut().append(now_ns, group),
         };
         if let Err(refused) = &taken {
-            let figures = &mut self.state.borrow_mut().figures;
-            match refused {
-                Refused::Log(AppendError::Full { .. }) => figures.refused_full += 1,
-                Refused::Log(AppendError::Busy { .. }) | Refused::NotReady => {
-                    figures.refused_busy += 1
-                }
-                _ => figures.refused_other += 1,
-            }
+            self.state.borrow_mut().figures.count(refused);
+        }
+        taken
+    }
+
+    /// A shard and its epoch: under which its entities are written for from now on.
+    pub fn claim(&self, shard: u32) -> ShardClaim {
+        let epochs = &self.state.borrow().shard_epochs;
+        let epoch = epochs.get(shard as usize).copied().unwrap_or(FIRST_EPOCH);
+        ShardClaim { number: shard, epoch }
+    }
+
+    /// Seals a shard for all epochs before one: from this call on nothing is taken under them, and once
+    /// [`CoreJournal::wait`] says that the place which this returns is durable, that holds after every restart too,
+    /// and everything that was taken before is durable. To be said once more, the epoch that the shard has may be
+    /// raised to again.
+    ///
+    /// # Errors
+    /// [`Refused`]: the epoch is lower than the shard's, there is no such shard, or the log does not take it. Then
+    /// nothing has changed.
+    pub fn raise_epoch(
+        &self,
+        now_ns: u64,
+        shard: u32,
+        epoch: u64,
+    ) -> Result<(u64, Range<u64>), Refused> {
+        let state = &mut *self.state.borrow_mut();
+        let taken = state.raise_epoch(now_ns, ShardClaim { number: shard, epoch });
+        if let Err(refused) = &taken {
+            state.figures.count(refused);
         }
         taken
     }
@@ -392,12 +350,7 @@ impl CoreJournal {
 }
 
 impl State {
-    fn append(
-        &mut self,
-        now_ns: u64,
-        group: Group<'_>,
-        epoch: u64,
-    ) -> Result<(u64, Range<u64>), Refused> {
+    fn append(&mut self, now_ns: u64, group: Group<'_>) -> Result<(u64, Range<u64>), Refused> {
         let Group { entity, shard, after, records } = group;
         let actual = self.index.sequence_of(entity.hash());
         if actual != after {
@@ -407,6 +360,41 @@ impl State {
         if actual == 0 && self.index.entities() >= limit && !self.index.has(entity.hash()) {
             return Err(Refused::TooManyEntities { limit });
         }
+        let by = self.epoch_of(shard.number)?;
+        if by != shard.epoch {
+            return Err(shard.fenced(by));
+        }
+        self.write(now_ns, entity, shard, records)
+    }
+
+    fn raise_epoch(&mut self, now_ns: u64, to: ShardClaim) -> Result<(u64, Range<u64>), Refused> {
+        let by = self.epoch_of(to.number)?;
+        if by > to.epoch {
+            return Err(to.fenced(by));
+        }
+        let (kind, layout, sequence, payload) = (RecordKind::ShardEpoch, None, 0, &[][..]);
+        let record = GroupRecord { kind, layout, sequence, payload };
+        let taken = self.write(now_ns, &mut DeclaredEntity::nobody(), to, &[record])?;
+        if let Some(epoch) = self.shard_epochs.get_mut(to.number as usize) {
+            *epoch = to.epoch;
+        }
+        Ok(taken)
+    }
+
+    fn epoch_of(&self, shard: u32) -> Result<u64, Refused> {
+        let count = self.shard_epochs.len() as u32;
+        self.shard_epochs.get(shard as usize).copied().ok_or(Refused::Shard { shard, count })
+    }
+
+    /// Hands records to the log and enters them in the index.
+    fn write(
+        &mut self,
+        now_ns: u64,
+        entity: &mut DeclaredEntity,
+        shard: ShardClaim,
+        records: &[GroupRecord<'_>],
+    ) -> Result<(u64, Range<u64>), Refused> {
+        let ShardClaim { number: shard, epoch } = shard;
         let count = self.shard_sequences.len() as u32;
         let Some(shard_sequence) = self.shard_sequences.get_mut(shard as usize) else {
             return Err(Refused::Shard { shard, count });
@@ -567,6 +555,16 @@ impl State {
             figures: &mut self.figures,
         };
         (&mut self.reclaimer, around, &mut *self.storage)
+    }
+}
+
+impl JournalFigures {
+    fn count(&mut self, refused: &Refused) {
+        match refused {
+            Refused::Log(AppendError::Full { .. }) => self.refused_full += 1,
+            Refused::Log(AppendError::Busy { .. }) | Refused::NotReady => self.refused_busy += 1,
+            _ => self.refused_other += 1,
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod commits;
 mod core_journal;
+mod group;
 mod hooks;
 mod log_index;
 mod opened_log;
@@ -20,9 +21,8 @@ mod reclaimer;
 mod storage;
 
 pub use commits::{CommitFailed, Committed, CommittedRecord};
-pub use core_journal::{
-    CoreJournal, CoreSettings, Group, GroupRecord, JournalDevice, JournalFigures, Refused,
-};
+pub use core_journal::{CoreJournal, CoreSettings, JournalDevice, JournalFigures};
+pub use group::{Group, GroupRecord, Refused, ShardClaim};
 pub use log_index::SealedSegment;
 pub use opened_log::{IndexExtent, OpenLogError, OpenedLog};
 pub use published::Published;

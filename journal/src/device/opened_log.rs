@@ -18,6 +18,7 @@ pub struct OpenedLog {
     pub(super) log: CoreLog,
     pub(super) index: LogIndex,
     pub(super) shard_sequences: Vec<u64>,
+    pub(super) shard_epochs: Vec<u64>,
     /// What recovery has found, with what has to be repaired before the first write.
     pub recovered: Recovered,
     /// Footers that were gone and have been made again: to be written before the journal is used.
@@ -25,6 +26,9 @@ pub struct OpenedLog {
     /// How far the index reached.
     pub extent: IndexExtent,
 }
+
+/// The epoch of a shard that nobody has raised.
+pub(super) const FIRST_EPOCH: u64 = 1;
 
 /// How much of a log was known without reading its frames.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,8 +99,11 @@ impl OpenedLog {
         let log_id = headers.first().map_or(identity.log_id, |header| header.log_id);
         let OpenedIndex { entities, shards, footers, start, .. } = opened;
         let mut shard_sequences = vec![0; identity.shard_count as usize];
-        for (shard, sequence) in (0..).zip(&mut shard_sequences) {
-            *sequence = shards.get(shard).map_or(0, |row| row.last_sequence);
+        let mut shard_epochs = vec![FIRST_EPOCH; identity.shard_count as usize];
+        let both = shard_sequences.iter_mut().zip(&mut shard_epochs);
+        for (row, (sequence, epoch)) in (0..).map(|shard| shards.get(shard)).zip(both) {
+            *sequence = row.map_or(0, |row| row.last_sequence);
+            *epoch = row.map_or(FIRST_EPOCH, |row| row.epoch.max(FIRST_EPOCH));
         }
         let mut index = LogIndex::new(log_id, settings.segment_bytes, entities, footers, files);
         let mut taken = Ok(());
@@ -104,13 +111,13 @@ impl OpenedLog {
             if taken.is_ok() {
                 taken = index.take_in(frame);
             }
-            count_shards(frame, &mut shard_sequences);
+            count_shards(frame, &mut shard_sequences, &mut shard_epochs);
         };
         let recovered = recover_from(reader, &expected, start, &mut visit)?;
         taken?;
         identity.log_id = log_id;
         let log = CoreLog::resumed(identity, settings, recovered.segment.clone(), recovered.tail);
-        Ok(OpenedLog { log, index, shard_sequences, recovered, rebuilt, extent })
+        Ok(OpenedLog { log, index, shard_sequences, shard_epochs, recovered, rebuilt, extent })
     }
 
     /// Up to where it is durable: to its end.
@@ -124,10 +131,13 @@ impl OpenedLog {
     }
 }
 
-fn count_shards(frame: &FoundFrame<'_>, shard_sequences: &mut [u64]) {
+/// Takes in how far the shards have come, and under which epochs.
+fn count_shards(frame: &FoundFrame<'_>, sequences: &mut [u64], epochs: &mut [u64]) {
     for record in Records::new(frame.records, frame.header.record_count).flatten() {
-        if let Some(sequence) = shard_sequences.get_mut(record.header.shard as usize) {
+        let shard = record.header.shard as usize;
+        if let (Some(sequence), Some(epoch)) = (sequences.get_mut(shard), epochs.get_mut(shard)) {
             *sequence = record.header.shard_sequence.max(*sequence);
+            *epoch = record.header.epoch.max(*epoch);
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::device::{
     CommitFailed, Committed, CoreJournal, Found, FoundRecord, Group, GroupRecord, ReadFailed,
     Refused,
 };
-use crate::entity::{Attached, EntityId, Offered, ReadingGuard, Steps, fail_next};
+use crate::entity::{Attached, End, EntityId, Offered, ReadingGuard, Steps, fail_next};
 use crate::format::RecordKind;
 use crate::log::AppendError;
 use crate::sourced::{PersistRejected, PersistenceSignal, RecoveryFailed};
@@ -296,6 +296,9 @@ impl<D: DurableState> Actor for Stored<D> {
                 Ok(Offered::Busy) => return Next::Stash,
                 Err(rejected) => {
                     change = self.state.on_rejected(command, &rejected).without_value();
+                    if rejected.is_fenced() {
+                        change.steps.end = End::Stop;
+                    }
                 }
             }
         }

@@ -11,6 +11,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::EntityId;
 use crate::device::{
     CommitFailed, Committed, CoreJournal, Found, FoundRecord, ReadFailed, ReadingId, Refused,
+    ShardClaim,
 };
 use crate::format::dictionary::EntityEntry;
 use crate::log::{AppendError, DeclaredEntity};
@@ -21,7 +22,8 @@ pub(crate) struct Attached<K> {
     pub journal: Rc<CoreJournal>,
     pub kind: Rc<K>,
     pub entity: DeclaredEntity,
-    pub shard: u32,
+    /// Taken before the entity is read, so that nobody else can have written since.
+    pub shard: ShardClaim,
 }
 
 /// What became of records that were offered to the journal and not refused.
@@ -49,6 +51,7 @@ impl<K: 'static> Attached<K> {
             return Err(RecoveryFailed::OnAnotherCore { home, core });
         }
         let kind = journal.kind::<A, K>(make)?;
+        let shard = journal.claim(shard);
         Ok(Attached { journal, kind, entity, shard })
     }
 

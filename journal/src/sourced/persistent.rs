@@ -13,7 +13,7 @@ use super::settings::{PersistenceSettings, Retention};
 use super::signal::{PersistRejected, PersistenceSignal, RecoveryFailed, SnapshotFailed};
 use super::tags::checked_tags;
 use crate::device::{CommitFailed, Committed, CoreJournal, Group, GroupRecord, Refused};
-use crate::entity::{Attached, EntityId, Offered, Steps, fail_next};
+use crate::entity::{Attached, End, EntityId, Offered, Steps, fail_next};
 use crate::format::RecordKind;
 use crate::log::AppendError;
 use crate::schema::{ArchivedEvent, EventBuffer, Events, Reader};
@@ -402,6 +402,9 @@ impl<E: EventSourced> Actor for Persistent<E> {
                 Ok(Offered::Busy) => return Next::Stash,
                 Err(rejected) => {
                     effect = without_events(self.state.on_rejected(command, &rejected));
+                    if rejected.is_fenced() {
+                        effect.steps.end = End::Stop;
+                    }
                 }
             }
         }

@@ -113,6 +113,13 @@ pub enum PersistRejected {
     Tag(#[from] TagRefused),
 }
 
+impl PersistRejected {
+    /// Whether somebody else writes for the entity by now: then it stops.
+    pub fn is_fenced(&self) -> bool {
+        matches!(self, PersistRejected::Journal(Refused::Fenced { .. }))
+    }
+}
+
 /// Why a snapshot was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

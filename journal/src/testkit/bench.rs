@@ -98,7 +98,7 @@ impl<S: State + 'static, C: Reply> Bench<S, C> {
         let shard = shard_of(&self.id, self.journal.shard_count);
         let Running { sim, core, .. } = self.run();
         let after = core.sequence_of(entity.hash());
-        let core = Rc::clone(core);
+        let (core, shard) = (Rc::clone(core), core.claim(shard));
         records(&core, after, &mut |records, after| {
             let now_ns = sim.now().as_nanos() as u64;
             let group = Group { entity: &mut entity, shard, after, records };
