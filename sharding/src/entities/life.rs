@@ -14,16 +14,16 @@
 //! that doubles, and after a number of tries the entity is broken for a time: its kept messages are refused and so are
 //! later ones. The other entities of the shard go on.
 //!
-//! Only entities in trouble have a deadline, at most [`MOST_TROUBLED`] of them; a failure beyond is forgotten at once,
-//! and the next message tries again. A call for an entity that is gone, or that is not in a state for it, changes
-//! nothing and says so.
+//! Only entities in trouble have a deadline, and at most [`LifeSettings::most_troubled`] of them are remembered, so
+//! that they do not fill the table: a failure beyond is forgotten at once, and the next message tries again. A call
+//! for an entity that is gone, or that is not in a state for it, changes nothing and says so.
 
 use std::collections::BTreeSet;
 
 use super::{Residents, Slot, State};
 
-/// The most entities of one type on one core that may be backing off or broken.
-pub const MOST_TROUBLED: usize = 65_536;
+/// The most that [`LifeSettings::most_troubled`] may be.
+pub const MOST_TROUBLED: u32 = 65_536;
 
 /// How starts that fail are dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +36,9 @@ pub struct LifeSettings {
     pub tries: u8,
     /// How long a broken entity's messages are refused.
     pub broken_ns: u64,
+    /// At most so many entities of one type on one core back off or are broken. [`Residents`] needs room for them
+    /// beside those that are active.
+    pub most_troubled: u32,
 }
 
 /// Settings with which no entity could be started again.
@@ -58,6 +61,14 @@ pub enum LifeSettingsError {
         first_ns: u64,
         /// The longest.
         longest_ns: u64,
+    },
+    /// No failure could be remembered, or more than the table should hold.
+    #[error(
+        "{most_troubled} entities may back off or be broken on a core; choose 1 to {MOST_TROUBLED}"
+    )]
+    Troubled {
+        /// What was asked for.
+        most_troubled: u32,
     },
 }
 
@@ -122,13 +133,14 @@ pub enum Due<T> {
 }
 
 impl Default for LifeSettings {
-    /// Ten tries between 50 ms and 10 s apart, then broken for a minute.
+    /// Ten tries between 50 ms and 10 s apart, then broken for a minute; 1,024 entities in trouble.
     fn default() -> Self {
         LifeSettings {
             first_backoff_ns: 50_000_000,
             longest_backoff_ns: 10_000_000_000,
             tries: 10,
             broken_ns: 60_000_000_000,
+            most_troubled: 1_024,
         }
     }
 }
@@ -138,14 +150,18 @@ impl Lives {
     ///
     /// # Errors
     ///
-    /// No try, no backoff, or a longest backoff below the first.
+    /// No try, no backoff, a longest backoff below the first, or a number of entities that is out of bounds.
     pub fn new(settings: LifeSettings) -> Result<Self, LifeSettingsError> {
         let (first_ns, longest_ns) = (settings.first_backoff_ns, settings.longest_backoff_ns);
+        let most_troubled = settings.most_troubled;
         match () {
             () if settings.tries == 0 => Err(LifeSettingsError::NoTries),
             () if first_ns == 0 => Err(LifeSettingsError::NoBackoff),
             () if longest_ns < first_ns => {
                 Err(LifeSettingsError::LongestBelowFirst { first_ns, longest_ns })
+            }
+            () if most_troubled == 0 || most_troubled > MOST_TROUBLED => {
+                Err(LifeSettingsError::Troubled { most_troubled })
             }
             () => Ok(Lives { settings, due: BTreeSet::new() }),
         }
@@ -173,7 +189,7 @@ impl Lives {
         if *state != State::Starting {
             return StartFailed::NotStarting;
         }
-        if self.due.len() == MOST_TROUBLED {
+        if self.due.len() >= self.settings.most_troubled as usize {
             return residents.remove(slot).map_or(StartFailed::NotStarting, StartFailed::Forgotten);
         }
         *failures += 1;

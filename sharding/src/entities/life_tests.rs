@@ -3,8 +3,13 @@
 use super::*;
 use crate::entities::{ShardCount, ToEntityKey};
 
-const SETTINGS: LifeSettings =
-    LifeSettings { first_backoff_ns: 100, longest_backoff_ns: 300, tries: 4, broken_ns: 1_000 };
+const SETTINGS: LifeSettings = LifeSettings {
+    first_backoff_ns: 100,
+    longest_backoff_ns: 300,
+    tries: 4,
+    broken_ns: 1_000,
+    most_troubled: 50,
+};
 
 fn one_starting() -> (Residents<u64>, Lives, Slot) {
     let mut residents = Residents::new(ShardCount::new(8).unwrap(), 10).unwrap();
@@ -100,7 +105,7 @@ fn an_entity_that_left_while_it_backed_off_is_not_started() {
 
 #[test]
 fn no_more_failures_are_remembered_than_the_limit() {
-    let most = MOST_TROUBLED as u32 + 1;
+    let most = SETTINGS.most_troubled + 1;
     let mut residents = Residents::new(ShardCount::new(8).unwrap(), most).unwrap();
     let mut lives = Lives::new(SETTINGS).unwrap();
     let mut forgotten = 0;
@@ -125,5 +130,9 @@ fn settings_that_cannot_work_are_refused() {
     let low = LifeSettings { longest_backoff_ns: 99, ..SETTINGS };
     let expected = LifeSettingsError::LongestBelowFirst { first_ns: 100, longest_ns: 99 };
     assert_eq!(error(low), expected);
+    for most_troubled in [0, MOST_TROUBLED + 1] {
+        let settings = LifeSettings { most_troubled, ..SETTINGS };
+        assert_eq!(error(settings), LifeSettingsError::Troubled { most_troubled });
+    }
     assert!(Lives::new(LifeSettings::default()).is_ok());
 }

@@ -323,9 +323,10 @@ struct Row<T> {
 }
 
 impl<T> Row<T> {
+    /// A row without an entity has the generation of its next tenant, whose slot nobody has yet.
     #[inline]
     fn is_at(&self, slot: Slot) -> bool {
-        self.generation == slot.generation && !self.name.is_none()
+        self.generation == slot.generation
     }
 }
 

@@ -7,7 +7,8 @@
 //!
 //! What is chosen is let go of at once: from then on it counts no more, and the caller stops it, keeps messages that
 //! arrive meanwhile, and admits it anew when it starts again (see [`Lives`](crate::entities::Lives)). The table of
-//! [`Residents`](crate::entities::Residents) therefore needs room for those that are stopping beside `at_most`.
+//! [`Residents`](crate::entities::Residents) therefore needs room for those that are stopping, and for those that could
+//! not be started, beside `at_most`.
 //!
 //! Who leaves at the limit is decided by W-TinyLFU (Einziger, Friedman, Manes, ACM Transactions on Storage 13(4),
 //! 2017): what is used often stays when many entities are used once each. Touches of an entity in the same 2²⁰
@@ -16,6 +17,34 @@
 //! comparison.
 //!
 //! An entity takes 32 bytes here, and the limit 8 to 16 bytes an entity for the frequencies, at once.
+//!
+//! ```
+//! use mainspring_sharding::entities::{Arrival, Lives, LifeSettings, Residents, ShardCount, ToEntityKey};
+//! use mainspring_sharding::passivation::{Passivation, PassivationSettings};
+//!
+//! let mut residents = Residents::new(ShardCount::new(1_024)?, 3_000)?;
+//! let mut lives = Lives::new(LifeSettings::default())?;
+//! let mut passivation = Passivation::new(PassivationSettings {
+//!     idle_after_ns: Some(300_000_000_000),
+//!     at_most: Some(1_000),
+//! })?;
+//!
+//! // A message for an entity that is not there: it starts, and another one may have to stop for it.
+//! let (key, now_ns) = ("iban-42".to_entity_key()?, 1);
+//! assert_eq!(Arrival::of(residents.find(&key).map(|found| found.state)), Arrival::Absent);
+//! let slot = residents.insert(&key, 7_u64)?;
+//! let has_no_messages = |_| true;
+//! if let Some(leaver) = passivation.admit(slot, key.hash(), now_ns, has_no_messages)? {
+//!     lives.passivate(&mut residents, leaver);
+//! }
+//! lives.started(&mut residents, slot);
+//!
+//! // The next one is delivered.
+//! let found = residents.find(&key).ok_or("it is here")?;
+//! assert_eq!((Arrival::of(Some(found.state)), found.value), (Arrival::Deliver, 7));
+//! passivation.touch(found.slot, now_ns);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod admission;
 mod frequency_sketch;
@@ -113,8 +142,8 @@ impl Passivation {
     }
 
     /// Holds an entity that starts, and says which other has to leave for it; `hash` is that of its id. `may_stop` says
-    /// of an entity whether it can be stopped now: that no message waits for it. It is asked about a few of those that
-    /// would leave next. Holding an entity that is held is a touch.
+    /// of an entity whether it can be stopped now: that it is active and no message waits for it. It is asked about a
+    /// few of those that would leave next. Holding an entity that is held is a touch.
     ///
     /// # Errors
     ///

@@ -12,6 +12,20 @@
 //! kinds 3 and 4 in a minute, than the settings allow; no move to a core that is drained; a shard that was moved rests
 //! before it is moved by 3 or 4 again; a shard that traffic holds where it is is moved by 4 only off a core that is too
 //! busy. The same calls give the same moves.
+//!
+//! ```
+//! use mainspring_sharding::entities::ShardCount;
+//! use mainspring_sharding::rebalance::{RebalanceSettings, Rebalancer, Survey};
+//!
+//! let mut rebalancer = Rebalancer::new(RebalanceSettings::default(), ShardCount::new(4)?, 2)?;
+//! rebalancer.drain(1)?;
+//! let homes = [Some(0), Some(0), Some(1), Some(0)];
+//! let moves = rebalancer.plan(1, &Survey { homes: &homes, loads: &[], sampled_ns: 0 })?;
+//! assert_eq!((moves[0].shard, moves[0].from, moves[0].to), (2, 1, 0));
+//! // The hand-off machine makes it.
+//! rebalancer.ended(2, 5_000_000);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod by_count;
 mod by_load;
