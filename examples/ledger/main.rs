@@ -10,6 +10,9 @@ mod options;
 mod read_side;
 mod run;
 
+#[cfg(test)]
+mod lock_tests;
+
 use clap::Parser;
 use std::process::ExitCode;
 use tracing_subscriber::filter::{EnvFilter, LevelFilter};

@@ -25,6 +25,8 @@ mod supervisor;
 mod table;
 
 #[cfg(test)]
+mod lock_tests;
+#[cfg(test)]
 mod proof_tests;
 #[cfg(test)]
 mod saga_tests;
