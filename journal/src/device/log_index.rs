@@ -248,6 +248,11 @@ impl LogIndex {
         is_first.then_some(Front { summary, changes: self.changes })
     }
 
+    /// What is known of a segment's footer, when it has one.
+    pub fn footer(&self, segment_id: u64) -> Option<&FooterSummary> {
+        self.sealed.get(&segment_id).map(|sealed| &sealed.summary)
+    }
+
     /// The file of the oldest segment.
     pub fn front_file(&self) -> Option<SegmentFile> {
         self.files.first_key_value().map(|(_, file)| *file)

@@ -6,7 +6,7 @@ use super::readings::Readings;
 use super::storage::{LogFile, ReadRequest, Storage};
 use crate::format::RecordKind;
 use crate::format::dictionary::SchemaEntry;
-use crate::index::Entity;
+use crate::index::{Entity, FooterSummary};
 use crate::log::{AppendError, BlockBuffer, CoreLog, DeclaredEntity, NewRecord};
 use crate::reclaim::{
     CopyGroup, Front, Order, Reclaim, ReclaimFailed, ReclaimSettings, Surroundings,
@@ -124,6 +124,10 @@ impl Surroundings for Surrounding<'_> {
         self.index.front()
     }
 
+    fn footer(&self, segment_id: u64) -> Option<&FooterSummary> {
+        self.index.footer(segment_id)
+    }
+
     fn entity(&self, hash: u64) -> Option<&Entity> {
         self.index.entity(hash)
     }
@@ -133,12 +137,14 @@ impl Surroundings for Surrounding<'_> {
     }
 
     fn takes_copies(&self) -> bool {
-        !self.has_no_space
-            && self.log.wanted_segments() == 0
-            && self.log.pending_bytes() < self.pending_limit_bytes
+        !self.has_no_space && self.log.pending_bytes() < self.pending_limit_bytes
     }
 
     fn append(&mut self, now_ns: u64, group: &CopyGroup<'_>) -> Result<(), AppendError> {
+        let needed_bytes = group.needed_bytes();
+        if !self.log.can_spare(needed_bytes) {
+            return Err(AppendError::Full { needed_bytes: needed_bytes as u64 });
+        }
         let mut entity = match group.name {
             Some(name) => {
                 let mut entity = DeclaredEntity::named(name);

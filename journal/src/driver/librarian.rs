@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::index_files::{checkpoint_name, footer_name};
 use crate::device::{IndexExtent, SealedSegment, StorageEvent};
 use crate::directory::Request;
-use crate::directory::durable_file::{FileError, remove, replace_with};
+use crate::directory::durable_file::{FileError, replace_with};
 use crate::directory::segment_files::retire;
 use crate::index::{FooterHeader, FooterSummary, NewCheckpoint, merge};
 use crate::log::SegmentFile;
@@ -87,7 +87,12 @@ impl Librarian {
             }
             checkpoints.first_segment = segment_id + 1;
             retire(folder, file, to_pool)?;
-            remove(folder, &[footer_name(segment_id)])
+            // Should it come back at a crash, it is removed when the journal is opened.
+            let footer = folder.join(footer_name(segment_id));
+            if let Err(error) = std::fs::remove_file(&footer) {
+                tracing::warn!(%error, path = %footer.display(), "an old footer is left");
+            }
+            Ok(())
         });
         Request::Run { token: self.last_token, work }
     }

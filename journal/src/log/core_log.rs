@@ -304,6 +304,19 @@ impl CoreLog {
         self.settings.reserve_segments.saturating_sub(self.reserve.len())
     }
 
+    /// Whether so many bytes of records leave a segment ready behind them.
+    pub fn can_spare(&self, bytes: usize) -> bool {
+        let filling = self.filling.as_ref().map_or(0, |frame| frame.frame_bytes_with(0));
+        // With a frame of their own at worst, and the block that is kept for a marker.
+        let needed = (filling + whole_blocks(FRAME_HEADER_BYTES + bytes) + BLOCK_BYTES) as u64;
+        let fits = |segment: &OpenSegment| segment.room_bytes() >= needed;
+        match self.reserve.len() {
+            0 => false,
+            1 => self.segment.as_ref().is_some_and(fits),
+            _ => true,
+        }
+    }
+
     /// A file is ready to become a segment.
     pub fn add_segment(&mut self, file: SegmentFile) {
         self.reserve.push_back(file);

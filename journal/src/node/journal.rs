@@ -194,13 +194,15 @@ impl Journal {
         self
     }
 
-    /// Which events are given up: none unless set.
+    /// Which events are given up: none unless set. Where some are, a query finds events for as long as their segment is
+    /// there ([`ReclaimSettings::moves_all_events`]).
     pub fn retention(mut self, retention: Retention) -> Self {
         self.settings.core.persistence.retention = retention;
+        self.settings.core.reclaim.moves_all_events = retention != Retention::KeepAll;
         self
     }
 
-    /// When and how fast space is given back that nothing needs any more.
+    /// When and how fast space is given back that nothing needs any more. Said after [`Journal::retention`].
     pub fn reclaim(mut self, settings: ReclaimSettings) -> Self {
         self.settings.core.reclaim = settings;
         self
@@ -208,8 +210,9 @@ impl Journal {
 
     /// Everything that actors do unless their type says otherwise.
     pub fn persistence(mut self, settings: PersistenceSettings) -> Self {
+        let retention = settings.retention;
         self.settings.core.persistence = settings;
-        self
+        self.retention(retention)
     }
 
     /// Entities of one core that recover at the same time, others wait: 64 unless set.

@@ -1,8 +1,9 @@
-//! How much of a segment is live, found by its footer piece by piece and no further than the answer needs.
+//! How much of a segment is live, found by its footer piece by piece.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::ReclaimSettings;
 use crate::index::retention::{is_live, may_move};
 use crate::index::{Entity, EntityRow, FooterError, FooterSummary, Posting};
 
@@ -11,24 +12,21 @@ const ENTITY_BLOCKS: usize = 8;
 /// Postings that are read at a time: 16 blocks of them.
 const POSTINGS: u32 = 16 * 255;
 
-/// What is to become of a segment.
+/// How much of a segment is live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Nothing in it is live.
-    Dead,
-    /// So little is live that it is copied forward.
-    Nearly,
-    /// Too much is live, or an event that must stay where it is.
-    Keep,
+pub(super) struct Assessed {
+    /// Bytes of its live records; at least so many when it has to stay.
+    pub live_bytes: u64,
+    /// A live event in it must not be moved.
+    pub must_stay: bool,
 }
 
 /// An assessment under way.
 #[derive(Debug)]
 pub(super) struct Assessing {
     pub segment_id: u64,
-    /// More live bytes than these, and the segment is kept.
-    limit_bytes: u64,
     live_bytes: u64,
+    moves_all_events: bool,
     must_stay: bool,
     next_block: usize,
     /// Entities whose postings are not all counted, and from which posting on.
@@ -37,12 +35,11 @@ pub(super) struct Assessing {
 }
 
 impl Assessing {
-    pub fn new(summary: &FooterSummary, live_limit_percent: u8) -> Self {
-        let header = summary.header();
+    pub fn new(summary: &FooterSummary, settings: &ReclaimSettings) -> Self {
         Assessing {
-            segment_id: header.segment_id,
-            limit_bytes: header.record_bytes / 100 * u64::from(live_limit_percent.min(100)),
+            segment_id: summary.header().segment_id,
             live_bytes: 0,
+            moves_all_events: settings.moves_all_events,
             must_stay: false,
             next_block: 0,
             rows: VecDeque::new(),
@@ -50,18 +47,15 @@ impl Assessing {
         }
     }
 
-    /// The verdict, or which part of the footer is needed for it.
-    pub fn step(&self, summary: &FooterSummary) -> Result<Verdict, Range<u64>> {
-        if self.must_stay || self.live_bytes > self.limit_bytes {
-            return Ok(Verdict::Keep);
-        }
-        if !self.rows.is_empty() {
+    /// What came of it, or which part of the footer is needed for it.
+    pub fn step(&self, summary: &FooterSummary) -> Result<Assessed, Range<u64>> {
+        let Assessing { live_bytes, must_stay, .. } = *self;
+        if !must_stay && !self.rows.is_empty() {
             return Err(summary.postings_place(&self.wanted_postings()));
         }
         match self.wanted_blocks(summary) {
-            blocks if !blocks.is_empty() => Err(summary.entities_place(blocks)),
-            _ if self.live_bytes == 0 => Ok(Verdict::Dead),
-            _ => Ok(Verdict::Nearly),
+            blocks if !must_stay && !blocks.is_empty() => Err(summary.entities_place(blocks)),
+            _ => Ok(Assessed { live_bytes, must_stay }),
         }
     }
 
@@ -115,7 +109,7 @@ impl Assessing {
     fn count(&mut self, posting: &Posting, entity: &Entity) {
         if is_live(posting, entity) {
             self.live_bytes += u64::from(posting.bytes);
-            self.must_stay |= !may_move(posting, entity);
+            self.must_stay |= !self.moves_all_events && !may_move(posting, entity);
         }
     }
 

@@ -42,6 +42,19 @@ pub struct CopyGroup<'a> {
     pub records: Vec<CopiedRecord<'a>>,
 }
 
+impl CopyGroup<'_> {
+    /// The most that it takes: as if none of its names were declared yet.
+    pub fn needed_bytes(&self) -> usize {
+        let name = self.name.map_or(0, |name| record_bytes(name.len()));
+        let records = self.records.iter().map(|record| {
+            let layout =
+                record.layout.map_or(0, |layout| record_bytes(layout.entry.encode().len()));
+            record_bytes(record.payload.len()) + layout
+        });
+        name + records.sum::<usize>()
+    }
+}
+
 /// Why a segment is not copied. It stays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CopyFailed {

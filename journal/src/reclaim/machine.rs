@@ -1,12 +1,18 @@
 //! Decides what is done next to give the oldest segment back.
 
+use std::collections::BTreeMap;
+
 use super::ReclaimSettings;
-use super::assessing::{Assessing, Verdict};
+use super::assessing::{Assessed, Assessing};
 use super::copying::{Copied, CopyGroup, Copying};
 use crate::format::{RecordHeader, RecordKind};
 use crate::index::retention::is_live;
-use crate::index::{Entity, FooterError, FooterSummary, Posting};
+use crate::index::{Entity, FooterError, FooterSummary, FrameEnd, Posting};
 use crate::log::{AppendError, BlockBuffer};
+
+/// Segments behind the oldest one that are looked at whenever the log has gone on: what is dead further back may be
+/// worth to copy what is live in front of it.
+const LOOK_AHEAD: u32 = 2;
 
 /// The oldest segment of a log that has a footer, and no other before it.
 #[derive(Clone, Copy, Debug)]
@@ -22,19 +28,22 @@ pub trait Surroundings {
     /// The oldest segment, when it has a footer.
     fn front(&self) -> Option<Front<'_>>;
 
+    /// What is known of a segment's footer, when it has one.
+    fn footer(&self, segment_id: u64) -> Option<&FooterSummary>;
+
     /// What the log knows of an entity.
     fn entity(&self, hash: u64) -> Option<&Entity>;
 
     /// The last place in a shard's sequence.
     fn shard_sequence(&self, shard: u32) -> u64;
 
-    /// Whether the log can spare room and time for copies.
+    /// Whether the log can spare time and room for copies.
     fn takes_copies(&self) -> bool;
 
     /// Appends records once more, as they are.
     ///
     /// # Errors
-    /// [`AppendError`]; nothing was appended.
+    /// [`AppendError`], also when it would take the last segment that is ready; nothing was appended.
     fn append(&mut self, now_ns: u64, group: &CopyGroup<'_>) -> Result<(), AppendError>;
 
     /// The frame that took the last record of all.
@@ -92,6 +101,10 @@ enum Phase {
     Resting,
     Assessing(Assessing),
     Copying(Copying),
+    /// Nothing of the segment's entities is needed any more; its shards may have to be stated anew.
+    Stating {
+        segment_id: u64,
+    },
     /// Nothing in the segment is needed, once this frame is durable and this search over.
     Settling {
         segment_id: u64,
@@ -105,6 +118,21 @@ enum Phase {
     Stopped,
 }
 
+/// What is to become of the oldest segment.
+enum Verdict {
+    /// Nothing at present.
+    Rest,
+    /// Nothing in it is live.
+    Drop { segment_id: u64 },
+    /// What is live in it is copied forward.
+    Copy { segment_id: u64, end: FrameEnd },
+    /// It depends on this later one.
+    Assess { segment_id: u64 },
+}
+
+/// Live bytes of a segment that must stay.
+const MUST_STAY: u64 = u64::MAX;
+
 /// Gives the oldest segments of one log back, one after the other.
 #[derive(Debug)]
 pub struct Reclaim {
@@ -112,6 +140,12 @@ pub struct Reclaim {
     phase: Phase,
     /// [`Front::changes`] when the front was looked at last.
     looked_at: Option<u64>,
+    /// Live bytes of segments as they were found, from the oldest on; by now there may be fewer. A segment that must stay
+    /// has more than any.
+    live_bytes: BTreeMap<u64, u64>,
+    /// The last segment behind the oldest one that was looked at.
+    ahead: u64,
+    looks_left: u32,
     /// Nothing is read or copied before.
     due_ns: u64,
     /// An order is under way.
@@ -131,6 +165,9 @@ impl Reclaim {
             settings,
             phase: Phase::Resting,
             looked_at: None,
+            live_bytes: BTreeMap::new(),
+            ahead: 0,
+            looks_left: 0,
             due_ns: 0,
             is_waiting: false,
             has_more: false,
@@ -183,14 +220,15 @@ impl Reclaim {
         if let Err(error) = result {
             return Err(self.give_up(&error));
         }
-        let taken = match (&mut self.phase, log.front()) {
-            (Phase::Copying(copying), _) => {
+        let taken = match &mut self.phase {
+            Phase::Copying(copying) => {
                 copying.take(bytes);
                 Ok(())
             }
-            (Phase::Assessing(assessing), Some(front)) => {
-                assessing.take(front.summary, &bytes, |hash| log.entity(hash))
-            }
+            Phase::Assessing(assessing) => match log.footer(assessing.segment_id) {
+                Some(footer) => assessing.take(footer, &bytes, |hash| log.entity(hash)),
+                None => Ok(()),
+            },
             _ => Ok(()),
         };
         taken.map_err(|error: FooterError| self.give_up(&error))
@@ -233,9 +271,56 @@ impl Reclaim {
         if self.looked_at.replace(front.changes) == Some(front.changes) {
             return false;
         }
-        let percent = self.settings.live_limit_percent;
-        self.phase = Phase::Assessing(Assessing::new(front.summary, percent));
+        let segment_id = front.summary.header().segment_id;
+        self.looks_left = LOOK_AHEAD;
+        self.phase = match self.live_bytes.get(&segment_id) {
+            // What is dead stays dead.
+            Some(0) => Phase::Stating { segment_id },
+            _ => Phase::Assessing(Assessing::new(front.summary, &self.settings)),
+        };
         true
+    }
+
+    /// What follows from what is known of the oldest segment and those behind it.
+    fn decide(&mut self, log: &dyn Surroundings) -> Verdict {
+        let Some(front) = log.front().map(|front| front.summary.header()) else {
+            return Verdict::Rest;
+        };
+        let segment_id = front.segment_id;
+        self.live_bytes.retain(|known, _| *known >= segment_id);
+        match self.live_bytes.get(&segment_id) {
+            None | Some(&MUST_STAY) => return Verdict::Rest,
+            Some(0) => return Verdict::Drop { segment_id },
+            Some(_) => {}
+        }
+        if self.is_worth_copying(segment_id, log) {
+            return Verdict::Copy { segment_id, end: front.end };
+        }
+        if self.looks_left == 0 {
+            return Verdict::Rest;
+        }
+        self.looks_left -= 1;
+        let next = [self.ahead.max(segment_id) + 1, segment_id + 1];
+        let next = next.into_iter().find(|next| log.footer(*next).is_some());
+        self.ahead = next.unwrap_or(0);
+        next.map_or(Verdict::Rest, |segment_id| Verdict::Assess { segment_id })
+    }
+
+    /// Whether the oldest segments, as many as it takes, together hold little that is live.
+    fn is_worth_copying(&self, first: u64, log: &dyn Surroundings) -> bool {
+        let percent = u64::from(self.settings.live_limit_percent.min(100));
+        let (mut live_bytes, mut all_bytes) = (0_u64, 0_u64);
+        for (segment_id, own_bytes) in (first..).zip(self.live_bytes.range(first..)) {
+            let Some(footer) = log.footer(segment_id).filter(|_| *own_bytes.0 == segment_id) else {
+                return false;
+            };
+            live_bytes = live_bytes.saturating_add(*own_bytes.1);
+            all_bytes += footer.header().segment_bytes;
+            if live_bytes <= all_bytes / 100 * percent {
+                return true;
+            }
+        }
+        false
     }
 
     fn go_on(
@@ -251,26 +336,39 @@ impl Reclaim {
             match &mut self.phase {
                 Phase::Resting | Phase::Dropping { .. } | Phase::Stopped => return Ok(None),
                 Phase::Assessing(assessing) => {
-                    let Some(front) = log.front() else { return Ok(None) };
                     let segment_id = assessing.segment_id;
-                    match assessing.step(front.summary) {
+                    let Some(footer) = log.footer(segment_id) else {
+                        self.phase = Phase::Resting;
+                        return Ok(None);
+                    };
+                    match assessing.step(footer) {
                         Err(place) => {
                             let bytes = (place.end - place.start) as usize;
                             let (of_footer, offset) = (true, place.start);
                             return Ok(Some(Order::Read { segment_id, of_footer, offset, bytes }));
                         }
-                        Ok(Verdict::Keep) => {
+                        Ok(Assessed { live_bytes, must_stay }) => {
+                            let live_bytes = if must_stay { MUST_STAY } else { live_bytes };
+                            self.live_bytes.insert(segment_id, live_bytes);
+                        }
+                    }
+                    match self.decide(log) {
+                        Verdict::Rest => {
                             self.phase = Phase::Resting;
                             return Ok(None);
                         }
-                        Ok(Verdict::Nearly) => {
-                            let end = front.summary.header().end;
+                        Verdict::Drop { segment_id } => {
+                            self.phase = Phase::Stating { segment_id };
+                        }
+                        Verdict::Copy { segment_id, end } => {
                             self.phase = Phase::Copying(Copying::new(segment_id, end));
                         }
-                        Ok(Verdict::Dead) if !self.settle(now_ns, segment_id, log)? => {
-                            return Ok(None);
+                        Verdict::Assess { segment_id } => {
+                            if let Some(footer) = log.footer(segment_id) {
+                                let assessing = Assessing::new(footer, &self.settings);
+                                self.phase = Phase::Assessing(assessing);
+                            }
                         }
-                        Ok(Verdict::Dead) => {}
                     }
                 }
                 Phase::Copying(_) if !log.takes_copies() => {
@@ -292,13 +390,22 @@ impl Reclaim {
                             self.is_blocked = true;
                             return Ok(None);
                         }
-                        Ok(Copied::All) if !self.settle(now_ns, segment_id, log)? => {
-                            return Ok(None);
-                        }
-                        Ok(Copied::All) => {}
+                        Ok(Copied::All) => self.phase = Phase::Stating { segment_id },
                         Err(error) => return Err(self.give_up(&error)),
                     }
                 }
+                Phase::Stating { segment_id } => match state_shards(now_ns, log) {
+                    Ok(()) => {
+                        let (segment_id, frame) = (*segment_id, log.last_frame());
+                        let search = log.last_search();
+                        self.phase = Phase::Settling { segment_id, frame, search };
+                    }
+                    Err(AppendError::Busy { .. } | AppendError::Full { .. }) => {
+                        self.is_blocked = true;
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(self.give_up(&error)),
+                },
                 Phase::Settling { segment_id, frame, search } => {
                     let is_durable = log.durable_frame() >= *frame || self.drops_early;
                     let is_unread = log.oldest_search().is_none_or(|oldest| oldest > *search);
@@ -313,33 +420,14 @@ impl Reclaim {
         }
     }
 
-    /// Nothing of the segment's entities is needed any more: states its shards anew where it must. False when the log
-    /// takes nothing at present.
-    fn settle(
-        &mut self,
-        now_ns: u64,
-        segment_id: u64,
-        log: &mut dyn Surroundings,
-    ) -> Result<bool, ReclaimFailed> {
-        match state_shards(now_ns, log) {
-            Ok(()) => {}
-            Err(AppendError::Busy { .. } | AppendError::Full { .. }) => {
-                self.is_blocked = true;
-                return Ok(false);
-            }
-            Err(error) => return Err(self.give_up(&error)),
-        }
-        let (frame, search) = (log.last_frame(), log.last_search());
-        self.phase = Phase::Settling { segment_id, frame, search };
-        Ok(true)
-    }
-
     fn give_up(&mut self, reason: &dyn std::fmt::Display) -> ReclaimFailed {
         let segment_id = match &self.phase {
             Phase::Resting | Phase::Stopped => 0,
             Phase::Assessing(assessing) => assessing.segment_id,
             Phase::Copying(copying) => copying.segment_id,
-            Phase::Settling { segment_id, .. } | Phase::Dropping { segment_id } => *segment_id,
+            Phase::Stating { segment_id }
+            | Phase::Settling { segment_id, .. }
+            | Phase::Dropping { segment_id } => *segment_id,
         };
         self.phase = Phase::Resting;
         self.is_waiting = false;

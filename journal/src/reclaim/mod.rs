@@ -14,8 +14,9 @@
 //! - What is copied takes no more than the log can spare: so many bytes a second, nothing while much waits to be
 //!   written, and never the last segment that is ready.
 //!
-//! Refuses: to copy events of an entity that gives no events up. A query from the beginning of the log finds them in
-//! the order in which they were written, and would not find copies. While the oldest segment holds one, it stays.
+//! Refuses: to copy events of an entity that has given no events up, unless it is told to
+//! ([`ReclaimSettings::moves_all_events`]). A query from the beginning of the log finds them in the order in which they
+//! were written, and would not find copies. While the oldest segment holds one, it stays.
 
 mod assessing;
 mod copying;
@@ -30,6 +31,10 @@ pub struct ReclaimSettings {
     /// What is live is copied forward when it is at most so much of a segment's records, in percent; 0 to drop only
     /// what is dead as a whole.
     pub live_limit_percent: u8,
+    /// Whether events of an entity that has given none up are copied forward too. Queries pass over copies, so one that
+    /// begins with the log does not find these any more; without it, one such event keeps its segment and all later
+    /// ones. [`Journal::retention`](crate::Journal::retention) sets it where events are given up.
+    pub moves_all_events: bool,
     /// Bytes of footers and segments that are read in a second, and so the most that is copied.
     pub bytes_per_second: u64,
     /// Nothing is copied while so many bytes wait to be written.
@@ -40,6 +45,7 @@ impl Default for ReclaimSettings {
     fn default() -> Self {
         ReclaimSettings {
             live_limit_percent: 25,
+            moves_all_events: false,
             bytes_per_second: 32 << 20,
             pending_limit_bytes: 256 << 10,
         }

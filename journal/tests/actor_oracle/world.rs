@@ -147,6 +147,7 @@ impl World {
             journal.core.persistence.retention = Retention::ToSnapshot;
             // In bursts little time passes.
             journal.core.reclaim.bytes_per_second = 1 << 30;
+            journal.core.reclaim.moves_all_events = random.bool();
             journal.core.reclaim.live_limit_percent = [0, 25, 60][random.usize(0..3)];
         }
         if flaw == Flaw::DropsEarly {
