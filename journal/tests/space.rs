@@ -70,7 +70,7 @@ impl EventSourced for Book {
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const SEGMENT_BYTES: u64 = 1 << 20;
+const SEGMENT_BYTES: u64 = 512 << 10;
 /// What the directory may hold: the segments in use and ready, those whose pages no snapshot stands for yet, and those
 /// that are on their way out.
 const BOUND_BYTES: u64 = 16 * SEGMENT_BYTES;

@@ -140,8 +140,8 @@ pub struct Reclaim {
     phase: Phase,
     /// [`Front::changes`] when the front was looked at last.
     looked_at: Option<u64>,
-    /// Live bytes of segments as they were found, from the oldest on; by now there may be fewer. A segment that must stay
-    /// has more than any.
+    /// Live bytes of segments as they were found, from the oldest on; by now there may be fewer. A segment that must
+    /// stay has more than any.
     live_bytes: BTreeMap<u64, u64>,
     /// The last segment behind the oldest one that was looked at.
     ahead: u64,
