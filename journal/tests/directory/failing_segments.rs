@@ -1,10 +1,10 @@
 //! A segment that cannot be made, although there is room.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::notebook::{PATIENCE, Running, journal};
+use crate::folder::Folder;
+use crate::notebook::{PATIENCE, Running};
 
 /// Files that cannot be made, one after the other.
 const OBSTRUCTED: std::ops::RangeInclusive<u64> = 6..=8;
@@ -12,11 +12,11 @@ const OBSTRUCTED: std::ops::RangeInclusive<u64> = 6..=8;
 #[test]
 fn a_segment_that_fails_rests_before_the_next_is_asked_for_and_the_journal_goes_on() {
     let folder = Folder::new("failing-segments");
-    let journal = journal(&folder.0).allow_buffered(true);
+    let journal = folder.journal();
     let running = Running::start(&journal);
     for number in OBSTRUCTED {
-        let name = format!("journal/core-0/{number:016x}.segment.tmp");
-        fs::create_dir(folder.0.join(name)).expect("nothing is there yet");
+        let name = format!("{number:016x}.segment.tmp");
+        fs::create_dir(folder.core().join(name)).expect("nothing is there yet");
     }
     let refused = || journal.figures(0).map_or(0, |figures| figures.segments_refused);
     let start = Instant::now();
@@ -31,22 +31,4 @@ fn a_segment_that_fails_rests_before_the_next_is_asked_for_and_the_journal_goes_
     assert!(first.elapsed() > Duration::from_millis(1_500), "tried within {:?}", first.elapsed());
     running.keep_until_kept(running.count());
     running.stop();
-}
-
-/// A folder under the build's own, which is on a real file system.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let path = path.join(format!("{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        Folder(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }

@@ -4,60 +4,45 @@ use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use mainspring_journal::Journal;
 use mainspring_journal::device::{IndexExtent, OpenedLog};
 use mainspring_journal::directory::DirectoryReader;
 use mainspring_journal::driver::index_files::{IndexFiles, checkpoint_name};
 use mainspring_journal::log::{LogIdentity, LogSettings};
 
-use crate::notebook::{self, Answer, MOST_NOTES, Running};
+use crate::folder::Folder;
+use crate::notebook::{Answer, MOST_NOTES, Running};
 
 /// So small that a few notes fill it.
 const SEGMENT_BYTES: u64 = 256 << 10;
 
 #[test]
 fn a_checkpoint_is_made_and_used_beside_a_damaged_one() {
-    let folder = Folder::new("checkpoints");
-    let kept = folder.keep_until(2);
+    let notes = Indexed(Folder::new("checkpoints"));
+    let kept = notes.keep_until(2);
     // What the newest one says of its entities is damaged; its header is whole.
-    let newest = folder.checkpoint(2);
+    let newest = notes.checkpoint(2);
     let file = fs::OpenOptions::new().write(true).open(&newest).expect("it is there");
     file.write_all_at(&[0xFF; 64], 5_000).expect("it can be written");
-    let extent = folder.extent();
+    let extent = notes.extent();
     assert_eq!((extent.checkpoint_generation, extent.highest_generation), (1, 2));
     // The next ones are made from the one that is whole.
-    assert!(folder.keep_until(3) > kept);
-    assert_eq!(folder.extent().checkpoint_generation, 3);
-    assert!(folder.keep_until(4) > kept);
-    assert_eq!(folder.extent().checkpoint_generation, 4);
+    assert!(notes.keep_until(3) > kept);
+    assert_eq!(notes.extent().checkpoint_generation, 3);
+    assert!(notes.keep_until(4) > kept);
+    assert_eq!(notes.extent().checkpoint_generation, 4);
 }
 
-/// A folder under the build's own, which is on a real file system.
-struct Folder(PathBuf);
+/// A notebook and the index of its log.
+struct Indexed(Folder);
 
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let path = path.join(format!("{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        Folder(path)
-    }
-
-    fn journal(&self) -> Journal {
-        notebook::journal(&self.0).segment_bytes(SEGMENT_BYTES).allow_buffered(true)
-    }
-
-    fn core(&self) -> PathBuf {
-        self.0.join("journal/core-0")
-    }
-
+impl Indexed {
     fn checkpoint(&self, generation: u64) -> PathBuf {
-        self.core().join(checkpoint_name(generation % 2))
+        self.0.core().join(checkpoint_name(generation % 2))
     }
 
     /// Keeps notes until there is a checkpoint of this generation; how many there are then.
     fn keep_until(&self, generation: u64) -> u64 {
-        let running = Running::start(&self.journal());
+        let running = Running::start(&self.0.journal().segment_bytes(SEGMENT_BYTES));
         let before = running.count();
         let path = self.checkpoint(generation);
         for kept in before + 1..before + MOST_NOTES {
@@ -72,19 +57,13 @@ impl Folder {
 
     /// What is known of the log without reading its frames.
     fn extent(&self) -> IndexExtent {
-        let core = self.core();
+        let core = self.0.core();
         let identity =
             LogIdentity { system: "notes".to_owned(), log_id: 0, core: 0, shard_count: 4 };
         let settings = LogSettings { segment_bytes: SEGMENT_BYTES, ..LogSettings::default() };
         let mut reader = DirectoryReader::open(&core).expect("a folder of segments");
         let opened = OpenedLog::read(&mut reader, &mut IndexFiles::new(&core), identity, settings);
         opened.expect("a log that can be read").extent
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

@@ -1,62 +1,10 @@
-//! A journal on real files under a real node: what was answered is there when the node starts again.
-
-use std::path::PathBuf;
-use std::time::Duration;
+//! What was answered is there when the node starts again, and a journal that is not the node's own is refused.
 
 use mainspring::prelude::*;
 use mainspring_journal::index::MOST_SEGMENT_BYTES;
-use mainspring_journal::schema::ArchivedEvent;
-use mainspring_journal::{
-    Change, DurableState, Effect, EventSourced, Journal, event, events, state,
-};
+use mainspring_journal::{Change, DurableState, Journal, state};
 
-#[message]
-enum Command {
-    Add { amount: u64, reply_to: ActorRef<Sum> },
-    Get { reply_to: ActorRef<Sum> },
-}
-
-#[message]
-#[derive(Debug)]
-struct Sum {
-    sum: u64,
-}
-
-#[event(name = "counter.added", version = 1)]
-struct Added {
-    amount: u64,
-}
-
-#[events]
-enum CounterEvent {
-    Added(Added),
-}
-
-#[state(name = "counter", version = 1)]
-#[derive(Default)]
-struct Counter {
-    sum: u64,
-}
-
-impl EventSourced for Counter {
-    type Command = Command;
-    type Event = CounterEvent;
-
-    fn on_command(&self, command: &Archived<Command>) -> Effect<Self> {
-        match command {
-            ArchivedCommand::Add { amount, reply_to } => {
-                Effect::persist(Added { amount: amount.to_native() })
-                    .then_reply(*reply_to, |counter: &Self| Sum { sum: counter.sum })
-            }
-            ArchivedCommand::Get { reply_to } => Effect::reply(*reply_to, Sum { sum: self.sum }),
-        }
-    }
-
-    fn on_event(&mut self, event: ArchivedEvent<'_, CounterEvent>) {
-        let ArchivedCounterEvent::Added(added) = event;
-        self.sum += added.amount.to_native();
-    }
-}
+use crate::counters::{ArchivedCommand, Command, Folder, PATIENCE, Sum, add, counter, get, node};
 
 /// Of its sum, only the last value is kept.
 #[state(name = "tally", version = 1)]
@@ -70,66 +18,14 @@ impl DurableState for Tally {
 
     fn on_command(&self, command: &Archived<Command>) -> Change<Self> {
         match command {
-            ArchivedCommand::Add { amount, reply_to } => {
-                Change::store(Tally { sum: self.sum + amount.to_native() })
+            ArchivedCommand::Add { amounts, reply_to } => {
+                let added: u64 = amounts.iter().map(|amount| amount.to_native()).sum();
+                Change::store(Tally { sum: self.sum + added })
                     .then_reply(*reply_to, |tally: &Self| Sum { sum: tally.sum })
             }
             ArchivedCommand::Get { reply_to } => Change::reply(*reply_to, Sum { sum: self.sum }),
         }
     }
-}
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A folder under the build's own, which is on a real file system.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Folder(path)
-    }
-
-    fn journal(&self) -> Journal {
-        Journal::at(&self.0)
-            .system("counters")
-            .shard_count(8)
-            .segment_bytes(1 << 20)
-            .snapshot_every(100)
-            .allow_buffered(true)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn node(journal: &Journal, cores: usize) -> Node {
-    Node::builder()
-        .name("counters")
-        .cores(Cores::count(cores))
-        .idle(IdleProfile::Eco)
-        .with(journal.clone())
-        .start()
-        .expect("a node")
-}
-
-fn counter(journal: &Journal, node: &Node, id: u64) -> ActorRef<Command> {
-    let restart = Restart::at_most(5).backoff(Duration::from_millis(10)..Duration::from_secs(1));
-    journal.entity(node, id, Counter::default).on_failure(restart).start().expect("a counter")
-}
-
-fn add(client: &Client, to: ActorRef<Command>, amount: u64) -> u64 {
-    let sum = client.ask(to, |reply_to| Command::Add { amount, reply_to }, PATIENCE);
-    sum.wait().expect("a sum").sum
-}
-
-fn get(client: &Client, from: ActorRef<Command>) -> u64 {
-    client.ask(from, |reply_to| Command::Get { reply_to }, PATIENCE).wait().expect("a sum").sum
 }
 
 #[test]
@@ -145,7 +41,7 @@ fn what_was_answered_is_there_when_the_node_starts_again() {
         }
         for step in 1..=150 {
             for (id, counter) in (0..).zip(&counters) {
-                let sum = add(&client, *counter, id + 1);
+                let sum = add(&client, *counter, &[id + 1]);
                 assert_eq!(sum, (round * 150 + step) * (id + 1));
             }
         }
@@ -167,7 +63,7 @@ fn each_entity_lives_on_the_core_that_its_id_belongs_to() {
         let counter = counter(&journal, &node, id);
         assert_eq!(counter.core(), journal.core_of(id));
         on_core[usize::from(counter.core())] += 1;
-        assert_eq!(add(&client, counter, 1), 1);
+        assert_eq!(add(&client, counter, &[1]), 1);
     }
     assert!(on_core[0] > 4 && on_core[1] > 4, "{on_core:?}");
     drop(client);
@@ -185,7 +81,7 @@ fn an_entity_whose_state_is_kept_whole_lives_on_its_core_and_goes_on_after_a_res
             let tally = journal.stored(&node, id, Tally::default).start().expect("a tally");
             assert_eq!(get(&client, tally), round * 20 * id, "round {round}, tally {id}");
             for step in 1..=20 {
-                assert_eq!(add(&client, tally, id), (round * 20 + step) * id);
+                assert_eq!(add(&client, tally, &[id]), (round * 20 + step) * id);
             }
         }
         drop(client);

@@ -1,33 +1,10 @@
 //! Queries beside a node that runs: events of real actors, read from the files while they are written.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use mainspring::prelude::*;
 use mainspring_journal::query::{Batch, EventQuery, Offset, Progress, Selection, StoredEvent};
-use mainspring_journal::schema::{ArchivedEvent, SchemaError};
-use mainspring_journal::{Effect, EventSourced, Journal, LogsError, event, events, state};
+use mainspring_journal::schema::SchemaError;
+use mainspring_journal::{Journal, LogsError, event, events};
 
-#[message]
-enum Command {
-    Add { amounts: Vec<u64>, reply_to: ActorRef<Sum> },
-}
-
-#[message]
-#[derive(Debug)]
-struct Sum {
-    sum: u64,
-}
-
-#[event(name = "counter.added", version = 1)]
-struct Added {
-    amount: u64,
-}
-
-#[events]
-enum CounterEvent {
-    Added(Added),
-}
+use crate::counters::{ArchivedCounterEvent, CounterEvent, Folder, PATIENCE, add, counter, node};
 
 #[event(name = "other.happened", version = 1)]
 struct Happened;
@@ -35,86 +12,6 @@ struct Happened;
 #[events]
 enum OtherEvent {
     Happened(Happened),
-}
-
-#[state(name = "counter", version = 1)]
-#[derive(Default)]
-struct Counter {
-    sum: u64,
-}
-
-impl EventSourced for Counter {
-    type Command = Command;
-    type Event = CounterEvent;
-
-    fn on_command(&self, command: &Archived<Command>) -> Effect<Self> {
-        let ArchivedCommand::Add { amounts, reply_to } = command;
-        let added = amounts.iter().map(|amount| Added { amount: amount.to_native() }.into());
-        Effect::persist_all(added).then_reply(*reply_to, |counter: &Self| Sum { sum: counter.sum })
-    }
-
-    fn on_event(&mut self, event: ArchivedEvent<'_, CounterEvent>) {
-        let ArchivedCounterEvent::Added(added) = event;
-        self.sum += added.amount.to_native();
-    }
-
-    fn tags(event: &CounterEvent) -> &'static [&'static str] {
-        let CounterEvent::Added(added) = event;
-        match (added.amount.is_multiple_of(2), added.amount > 100) {
-            (true, true) => &["even", "large"],
-            (true, false) => &["even"],
-            (false, true) => &["large"],
-            (false, false) => &[],
-        }
-    }
-}
-
-const PATIENCE: Duration = Duration::from_secs(30);
-
-/// A folder under the build's own, which is on a real file system.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-            .join(format!("{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        Folder(path)
-    }
-
-    fn journal(&self) -> Journal {
-        Journal::at(&self.0)
-            .system("counters")
-            .shard_count(8)
-            .segment_bytes(1 << 20)
-            .allow_buffered(true)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-fn node(journal: &Journal) -> Node {
-    Node::builder()
-        .name("counters")
-        .cores(Cores::count(2))
-        .idle(IdleProfile::Eco)
-        .with(journal.clone())
-        .start()
-        .expect("a node")
-}
-
-fn counter(journal: &Journal, node: &Node, id: u64) -> ActorRef<Command> {
-    journal.entity(node, id, Counter::default).start().expect("a counter")
-}
-
-fn add(client: &Client, to: ActorRef<Command>, amounts: &[u64]) -> u64 {
-    let amounts = amounts.to_vec();
-    let sum = client.ask(to, |reply_to| Command::Add { amounts, reply_to }, PATIENCE);
-    sum.wait().expect("a sum").sum
 }
 
 fn amount(event: &StoredEvent<'_>) -> u64 {
@@ -151,7 +48,7 @@ fn what_was_answered_is_found_at_once_and_after_a_restart_from_where_one_was() {
     let folder = Folder::new("query-real");
     let journal = folder.journal();
     assert!(matches!(journal.logs(), Err(LogsError::NotOpen { .. })));
-    let first = node(&journal);
+    let first = node(&journal, 2);
     let client = first.client();
     let counters: Vec<_> = (0..4).map(|id| counter(&journal, &first, id)).collect();
     let mut expected = vec![Vec::new(); 4];
@@ -181,7 +78,7 @@ fn what_was_answered_is_found_at_once_and_after_a_restart_from_where_one_was() {
     first.shutdown(PATIENCE).expect("it ends");
 
     let journal = folder.journal();
-    let second = node(&journal);
+    let second = node(&journal, 2);
     let client = second.client();
     let three = counter(&journal, &second, 3);
     let sum: u64 = expected[3].iter().sum();
@@ -196,7 +93,7 @@ fn what_was_answered_is_found_at_once_and_after_a_restart_from_where_one_was() {
 fn an_event_is_not_read_as_one_of_another_set() {
     let folder = Folder::new("query-foreign");
     let journal = folder.journal();
-    let node = node(&journal);
+    let node = node(&journal, 2);
     let client = node.client();
     add(&client, counter(&journal, &node, 1), &[5]);
     let logs = journal.logs().expect("it is open");
