@@ -10,6 +10,7 @@
 const COUNTERS: u64 = 16;
 /// The counters of one id are in four pairs of words, one in each.
 const PAIRS: usize = 4;
+const ENTITIES_A_LINE: usize = 16;
 const MOST_COUNT: u64 = 15;
 /// All counters of a word but for their highest bits, into which a neighbour's bit is shifted.
 const HALVED: u64 = 0x7777_7777_7777_7777;
@@ -32,9 +33,9 @@ pub(super) struct FrequencySketch {
 struct Line([u64; 2 * PAIRS]);
 
 impl FrequencySketch {
-    /// For a limit of so many entities: four to eight counters for each.
+    /// For a limit of so many entities: eight to sixteen counters for each.
     pub(super) fn for_entities(at_most: u32) -> Self {
-        let lines = (at_most as usize).next_power_of_two().div_ceil(2 * PAIRS);
+        let lines = (at_most as usize).next_power_of_two().div_ceil(ENTITIES_A_LINE);
         FrequencySketch {
             lines: vec![Line([0; 2 * PAIRS]); lines],
             uses: 0,
@@ -47,14 +48,14 @@ impl FrequencySketch {
     #[inline]
     pub(super) fn count(&mut self, hash: u32) {
         let spread = spread(hash);
-        let line = self.line_of(spread);
+        let number = self.line_of(spread);
         // A line that is still to be halved takes two for one.
-        let one = if line < self.halved { 1 } else { 2 };
+        let one = if number < self.halved { 1 } else { 2 };
+        let line = &mut self.lines[number].0;
         for pair in 0..PAIRS {
             let (word, shift) = counter_of(spread, pair);
-            let word = &mut self.lines[line].0[word];
-            let count = *word >> shift & MOST_COUNT;
-            *word += one.min(MOST_COUNT - count) << shift;
+            let count = line[word] >> shift & MOST_COUNT;
+            line[word] += one.min(MOST_COUNT - count) << shift;
         }
         self.age();
     }
@@ -63,13 +64,14 @@ impl FrequencySketch {
     #[inline]
     pub(super) fn frequency(&self, hash: u32) -> u64 {
         let spread = spread(hash);
-        let line = self.line_of(spread);
-        let count = |pair| {
+        let number = self.line_of(spread);
+        let line = &self.lines[number].0;
+        let mut least = MOST_COUNT;
+        for pair in 0..PAIRS {
             let (word, shift) = counter_of(spread, pair);
-            self.lines[line].0[word] >> shift & MOST_COUNT
-        };
-        let least = (0..PAIRS).map(count).min().unwrap_or(0);
-        if line < self.halved { least } else { least / 2 }
+            least = least.min(line[word] >> shift & MOST_COUNT);
+        }
+        if number < self.halved { least } else { least / 2 }
     }
 
     fn age(&mut self) {

@@ -16,7 +16,7 @@
 //! Weikum, "The LRU-K page replacement algorithm", SIGMOD 1993, 2.1), and a message for a hot entity costs one
 //! comparison.
 //!
-//! An entity takes 32 bytes here, and the limit 8 to 16 bytes an entity for the frequencies, at once.
+//! An entity takes 32 bytes here, and the limit four to eight bytes an entity for the frequencies, at once.
 //!
 //! ```
 //! use mainspring_sharding::entities::{Arrival, Lives, LifeSettings, Residents, ShardCount, ToEntityKey};
