@@ -6,9 +6,11 @@ use std::time::Duration;
 use mainspring::prelude::*;
 use mainspring::testkit::{Probe, Simulation};
 use mainspring_journal::device::{CommitFailed, Committed, CoreJournal, Refused};
+use mainspring_journal::directory::segment_name;
 use mainspring_journal::schema::ArchivedEvent;
-use mainspring_journal::sourced::{PersistRejected, PersistenceSettings};
+use mainspring_journal::sourced::{PersistRejected, PersistenceSettings, Retention};
 use mainspring_journal::testkit::SimulatedJournal;
+use mainspring_journal::tool;
 use mainspring_journal::{Effect, EventSourced, Persistent, event, events, state};
 
 #[message]
@@ -64,7 +66,7 @@ impl EventSourced for Counter {
     }
 
     fn settings(journal: PersistenceSettings) -> PersistenceSettings {
-        PersistenceSettings { snapshot_every: 0, ..journal }
+        PersistenceSettings { snapshot_every: 50, ..journal }
     }
 }
 
@@ -217,25 +219,30 @@ fn an_epoch_is_never_lowered_and_may_be_said_once_more() {
 }
 
 #[test]
-fn an_epoch_is_known_from_footers_and_from_frames_when_nothing_else_is_of_its_shard() {
-    let journal = SimulatedJournal::seeded(5);
-    let mut core = Core::start(&journal, 5);
-    // The counter is of one of the two at most.
-    for shard in [14, 15] {
-        assert_eq!(core.seal(shard, 3), Some(Answer::Sealed));
-    }
-    let counter = core.counter(7);
-    for step in 1..=700 {
-        assert_eq!(core.add(counter, 1), total(step));
-    }
-    assert!(journal.footers() > 0, "the segment with the epoch is sealed");
-    drop(core);
-    for life in 0..2 {
-        journal.crash();
-        let core = Core::start(&journal, 6 + life);
-        assert_eq!([13, 14, 15].map(|shard| core.epoch(shard)), [1, 3, 3]);
+fn an_epoch_is_known_from_footers_and_frames_and_when_its_segment_was_given_back() {
+    for retention in [Retention::KeepAll, Retention::ToSnapshot] {
+        let mut journal = SimulatedJournal::seeded(5);
+        journal.core.persistence.retention = retention;
+        let mut core = Core::start(&journal, 5);
+        // The counter is of one of the two at most; of the other one there is nothing but the epoch.
+        for shard in [14, 15] {
+            assert_eq!(core.seal(shard, 3), Some(Answer::Sealed));
+        }
+        let counter = core.counter(7);
+        for step in 1..=700 {
+            assert_eq!(core.add(counter, 1), total(step));
+        }
+        let is_given_back = core.journal.figures().segments_dropped > 0;
+        assert_eq!(is_given_back, retention == Retention::ToSnapshot);
+        assert!(is_given_back || journal.footers() > 0, "the segment with the epochs is sealed");
         drop(core);
-        journal.lose_footers();
+        for life in 0..2 {
+            journal.crash();
+            let core = Core::start(&journal, 6 + life);
+            assert_eq!([13, 14, 15].map(|shard| core.epoch(shard)), [1, 3, 3]);
+            drop(core);
+            journal.lose_footers();
+        }
     }
 }
 
@@ -270,4 +277,38 @@ fn an_epoch_that_was_confirmed_outlives_a_crash_with_all_that_was_taken_before()
         lost += u32::from(is_before && epoch == 1);
     }
     assert!(confirmed > 10 && lost > 10, "{confirmed} confirmed, {lost} lost");
+}
+
+#[test]
+fn the_command_line_finds_nothing_wrong_with_an_epoch_and_saves_it() {
+    let journal = journal(8);
+    let mut core = Core::start(&journal, 8);
+    let counter = core.counter(7);
+    assert_eq!(core.add(counter, 1), total(1));
+    assert_eq!(core.seal(SHARD, 6), Some(Answer::Sealed));
+    drop(core);
+    let folder = std::env::temp_dir().join(format!("shard-epochs-{}", std::process::id()));
+    // What an earlier run left, if anything.
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(folder.join("log")).expect("a folder");
+    let disk = journal.disk();
+    for file in disk.file_names() {
+        let path = folder.join("log").join(segment_name(file));
+        std::fs::write(path, disk.bytes(file)).expect("a file");
+    }
+    let path = |name: &str| folder.join(name).to_str().expect("text").to_owned();
+    let printed = |arguments: &[&str]| {
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let arguments = ["mainspring-journal"].into_iter().chain(arguments.iter().copied());
+        let code = tool::run(arguments.map(Into::into), &mut out, &mut errors);
+        assert_eq!((code, String::from_utf8(errors).as_deref()), (0, Ok("")));
+        String::from_utf8(out).expect("text")
+    };
+    for command in ["verify", "scrub", "info"] {
+        printed(&[command, &path("log")]);
+    }
+    printed(&["salvage", &path("log"), &path("saved")]);
+    let saved = printed(&["dump", &path("saved")]);
+    assert!(saved.contains("shard 0/2 epoch 6"), "{saved}");
+    std::fs::remove_dir_all(&folder).expect("it is there");
 }
