@@ -1,11 +1,16 @@
 //! Entities on demand: shards, hand-off, cluster.
 //!
+//! A program declares types of entities ([`Sharding::entities`]) and sends messages to ids ([`EntityRef`]): an
+//! entity is an ordinary actor that is started by its first message on the core that has its shard, stopped when
+//! it is not used, and moved with its shard while messages go on arriving.
+//!
 //! | module | what |
 //! |---|---|
 //! | [`entities`] | ids and their shards; the table of the entities that a core has |
 //! | [`handoff`] | how a shard moves while messages for it go on arriving |
+//! | [`node`] | all of it on a node: types, regions, references |
 //! | [`ownership`] | who owns a shard, and since which change |
-//! | [`passivation`] | which of them have to leave: those that were idle, and those beyond a limit |
+//! | [`passivation`] | which entities have to leave: those that were idle, and those beyond a limit |
 //! | [`rebalance`] | which shards are to move to which core |
 #![forbid(unsafe_code)]
 
@@ -13,6 +18,12 @@ mod chunks;
 pub mod entities;
 pub mod handoff;
 mod list;
+pub mod node;
 pub mod ownership;
 pub mod passivation;
 pub mod rebalance;
+
+pub use node::{
+    DeclareError, Entities, EntityId, EntityRef, EntityTarget, EntityTellError, EntityType,
+    RegionFigures, Sharding, passivate,
+};

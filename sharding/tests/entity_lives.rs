@@ -106,7 +106,7 @@ impl Core {
                 assert!(self.lives.started(&mut self.residents, found.slot));
             }
             State::Starting => {
-                match self.lives.start_failed(&mut self.residents, found.slot, self.now_ns) {
+                match self.lives.failed(&mut self.residents, found.slot, self.now_ns, 0) {
                     StartFailed::RetryAt { at_ns } => assert!(at_ns > self.now_ns),
                     StartFailed::BrokenUntil { .. } => {
                         self.broken += 1;
@@ -118,7 +118,7 @@ impl Core {
                         self.passivation.remove(found.slot);
                         self.refuse_waiting(id);
                     }
-                    StartFailed::NotStarting => panic!("it was starting"),
+                    StartFailed::NotRunning => panic!("it was starting"),
                 }
             }
             State::Active if has_waiting => {

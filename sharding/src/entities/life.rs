@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! absent ─ insert ─► starting ─ started ─► active ─ passivate ─► passivating ─ ended ─► absent, or starting again
-//!                       │  ▲                  └───────────── ended ───────────────────► absent, or starting again
-//!              start_failed │ due
-//!                       ▼  │
+//!                       │  ▲                  │└──────────── ended ───────────────────► absent, or starting again
+//!                  failed  │ due         failed
+//!                       ▼  │                  ▼
 //!                  backing off       after so many failures: broken ─ due ─► absent
 //! ```
 //!
@@ -108,8 +108,8 @@ pub enum StartFailed<T> {
     },
     /// Too many entities are in trouble to remember this one: what was kept for it is refused. It is absent.
     Forgotten(T),
-    /// It was not starting.
-    NotStarting,
+    /// It is gone, or in trouble already.
+    NotRunning,
 }
 
 /// What becomes of an entity that has ended.
@@ -167,30 +167,36 @@ impl Lives {
         }
     }
 
-    /// The entity says that it has started: what was kept for it is delivered. `false` when it was not starting.
+    /// The entity has been made: what was kept for it is delivered. `false` when it was not starting. Its failures are
+    /// remembered: whether they are over, [`failed`](Self::failed) learns from how long it has lived.
     pub fn started<T: Copy>(&mut self, residents: &mut Residents<T>, slot: Slot) -> bool {
         match residents.life(slot) {
-            Some((state, failures)) if *state == State::Starting => {
-                (*state, *failures) = (State::Active, 0);
+            Some((state, _)) if *state == State::Starting => {
+                *state = State::Active;
                 true
             }
             _ => false,
         }
     }
 
-    /// The entity could not be started.
-    pub fn start_failed<T: Copy>(
+    /// The entity could not be made, or failed when it had lived for `lived_ns`. One that has lived for longer than the
+    /// longest backoff is counted as failing for the first time.
+    pub fn failed<T: Copy>(
         &mut self,
         residents: &mut Residents<T>,
         slot: Slot,
         now_ns: u64,
+        lived_ns: u64,
     ) -> StartFailed<T> {
-        let Some((state, failures)) = residents.life(slot) else { return StartFailed::NotStarting };
-        if *state != State::Starting {
-            return StartFailed::NotStarting;
+        let Some((state, failures)) = residents.life(slot) else { return StartFailed::NotRunning };
+        if matches!(*state, State::BackingOff | State::Broken) {
+            return StartFailed::NotRunning;
         }
         if self.due.len() >= self.settings.most_troubled as usize {
-            return residents.remove(slot).map_or(StartFailed::NotStarting, StartFailed::Forgotten);
+            return residents.remove(slot).map_or(StartFailed::NotRunning, StartFailed::Forgotten);
+        }
+        if lived_ns > self.settings.longest_backoff_ns {
+            *failures = 0;
         }
         *failures += 1;
         if *failures >= self.settings.tries {
@@ -224,9 +230,9 @@ impl Lives {
         has_kept: bool,
     ) -> Ended<T> {
         match residents.life(slot) {
-            Some((state, _)) if matches!(state, State::Active | State::Passivating) => {
+            Some((state, failures)) if matches!(state, State::Active | State::Passivating) => {
                 if has_kept {
-                    *state = State::Starting;
+                    (*state, *failures) = (State::Starting, 0);
                     return Ended::StartAgain;
                 }
             }

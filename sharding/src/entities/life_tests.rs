@@ -43,7 +43,7 @@ fn an_entity_that_never_starts_is_tried_ever_more_rarely_then_broken_then_forgot
     let (mut residents, mut lives, slot) = one_starting();
     let (mut now_ns, mut due) = (0, Vec::new());
     for backoff_ns in [100, 200, 300] {
-        let failed = lives.start_failed(&mut residents, slot, now_ns);
+        let failed = lives.failed(&mut residents, slot, now_ns, 0);
         assert_eq!(failed, StartFailed::RetryAt { at_ns: now_ns + backoff_ns });
         assert_eq!(arrival(&residents), Arrival::Keep);
         lives.due(&mut residents, now_ns + backoff_ns - 1, 9, &mut due);
@@ -52,7 +52,7 @@ fn an_entity_that_never_starts_is_tried_ever_more_rarely_then_broken_then_forgot
         lives.due(&mut residents, now_ns, 9, &mut due);
         assert_eq!(std::mem::take(&mut due), [Due::StartAgain(slot)]);
     }
-    let failed = lives.start_failed(&mut residents, slot, now_ns);
+    let failed = lives.failed(&mut residents, slot, now_ns, 0);
     assert_eq!(failed, StartFailed::BrokenUntil { until_ns: now_ns + 1_000 });
     assert_eq!(arrival(&residents), Arrival::Refuse);
     lives.due(&mut residents, now_ns + 1_000, 9, &mut due);
@@ -62,17 +62,32 @@ fn an_entity_that_never_starts_is_tried_ever_more_rarely_then_broken_then_forgot
 }
 
 #[test]
-fn a_start_that_works_forgives_those_that_did_not() {
+fn an_end_without_failure_forgives_those_that_were() {
     let (mut residents, mut lives, slot) = one_starting();
     let mut due = Vec::new();
     for round in 0..20 {
         let now_ns = round * 1_000;
-        let failed = lives.start_failed(&mut residents, slot, now_ns);
+        let failed = lives.failed(&mut residents, slot, now_ns, 0);
         assert_eq!(failed, StartFailed::RetryAt { at_ns: now_ns + 100 });
         lives.due(&mut residents, now_ns + 100, 9, &mut due);
         assert!(lives.started(&mut residents, slot));
         assert!(lives.passivate(&mut residents, slot));
         assert_eq!(lives.ended(&mut residents, slot, true), Ended::StartAgain);
+    }
+}
+
+#[test]
+fn an_entity_that_fails_soon_after_each_start_is_broken_and_one_that_lives_is_not() {
+    for (lived_ns, ends) in [(300, true), (301, false)] {
+        let (mut residents, mut lives, slot) = one_starting();
+        let (mut due, mut broken) = (Vec::new(), false);
+        for round in 0..4 {
+            assert!(lives.started(&mut residents, slot));
+            let failed = lives.failed(&mut residents, slot, round * 1_000, lived_ns);
+            broken |= matches!(failed, StartFailed::BrokenUntil { .. });
+            lives.due(&mut residents, round * 1_000 + 999, 9, &mut due);
+        }
+        assert_eq!(broken, ends, "longest backoff 300 ns, lived {lived_ns} ns");
     }
 }
 
@@ -83,20 +98,19 @@ fn calls_at_the_wrong_moment_change_nothing() {
     assert_eq!(lives.ended(&mut residents, slot, false), Ended::NotRunning);
     assert!(lives.started(&mut residents, slot));
     assert!(!lives.started(&mut residents, slot));
-    assert_eq!(lives.start_failed(&mut residents, slot, 0), StartFailed::NotStarting);
     assert_eq!(lives.ended(&mut residents, slot, false), Ended::Absent(7));
     // Another entity has the place now; the slot of the first must not mean it.
     let other = residents.insert(&"cart-2".to_entity_key().unwrap(), 8).unwrap();
     assert_eq!(other.number(), slot.number());
     assert!(!lives.started(&mut residents, slot));
-    assert_eq!(lives.start_failed(&mut residents, slot, 0), StartFailed::NotStarting);
+    assert_eq!(lives.failed(&mut residents, slot, 0, 0), StartFailed::NotRunning);
     assert_eq!(residents.state(other), Some(State::Starting));
 }
 
 #[test]
 fn an_entity_that_left_while_it_backed_off_is_not_started() {
     let (mut residents, mut lives, slot) = one_starting();
-    lives.start_failed(&mut residents, slot, 0);
+    lives.failed(&mut residents, slot, 0, 0);
     residents.remove(slot);
     let mut due = Vec::new();
     lives.due(&mut residents, 10_000, 9, &mut due);
@@ -111,7 +125,7 @@ fn no_more_failures_are_remembered_than_the_limit() {
     let mut forgotten = 0;
     for id in 0..u64::from(most) {
         let slot = residents.insert(&id.to_entity_key().unwrap(), id).unwrap();
-        if let StartFailed::Forgotten(value) = lives.start_failed(&mut residents, slot, id) {
+        if let StartFailed::Forgotten(value) = lives.failed(&mut residents, slot, id, 0) {
             assert_eq!(value, id);
             forgotten += 1;
         }

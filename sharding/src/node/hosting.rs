@@ -1,0 +1,210 @@
+//! What the senders of a core and its region share: where messages for entities of one type go.
+//!
+//! A message goes straight to the actor of its entity when the shard is here and the entity is running; straight to the
+//! owner's region when the shard is on another core; and to the region of its own core in every other case: the entity
+//! is to be started, or is stopping, or the shard moves.
+//!
+//! Invariant: messages of one core for one shard do not overtake each other. Those that went to the core's own region
+//! are numbered; while one of them may still be queued, later ones for the shard take the same way. A number whose
+//! message was taken back by a failed turn is never seen, and the next one that is makes up for it.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use mainspring::context::Asked;
+use mainspring::message::{Enclosed, LocalMessage, Message};
+use mainspring::prelude::*;
+
+use super::envelope::{Delivery, Envelope, RegionMessage};
+use super::error::EntityTellError;
+use super::figures::RegionFigures;
+use super::parcel::Parcel;
+use crate::entities::{EntityKey, Lives, Residents, ShardLoads, State};
+use crate::handoff::{Region as Shards, Route};
+use crate::ownership::Epoch;
+use crate::passivation::Passivation;
+
+/// The regions of a core, by the hashes of their types' names: what an extension leaves there.
+#[derive(Default)]
+pub(crate) struct Regions {
+    types: Vec<(u64, Rc<dyn Any>)>,
+}
+
+impl Regions {
+    pub fn add<M: Message>(&mut self, entity_type: u64, hosting: Rc<Hosting<M>>) {
+        self.types.push((entity_type, hosting));
+    }
+
+    /// The region of a type, if its entities take messages `M`.
+    pub fn find<M: Message>(&self, entity_type: u64) -> Option<Rc<Hosting<M>>> {
+        let (_, hosting) = self.types.iter().find(|(known, _)| *known == entity_type)?;
+        Rc::clone(hosting).downcast().ok()
+    }
+
+    /// The region that is this actor, if its entities take messages `M`.
+    pub fn of_parent<M: Message>(&self, parent: Address) -> Option<Rc<Hosting<M>>> {
+        let mut all = self.types.iter().filter_map(|(_, any)| {
+            let hosting: Result<Rc<Hosting<M>>, _> = Rc::clone(any).downcast();
+            hosting.ok()
+        });
+        all.find(|hosting| hosting.region.get().is_some_and(|region| region.address() == parent))
+    }
+}
+
+/// The regions of one type on all cores of a node, once they are there.
+pub(crate) struct Peers<M> {
+    regions: Box<[OnceLock<ActorRef<RegionMessage<M>>>]>,
+}
+
+impl<M: Message> Peers<M> {
+    pub fn new(cores: u16) -> Self {
+        Peers { regions: (0..cores).map(|_| OnceLock::new()).collect() }
+    }
+
+    pub fn set(&self, core: u16, region: ActorRef<RegionMessage<M>>) {
+        if let Some(place) = self.regions.get(usize::from(core)) {
+            // A core installs its region once.
+            let _ = place.set(region);
+        }
+    }
+
+    pub fn cores(&self) -> u16 {
+        self.regions.len() as u16
+    }
+
+    #[inline]
+    pub fn get(&self, core: u16) -> Option<ActorRef<RegionMessage<M>>> {
+        self.regions.get(usize::from(core)).and_then(|place| place.get().copied())
+    }
+}
+
+/// The actor of an entity.
+pub(crate) struct Tenant<M> {
+    pub actor: ActorRef<M>,
+    pub born_ns: u64,
+}
+
+impl<M> Clone for Tenant<M> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<M> Copy for Tenant<M> {}
+
+/// See the module's header.
+pub(crate) struct Hosting<M> {
+    pub core: u16,
+    pub region: Cell<Option<ActorRef<RegionMessage<M>>>>,
+    pub peers: Arc<Peers<M>>,
+    pub tables: RefCell<Tables<M>>,
+}
+
+/// The tables of a region.
+pub(crate) struct Tables<M> {
+    pub shards: Shards<u16, Parcel<M>>,
+    pub residents: Residents<Option<Tenant<M>>>,
+    pub lives: Lives,
+    pub passivation: Passivation,
+    pub loads: ShardLoads,
+    pub figures: RegionFigures,
+    /// The number of the last message that went to the core's own region.
+    pub last_way: u64,
+    /// The highest number that it has seen.
+    pub seen_way: u64,
+    /// The number of each shard's last message that took this way.
+    pub ways: Box<[u64]>,
+    /// Entities that asked to be stopped.
+    pub asked_to_stop: Vec<Address>,
+}
+
+/// Where a message goes.
+enum Way<M> {
+    Entity(ActorRef<M>),
+    Region(ActorRef<RegionMessage<M>>, Delivery),
+}
+
+impl<M: Message> Hosting<M> {
+    /// Sends a message as part of the running turn.
+    pub fn tell<A: Actor>(
+        &self,
+        ctx: &mut Context<'_, A>,
+        key: &EntityKey<'_>,
+        message: &M,
+    ) -> Result<(), EntityTellError> {
+        match self.way(key, ctx.now_ns())? {
+            Way::Entity(actor) => Ok(ctx.try_tell(actor, message)?),
+            Way::Region(region, delivery) => {
+                let enclosed = Enclosed::of(message)
+                    .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
+                let message = (Envelope::Deliver(delivery), vec![enclosed]);
+                Ok(ctx.try_tell(region, &message)?)
+            }
+        }
+    }
+
+    /// Asks a question as part of the running turn.
+    pub fn ask<'c, A, R, F>(
+        &self,
+        ctx: &'c mut Context<'_, A>,
+        key: &EntityKey<'_>,
+        request: impl FnOnce(ActorRef<R>) -> M,
+        deadline: Duration,
+        then: F,
+    ) -> Result<Asked<'c>, EntityTellError>
+    where
+        A: Actor,
+        R: LocalMessage,
+        F: Fn(&mut A, &mut Context<'_, A>, Result<&Archived<R>, AskError>) -> Next<A>
+            + Copy
+            + 'static,
+    {
+        match self.way(key, ctx.now_ns())? {
+            Way::Entity(actor) => Ok(ctx.ask(actor, request, deadline, then)),
+            Way::Region(region, delivery) => {
+                // A request that is too large leaves its place empty, and the region refuses what has none.
+                let request = |reply_to| {
+                    let enclosed = Enclosed::of(&request(reply_to));
+                    (Envelope::Deliver(delivery), enclosed.into_iter().collect())
+                };
+                Ok(ctx.ask(region, request, deadline, then))
+            }
+        }
+    }
+
+    #[inline]
+    fn way(&self, key: &EntityKey<'_>, now_ns: u64) -> Result<Way<M>, EntityTellError> {
+        let tables = &mut *self.tables.borrow_mut();
+        let shard = tables.residents.shard_count().shard_of(key);
+        tables.loads.message(shard, self.core);
+        let is_clear = tables.ways[shard as usize] <= tables.seen_way;
+        match tables.shards.route(shard) {
+            Route::Here if is_clear => {
+                if let Some(found) = tables.residents.find(key)
+                    && found.state == State::Active
+                    && let Some(tenant) = found.value
+                {
+                    tables.passivation.touch(found.slot, now_ns);
+                    return Ok(Way::Entity(tenant.actor));
+                }
+            }
+            Route::There(owner, epoch) if is_clear => {
+                let region = self.peers.get(owner).ok_or(TellError::Gone)?;
+                return Ok(Way::Region(region, self.delivery(key, epoch, 0)));
+            }
+            _ => {}
+        }
+        tables.last_way += 1;
+        let number = tables.last_way;
+        tables.ways[shard as usize] = number;
+        let region = self.region.get().ok_or(TellError::Gone)?;
+        Ok(Way::Region(region, self.delivery(key, Epoch::NONE, number)))
+    }
+
+    pub fn delivery(&self, key: &EntityKey<'_>, epoch: Epoch, way: u64) -> Delivery {
+        Delivery { from: self.core, epoch: epoch.0, way, id: key.as_bytes().to_vec() }
+    }
+}

@@ -1,0 +1,263 @@
+//! Entities on a node: what a program declares before it starts, and gives to its node.
+
+use std::error::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use mainspring::device::{Extension, NodePlan, Seat};
+use mainspring::message::Message;
+use mainspring::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::coordinator::Coordinator;
+use super::entities::{Entities, TypeShared};
+use super::entity_id::EntityId;
+use super::entity_type::EntityType;
+use super::error::DeclareError;
+use super::hosting::{Hosting, Peers, Regions, Tables};
+use super::moving::COORDINATOR_CORE;
+use super::region::{Make, Region};
+use super::types_file;
+use crate::entities::{Lives, Residents, ShardCount, ShardLoads};
+use crate::handoff;
+use crate::passivation::Passivation;
+
+/// The entities of a node.
+///
+/// Types are declared before the node starts; it is given to the node that has them. Clones are the same.
+///
+/// ```
+/// use mainspring::prelude::*;
+/// use mainspring_sharding::{EntityType, Sharding};
+///
+/// #[message]
+/// pub struct Deposit {
+///     pub amount: u64,
+///     pub reply_to: ActorRef<Balance>,
+/// }
+///
+/// #[message]
+/// #[derive(Debug, PartialEq)]
+/// pub struct Balance {
+///     pub amount: u64,
+/// }
+///
+/// #[derive(Default)]
+/// struct Account {
+///     balance: u64,
+/// }
+///
+/// impl Actor for Account {
+///     type Message = Deposit;
+///
+///     fn receive(&mut self, ctx: &mut Context<Self>, deposit: &Archived<Deposit>) -> Next<Self> {
+///         self.balance += deposit.amount.to_native();
+///         ctx.tell(deposit.reply_to, &Balance { amount: self.balance });
+///         Next::Same
+///     }
+/// }
+///
+/// let sharding = Sharding::new();
+/// let accounts = sharding.entities(EntityType::new("account"), |_| Account::default())?;
+/// let node = Node::builder().with(sharding).start()?;
+/// let client = node.client();
+/// let second = std::time::Duration::from_secs(1);
+/// let deposit = |amount| move |reply_to| Deposit { amount, reply_to };
+/// accounts.ask(&client, "iban-42", deposit(5), second)?.wait()?;
+/// assert_eq!(accounts.ask(&client, "iban-42", deposit(2), second)?.wait()?, Balance { amount: 7 });
+/// node.shutdown(second)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Sharding {
+    inner: Arc<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    directory: Option<PathBuf>,
+    types: Mutex<Vec<Declared>>,
+    cores: OnceLock<u16>,
+}
+
+/// A type, and how its region is put onto a core.
+struct Declared {
+    hash: u64,
+    name: String,
+    shards: u32,
+    install: Install,
+}
+
+type Install = Box<dyn Fn(&mut Seat<'_>, &mut Regions) + Send + Sync>;
+
+impl fmt::Debug for Sharding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let types = self.inner.types.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<&str> = types.iter().map(|declared| declared.name.as_str()).collect();
+        f.debug_struct("Sharding").field("types", &names).finish_non_exhaustive()
+    }
+}
+
+impl Sharding {
+    /// No entities yet. The number of shards of a type is not remembered from one start of the program to the next,
+    /// which is right for entities that keep nothing.
+    pub fn new() -> Self {
+        Sharding::default()
+    }
+
+    /// No entities yet. A file in this directory remembers how many shards each type has, and another number is
+    /// refused.
+    pub fn stored_in(directory: impl Into<PathBuf>) -> Self {
+        let inner = Inner { directory: Some(directory.into()), ..Inner::default() };
+        Sharding { inner: Arc::new(inner) }
+    }
+
+    /// Declares a type of entities. `make` makes the one of an id, on the core that its shard is on, when the first
+    /// message for it comes; again whenever a message comes and it is not running.
+    ///
+    /// # Errors
+    /// [`DeclareError`]; nothing has changed.
+    pub fn entities<A>(
+        &self,
+        entity_type: EntityType,
+        make: impl Fn(EntityId<'_>) -> A + Send + Sync + 'static,
+    ) -> Result<Entities<A::Message>, DeclareError>
+    where
+        A: Actor,
+        A::Message: Message,
+    {
+        let shard_count = entity_type.checked()?;
+        let name = entity_type.name.clone();
+        let hash = xxh3_64(name.as_bytes());
+        let mut types = self.inner.types.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.inner.cores.get().is_some() {
+            return Err(DeclareError::Started { name });
+        }
+        if let Some(other) = types.iter().find(|declared| declared.hash == hash) {
+            return Err(DeclareError::Taken { name, other: other.name.clone() });
+        }
+        let shared = Arc::new(TypeShared::<A::Message>::new());
+        let entities = Entities::new(hash, shard_count, Arc::clone(&shared));
+        let make: Make<A> = Arc::new(make);
+        let shards = shard_count.get();
+        let install = Box::new(move |seat: &mut Seat<'_>, regions: &mut Regions| {
+            install(seat, regions, hash, &entity_type, shard_count, &shared, &make);
+        });
+        types.push(Declared { hash, name, shards, install });
+        Ok(entities)
+    }
+}
+
+/// Puts the region of a type onto a core.
+fn install<A>(
+    seat: &mut Seat<'_>,
+    regions: &mut Regions,
+    hash: u64,
+    entity_type: &EntityType,
+    shard_count: ShardCount,
+    shared: &TypeShared<A::Message>,
+    make: &Make<A>,
+) where
+    A: Actor,
+    A::Message: Message,
+{
+    let (core, cores) = (seat.core(), seat.cores());
+    let peers = Arc::clone(shared.peers.get_or_init(|| Arc::new(Peers::new(cores))));
+    if core == COORDINATOR_CORE {
+        let settings = entity_type.rebalance;
+        let coordinator = Coordinator::new(Arc::clone(&peers), cores, shard_count, settings);
+        match coordinator.map(|coordinator| seat.spawn(coordinator)) {
+            Ok(Ok(coordinator)) => drop(shared.coordinator.set(coordinator)),
+            Ok(Err(error)) => {
+                tracing::error!(name = entity_type.name, %error, "a type has no coordinator");
+            }
+            Err(error) => {
+                tracing::error!(name = entity_type.name, %error, "a type has no coordinator");
+            }
+        }
+    }
+    let tables = match tables(core, cores, entity_type, shard_count) {
+        Ok(tables) => tables,
+        Err(error) => {
+            tracing::error!(core, name = entity_type.name, %error, "a type has no region");
+            return;
+        }
+    };
+    let hosting = Rc::new(Hosting {
+        core,
+        region: std::cell::Cell::new(None),
+        peers: Arc::clone(&peers),
+        tables: std::cell::RefCell::new(tables),
+    });
+    let coordinator = Arc::clone(&shared.coordinator);
+    let region = Region::new(Rc::clone(&hosting), Arc::clone(make), coordinator, entity_type);
+    match seat.spawn(region) {
+        Ok(region) => {
+            hosting.region.set(Some(region));
+            peers.set(core, region);
+            regions.add(hash, hosting);
+        }
+        Err(error) => {
+            tracing::error!(core, name = entity_type.name, %error, "a type has no region");
+        }
+    }
+}
+
+/// The tables of a region. What was declared has been checked, but for what depends on the number of cores.
+fn tables<M: Message>(
+    core: u16,
+    cores: u16,
+    entity_type: &EntityType,
+    shard_count: ShardCount,
+) -> Result<Tables<M>, Box<dyn Error>> {
+    let settings = handoff::Settings {
+        parked_limit_bytes: entity_type.parked_limit_bytes,
+        stop_within_ns: entity_type.stop_within_ns,
+        ..handoff::Settings::default()
+    };
+    Ok(Tables {
+        shards: handoff::Region::new(core, 0..cores, shard_count.get(), settings),
+        residents: Residents::new(shard_count, residents_limit(entity_type.at_most))?,
+        lives: Lives::new(entity_type.lives)?,
+        passivation: Passivation::new(entity_type.passivation())?,
+        loads: ShardLoads::new(shard_count, u32::from(cores))?,
+        figures: super::figures::RegionFigures::default(),
+        last_way: 0,
+        seen_way: 0,
+        ways: vec![0; shard_count.get() as usize].into(),
+        asked_to_stop: Vec::new(),
+    })
+}
+
+/// Entities that are stopping, or in trouble, need room beside the active ones.
+pub(super) fn residents_limit(at_most: u32) -> u32 {
+    at_most.saturating_add(at_most / 4).saturating_add(1_024).min(crate::entities::MOST_RESIDENTS)
+}
+
+impl Extension for Sharding {
+    fn name(&self) -> &'static str {
+        "sharding"
+    }
+
+    fn prepare(&self, node: &NodePlan) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let types = self.inner.types.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(directory) = &self.inner.directory {
+            let types = types.iter().map(|declared| (declared.name.as_str(), declared.shards));
+            types_file::agree(Path::new(directory), types)?;
+        }
+        let _ = self.inner.cores.set(node.cores);
+        Ok(())
+    }
+
+    fn install(&self, seat: &mut Seat<'_>) {
+        let _ = self.inner.cores.set(seat.cores());
+        let types = self.inner.types.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut regions = Regions::default();
+        for declared in types.iter() {
+            (declared.install)(seat, &mut regions);
+        }
+        seat.share(Rc::new(regions));
+    }
+}

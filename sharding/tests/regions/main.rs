@@ -1,0 +1,9 @@
+//! Regions on the simulator: entities that start on demand, stop, fail and move, told as scenarios.
+#![forbid(unsafe_code)]
+
+mod cast;
+
+mod bounds;
+mod delivery;
+mod failures;
+mod moves;
