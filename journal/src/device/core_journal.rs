@@ -14,7 +14,8 @@ use super::hooks::Hooks;
 use super::log_index::LogIndex;
 use super::opened_log::{FIRST_EPOCH, OpenedLog};
 use super::published::Published;
-use super::readings::{ReadRedemption, ReadTicket, ReadingId, Readings};
+use super::reading_table::ReadingId;
+use super::readings::{ReadRedemption, ReadTicket, Readings};
 use super::reclaimer::{Reclaimer, Surrounding};
 use super::storage::{Storage, StorageEvent};
 use crate::format::RecordKind;
@@ -45,6 +46,10 @@ pub struct JournalFigures {
     pub refused_other: u64,
     /// Entities whose records were asked for.
     pub readings: u64,
+    /// Requests that were made for their records, and for where they stand.
+    pub reads: u64,
+    /// Bytes of those requests.
+    pub read_bytes: u64,
     /// Times that no segment could be made ahead.
     pub segments_refused: u64,
     /// Footers that were written.
@@ -82,7 +87,7 @@ impl Default for CoreSettings {
     fn default() -> Self {
         CoreSettings {
             cores: 1,
-            recovery_permits: 64,
+            recovery_permits: 1 << 18,
             recovery_limit_ms: 30_000,
             entities_limit: MOST_ROWS,
             persistence: PersistenceSettings::default(),
@@ -535,6 +540,8 @@ impl State {
             self.storage.write_footer(sealed);
         }
         begun += self.readings.drive(durable_frame, &mut self.index, &mut *self.storage);
+        let requested = self.readings.requested();
+        (self.figures.reads, self.figures.read_bytes) = (requested.reads, requested.bytes);
         if !self.log.is_poisoned() {
             let (reclaimer, mut around, storage) = self.reclaiming();
             begun += reclaimer.drive(now_ns, &mut around, storage);
@@ -651,7 +658,7 @@ impl Device for JournalDevice {
         let state = &mut *self.journal.state.borrow_mut();
         state.storage.has_events()
             || state.log.can_write()
-            || state.readings.has_batch()
+            || state.readings.has_work()
             || state.index.has_sealed(state.log.durable().frame)
             || (state.reclaimer.has_work() && !state.log.is_poisoned())
             || !state.soon.is_empty()

@@ -12,8 +12,8 @@ use super::readings::ReadFailed;
 use crate::format::dictionary::SchemaEntry;
 use crate::format::{FrameHeader, RecordHeader, RecordKind};
 use crate::index::{
-    self, Entity, EntityTable, FooterError, FooterSummary, FrameEnd, IndexError, IndexedSegment,
-    KnownSegment, Posting, RecordPlace, SearchStep, SegmentIndex,
+    self, DecodedBlocks, Entity, EntityTable, FooterError, FooterSummary, FrameEnd, IndexError,
+    IndexedSegment, KnownSegment, Posting, RecordPlace, SearchStep, SegmentIndex,
 };
 use crate::log::recovery::FoundFrame;
 use crate::log::{Placed, SegmentFile};
@@ -22,16 +22,14 @@ use crate::reclaim::Front;
 /// The layouts of one segment, in the order of their numbers.
 pub(super) type Layouts = Arc<[Arc<SchemaEntry>]>;
 
-/// A record that is to be read.
+/// Records of one segment that are to be read, one after the other.
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
-    pub entity: u64,
-    pub kind: RecordKind,
-    pub sequence: u64,
+pub(super) struct Run {
+    pub segment_id: u64,
     pub file: SegmentFile,
-    pub place: RecordPlace,
-    /// Its segment's.
+    /// The segment's.
     pub layouts: Layouts,
+    pub postings: Vec<Posting>,
 }
 
 /// A segment whose frames are all durable: its footer is to be written.
@@ -57,7 +55,7 @@ pub(super) enum Step {
     /// This is needed first.
     Read(FooterPart),
     /// Everything is found.
-    Found(Vec<Wanted>),
+    Found(Vec<Run>),
 }
 
 /// All entities of a log.
@@ -97,9 +95,12 @@ pub(super) struct Search {
     /// The state to start from has a lower number than this.
     below: u64,
     deleted_to: u64,
+    /// How many records it may have to read.
+    places_estimate: usize,
     /// Looks for the places; none when they are found.
     places: Option<index::Search>,
-    found: Vec<(u64, Posting)>,
+    /// By segment, in the order of the log.
+    found: Vec<(u64, Vec<Posting>)>,
     /// Where its name stands, from the newest segment back.
     names: Vec<(u64, RecordPlace)>,
     awaited: Awaited,
@@ -278,6 +279,10 @@ impl LogIndex {
             entity,
             below,
             deleted_to: known.map_or(0, |known| known.deleted_to),
+            places_estimate: known.map_or(0, |known| {
+                let state = if below == u64::MAX { known.state_sequence } else { 0 };
+                (known.last_sequence.saturating_sub(state.max(known.deleted_to)) + 1) as usize
+            }),
             places,
             found: Vec::new(),
             names: Vec::new(),
@@ -299,7 +304,7 @@ impl LogIndex {
                 SearchStep::Done => {
                     if let Some(found) = search.places.take() {
                         search.names = found.names().to_vec();
-                        search.found = found.into_records().collect();
+                        search.found = found.into_segments();
                     }
                 }
             }
@@ -311,11 +316,17 @@ impl LogIndex {
                 return Ok(Step::Read(FooterPart::new(segment_id, summary.layouts_place())));
             }
         }
-        Ok(Step::Found(self.wanted(search)))
+        Ok(Step::Found(self.runs(search)))
     }
 
     /// What a search has asked for.
-    pub fn take_part(&mut self, search: &mut Search, bytes: &[u8]) -> Result<(), ReadFailed> {
+    /// Neighbours in one read share what was `decoded` of it.
+    pub fn take_part(
+        &mut self,
+        search: &mut Search,
+        bytes: &[u8],
+        decoded: &mut DecodedBlocks,
+    ) -> Result<(), ReadFailed> {
         let (segment_id, is_places) = match std::mem::replace(&mut search.awaited, Awaited::Nothing)
         {
             Awaited::Nothing => return Ok(()),
@@ -324,7 +335,8 @@ impl LogIndex {
         };
         let Some(sealed) = self.sealed.get_mut(&segment_id) else { return Ok(()) };
         let taken = match (&mut search.places, is_places) {
-            (Some(places), true) => places.take(&sealed.summary, bytes),
+            (Some(places), true) => places.take_in(&sealed.summary, bytes, decoded),
+            _ if sealed.layouts.is_some() => Ok(()),
             _ => sealed.summary.layouts(bytes).map(|layouts| {
                 sealed.layouts = Some(layouts.into_iter().map(Arc::new).collect());
             }),
@@ -334,54 +346,51 @@ impl LogIndex {
     }
 
     /// Of what was found, what is to be read: the entity's name, the state, and what came behind it, in order.
-    fn wanted(&self, search: &Search) -> Vec<Wanted> {
-        let is_state = |posting: &Posting| {
+    fn runs(&self, search: &mut Search) -> Vec<Run> {
+        let (below, deleted_to) = (search.below, search.deleted_to);
+        let is_state = |posting: &&Posting| {
             let sequence = posting.entity_sequence;
-            posting.kind == RecordKind::State
-                && sequence < search.below
-                && sequence >= search.deleted_to
+            posting.kind == RecordKind::State && sequence < below && sequence >= deleted_to
         };
-        let states = search.found.iter().filter(|(_, posting)| is_state(posting));
-        let state = states.map(|(_, posting)| posting.entity_sequence).max();
-        let from = state.unwrap_or(0).max(search.deleted_to);
+        let found = search.found.iter().flat_map(|(_, postings)| postings);
+        let state = found.filter(is_state).map(|posting| posting.entity_sequence).max();
+        let from = state.unwrap_or(0).max(deleted_to);
         let is_wanted = |posting: &Posting| match posting.kind {
             RecordKind::State => Some(posting.entity_sequence) == state,
             RecordKind::Event => posting.entity_sequence > from,
             RecordKind::Command => posting.entity_sequence >= from,
             _ => false,
         };
-        let found = search.found.iter().filter(|(_, posting)| is_wanted(posting));
-        let mut wanted: Vec<_> = found
-            .filter_map(|(segment_id, posting)| {
-                let Posting { offset, bytes, kind, entity_sequence: sequence } = *posting;
-                let file = *self.files.get(segment_id)?;
-                let layouts = self.layouts_of(*segment_id)?;
-                let place = RecordPlace { offset, bytes };
-                Some(Wanted { entity: search.entity, kind, sequence, file, place, layouts })
-            })
-            .collect();
-        wanted.sort_by_key(|wanted| (wanted.sequence, wanted.kind != RecordKind::State));
-        // A record that was carried forward stands twice; one of them will do.
-        wanted.dedup_by_key(|wanted| match wanted.kind {
-            RecordKind::Command => (wanted.sequence, false, wanted.place.offset, wanted.file),
-            kind => (wanted.sequence, kind == RecordKind::State, 0, SegmentFile(0)),
-        });
-        if let Some(name) = self.name_of(search, wanted.first()) {
-            wanted.insert(0, name);
+        let mut runs = Vec::with_capacity(search.found.len());
+        for (segment_id, mut postings) in search.found.drain(..) {
+            postings.retain(is_wanted);
+            let known = self.files.get(&segment_id).zip(self.layouts_of(segment_id));
+            if let Some((file, layouts)) = known.filter(|_| !postings.is_empty()) {
+                runs.push(Run { segment_id, file: *file, layouts, postings });
+            }
         }
-        wanted
+        if !is_in_order(&runs) {
+            runs = put_in_order(&runs);
+        }
+        if let Some(name) = self.name_of(search, runs.first()) {
+            match runs.first_mut().filter(|first| first.segment_id == name.segment_id) {
+                Some(first) => first.postings.splice(..0, name.postings).for_each(drop),
+                None => runs.insert(0, name),
+            }
+        }
+        runs
     }
 
     /// The record that names the entity: of the segment from which its first record is read anyway.
-    fn name_of(&self, search: &Search, first: Option<&Wanted>) -> Option<Wanted> {
+    fn name_of(&self, search: &Search, first: Option<&Run>) -> Option<Run> {
         let is_near = |(segment_id, _): &&(u64, RecordPlace)| {
-            first.is_some_and(|first| self.files.get(segment_id) == Some(&first.file))
+            first.is_some_and(|first| first.segment_id == *segment_id)
         };
         let near = search.names.iter().find(is_near);
-        let (segment_id, place) = *near.or_else(|| search.names.first())?;
+        let (segment_id, RecordPlace { offset, bytes }) = *near.or_else(|| search.names.first())?;
         let (file, layouts) = (*self.files.get(&segment_id)?, self.layouts_of(segment_id)?);
-        let (entity, kind, sequence) = (search.entity, RecordKind::Entity, 0);
-        Some(Wanted { entity, kind, sequence, file, place, layouts })
+        let posting = Posting { offset, bytes, kind: RecordKind::Entity, entity_sequence: 0 };
+        Some(Run { segment_id, file, layouts, postings: vec![posting] })
     }
 
     fn known(&self, segment_id: u64) -> KnownSegment<'_> {
@@ -419,6 +428,60 @@ impl LogIndex {
         let last = self.in_memory.len() - 1;
         &mut self.in_memory[last]
     }
+}
+
+impl Search {
+    /// The entity's hash.
+    pub fn entity(&self) -> u64 {
+        self.entity
+    }
+
+    /// How many records it may have to read, as far as the table of entities tells.
+    pub fn places_estimate(&self) -> usize {
+        self.places_estimate
+    }
+}
+
+/// By what the records of an entity are in order: its state before all others of the same number.
+fn rank(posting: &Posting) -> (u64, bool) {
+    (posting.entity_sequence, posting.kind != RecordKind::State)
+}
+
+/// Whether the records are in order, none of them twice.
+fn is_in_order(runs: &[Run]) -> bool {
+    let mut last: Option<&Posting> = None;
+    runs.iter().flat_map(|run| &run.postings).all(|posting| {
+        let is_next = last.is_none_or(|last| match posting.kind {
+            // Several commands may have the same number, and the number of an event.
+            RecordKind::Command => rank(last) <= rank(posting),
+            kind => {
+                rank(last) < rank(posting) || (last.kind != kind && rank(last) == rank(posting))
+            }
+        });
+        last = Some(posting);
+        is_next
+    })
+}
+
+/// The same records in order. One that was carried forward stands twice; one of them will do.
+fn put_in_order(runs: &[Run]) -> Vec<Run> {
+    let mut all: Vec<(&Run, Posting)> = Vec::new();
+    for run in runs {
+        all.extend(run.postings.iter().map(|posting| (run, *posting)));
+    }
+    all.sort_by_key(|(_, posting)| rank(posting));
+    all.dedup_by_key(|(run, posting)| match posting.kind {
+        RecordKind::Command => (posting.entity_sequence, false, posting.offset, run.file),
+        kind => (posting.entity_sequence, kind == RecordKind::State, 0, SegmentFile(0)),
+    });
+    let mut ordered: Vec<Run> = Vec::new();
+    for (run, posting) in all {
+        match ordered.last_mut() {
+            Some(last) if last.segment_id == run.segment_id => last.postings.push(posting),
+            _ => ordered.push(Run { postings: vec![posting], ..run.clone() }),
+        }
+    }
+    ordered
 }
 
 impl InMemory {

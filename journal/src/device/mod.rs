@@ -9,22 +9,32 @@
 //! Invariants: a ticket is given back only when everything up to its frame is durable; a record that was refused
 //! changed nothing; the core never waits for the device.
 
+mod cohort;
 mod commits;
 mod core_journal;
+mod found;
 mod group;
 mod hooks;
 mod log_index;
+mod memory;
 mod opened_log;
+mod pass;
 mod published;
+mod reading;
+mod reading_table;
 mod readings;
 mod reclaimer;
+mod requests;
+mod searches;
 mod storage;
 
 pub use commits::{CommitFailed, Committed, CommittedRecord};
 pub use core_journal::{CoreJournal, CoreSettings, JournalDevice, JournalFigures};
+pub use found::{Found, FoundRecord};
 pub use group::{Group, GroupRecord, Refused, ShardClaim};
 pub use log_index::SealedSegment;
 pub use opened_log::{IndexExtent, OpenLogError, OpenedLog};
 pub use published::Published;
-pub use readings::{Found, FoundRecord, ReadFailed, ReadingId};
+pub use reading_table::ReadingId;
+pub use readings::ReadFailed;
 pub use storage::{LogFile, ReadRequest, Storage, StorageEvent};

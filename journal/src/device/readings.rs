@@ -1,30 +1,40 @@
-//! Reading the records of single entities while the core goes on: which blocks are fetched when, and who gets them.
+//! Reading the records of entities while the core goes on: who reads with whom, and who gets what when.
 //!
-//! A reading is begun with the places of the records; near ones are fetched together. Some blocks are fetched ahead,
-//! and are given out in order, one batch at a time, each against a ticket: an actor with a long history does not hold
-//! its core up, and what lies in memory for it is bounded. So is the number of readings; more wait their turn.
+//! A few readings begin at once, whatever else goes on. When more wait than that, they go through the log together:
+//! as many as there is room for, one such cohort at a time, so that those who come meanwhile make the next one. What
+//! is read is given out one batch at a time, each against a ticket: an actor with a long history does not hold its
+//! core up.
+//!
+//! Bounded are the readings that are under way, the places of their records, the bytes that lie in memory for them
+//! (see [`Memory`]; when it is full what has come is given out although more would follow), the requests under way,
+//! and what is done in one poll.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
-use std::sync::Arc;
 
 use mainspring::device::Ticket;
 
-use super::log_index::{FooterPart, Layouts, LogIndex, Search, Step, Wanted};
-use super::storage::{LogFile, ReadRequest, Storage};
-use crate::format::dictionary::SchemaEntry;
-use crate::format::record::{Record, RecordError, read_at};
-use crate::format::{BLOCK_BYTES, RecordKind};
-use crate::log::{BlockBuffer, SegmentFile};
+use super::cohort::{Cohort, Stray};
+use super::found::Found;
+use super::log_index::{LogIndex, Search};
+use super::memory::Memory;
+use super::reading::Reading;
+use super::reading_table::{ReadingId, ReadingTable};
+use super::requests::{Requested, Requests};
+use super::storage::{LogFile, Storage};
+use crate::log::BlockBuffer;
 
-/// The most bytes that one request fetches.
-pub(super) const FETCH_LIMIT_BYTES: u64 = 256 << 10;
-/// Requests under way for one reading.
-const FETCHES_AHEAD: usize = 16;
-
-/// A reading that was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ReadingId(u64);
+/// Readings that begin at once, together with those that began in the same sweep.
+const FEW: usize = 16;
+/// Cohorts of a few readings at a time.
+const SMALL_COHORTS: usize = 16;
+/// Records whose places are kept for all readings under way, unless one reading alone has more.
+const PLACES_LIMIT: usize = 1 << 20;
+/// Steps of searches in one poll.
+const STEPS_A_POLL: usize = 2_048;
+/// Fetches that are taken apart in one poll.
+const FETCHES_A_POLL: usize = 8;
+/// Batches that are given out in one poll.
+const BATCHES_A_POLL: usize = 1_024;
 
 /// Why an entity's records were not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,55 +71,10 @@ pub enum ReadFailed {
     },
 }
 
-/// Some records of an entity, in order.
-#[derive(Clone, Debug)]
-pub struct Found {
-    bytes: Option<Rc<BlockBuffer>>,
-    records: Vec<Expected>,
-    /// Whether these were the last.
-    pub is_last: bool,
-}
-
-/// One record that was read.
-#[derive(Clone, Debug)]
-pub struct FoundRecord<'a> {
-    /// What it is, as the index says.
-    pub kind: RecordKind,
-    /// Its number, as the index says.
-    pub sequence: u64,
-    /// The record, if it is whole and the one that the index says.
-    pub record: Result<Record<'a>, RecordError>,
-    /// The layout of its payload, if it has one.
-    pub layout: Option<&'a Arc<SchemaEntry>>,
-}
-
-impl Found {
-    /// The records, in order.
-    pub fn records(&self) -> impl Iterator<Item = FoundRecord<'_>> {
-        self.records.iter().map(|Expected { start, kind, sequence, entity, layouts }| {
-            let bytes = self.bytes.as_ref().map_or(&[][..], |bytes| bytes.as_slice());
-            let record = read_at(bytes, *start).and_then(|record| {
-                let found =
-                    (record.header.kind, record.header.entity_sequence, record.header.entity);
-                let is_meant = found == (*kind, *sequence, *entity);
-                is_meant.then_some(record).ok_or(RecordError::Other { offset: *start })
-            });
-            let number = record.as_ref().map_or(0, |record| record.header.schema);
-            let place = layouts.binary_search_by_key(&number, |layout| layout.number);
-            let layout = place.ok().and_then(|place| layouts.get(place));
-            FoundRecord { kind: *kind, sequence: *sequence, record, layout }
-        })
+impl ReadFailed {
+    pub(super) fn device(file: LogFile, offset: u64, error: std::io::Error) -> Self {
+        ReadFailed::Device { file, offset, reason: error.to_string() }
     }
-}
-
-/// A record that should be there.
-#[derive(Clone, Debug)]
-struct Expected {
-    start: usize,
-    kind: RecordKind,
-    sequence: u64,
-    entity: u64,
-    layouts: Layouts,
 }
 
 /// What a reader waits with.
@@ -118,64 +83,38 @@ pub(super) type ReadTicket = Ticket<Result<Found, ReadFailed>>;
 /// What becomes of a reader's ticket.
 pub(super) type ReadRedemption = (ReadTicket, Result<Found, ReadFailed>);
 
-#[derive(Debug)]
-struct Fetch {
-    file: SegmentFile,
-    offset: u64,
-    bytes: u64,
-    records: Vec<Wanted>,
-}
-
-/// Part of a footer that is being read.
-#[derive(Debug)]
-struct Part {
-    token: u64,
-    place: FooterPart,
-    result: Option<Result<BlockBuffer, ReadFailed>>,
-}
-
-#[derive(Debug)]
-struct UnderWay {
-    token: u64,
-    fetch: Fetch,
-    result: Option<Result<BlockBuffer, ReadFailed>>,
-}
-
-#[derive(Debug)]
-struct Reading {
-    id: ReadingId,
-    /// Not before this frame is durable: it may hold records that are looked for.
-    after_frame: u64,
-    deadline_ns: u64,
-    limit_ms: u64,
-    /// Where the records stand is not known yet.
-    search: Option<Search>,
-    part: Option<Part>,
-    failed: Option<ReadFailed>,
-    fetches: VecDeque<Fetch>,
-    under_way: VecDeque<UnderWay>,
-    ticket: Option<ReadTicket>,
-}
-
 /// All readings of a core.
 #[derive(Debug)]
 pub(super) struct Readings {
-    active: Vec<Reading>,
-    queued: VecDeque<Reading>,
+    table: ReadingTable,
+    /// Those that wait, in the order in which they were begun; some may be over.
+    queued: VecDeque<ReadingId>,
+    cohorts: Vec<Cohort>,
+    /// Those that are to go alone.
+    strays: VecDeque<Stray>,
     permits: usize,
-    last_id: u64,
-    last_token: u64,
+    /// Readings under way, and the records that they may have.
+    active: usize,
+    places: usize,
+    requested: Requested,
+    last_cohort: u64,
+    memory: Memory,
 }
 
 impl Readings {
     /// So many readings at the same time.
     pub fn new(permits: usize) -> Self {
         Readings {
-            active: Vec::new(),
+            table: ReadingTable::default(),
             queued: VecDeque::new(),
+            cohorts: Vec::new(),
+            strays: VecDeque::new(),
             permits: permits.max(1),
-            last_id: 0,
-            last_token: 0,
+            active: 0,
+            places: 0,
+            requested: Requested::default(),
+            last_cohort: 0,
+            memory: Memory::default(),
         }
     }
 
@@ -188,95 +127,74 @@ impl Readings {
         search: Search,
         ticket: ReadTicket,
     ) -> ReadingId {
-        self.last_id += 1;
-        let id = ReadingId(self.last_id);
         let deadline_ns = now_ns.saturating_add(limit_ms.saturating_mul(1_000_000));
-        let reading = Reading {
-            id,
-            after_frame,
-            deadline_ns,
-            limit_ms,
-            search: Some(search),
-            part: None,
-            failed: None,
-            fetches: VecDeque::new(),
-            under_way: VecDeque::new(),
-            ticket: Some(ticket),
-        };
-        self.queued.push_back(reading);
+        let id = self
+            .table
+            .insert(deadline_ns, |id| Reading::new(id, after_frame, limit_ms, search, ticket));
+        self.queued.push_back(id);
         id
     }
 
     /// The reader takes the next batch. When the reading is gone, the ticket comes back.
     pub fn go_on(&mut self, id: ReadingId, ticket: ReadTicket) -> Result<(), ReadTicket> {
-        match self.active.iter_mut().find(|reading| reading.id == id) {
-            Some(reading) => {
-                reading.ticket = Some(ticket);
-                Ok(())
-            }
-            None => Err(ticket),
+        let Some(reading) = self.table.get_mut(id) else { return Err(ticket) };
+        reading.ticket = Some(ticket);
+        if reading.has_batch() {
+            self.memory.list(reading);
         }
+        Ok(())
     }
 
     /// The reader is gone.
     pub fn cancel(&mut self, id: ReadingId) {
-        if let Some(at) = self.active.iter().position(|reading| reading.id == id) {
-            self.active.remove(at);
-        } else if let Ok(at) = self.queued.binary_search_by_key(&id, |reading| reading.id) {
-            // They wait in the order in which they were begun.
-            self.queued.remove(at);
+        self.remove(id);
+        // Readers that come and go must not make the queue grow.
+        if self.queued.len() > 2 * self.table.len() + FEW {
+            self.queued.retain(|id| self.table.get(*id).is_some());
         }
     }
 
     /// The number of the last reading that was begun, 0 before the first.
     pub fn last_id(&self) -> u64 {
-        self.last_id
+        self.table.last_number()
     }
 
     /// The number of the oldest reading that is not over.
     pub fn oldest_id(&self) -> Option<u64> {
-        self.active.iter().chain(self.queued.front()).map(|reading| reading.id.0).min()
+        self.table.oldest_number()
     }
 
     /// Whether nobody reads.
     pub fn is_empty(&self) -> bool {
-        self.active.is_empty() && self.queued.is_empty()
+        self.table.len() == 0
     }
 
-    /// Whether something can be given out.
-    pub fn has_batch(&self) -> bool {
-        self.active.iter().any(|reading| reading.ticket.is_some() && reading.has_batch())
+    /// Requests that were begun so far, and the bytes that they asked for.
+    pub fn requested(&self) -> Requested {
+        self.requested
+    }
+
+    /// Whether something can be done before the device has done something.
+    pub fn has_work(&self) -> bool {
+        !self.memory.has_nothing_listed()
+            || self.cohorts.iter().any(|cohort| cohort.has_work(&self.table, &self.memory))
     }
 
     /// When the first reading has taken too long.
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        // All have the same limit, so of those that wait the first is the first to be late.
-        let queued = self.queued.front();
-        self.active.iter().chain(queued).map(|reading| reading.deadline_ns).min()
+        self.table.next_deadline_ns()
     }
 
     /// Blocks have come, or will not. Those of a reading that is gone are dropped.
     pub fn fetched(&mut self, token: u64, bytes: BlockBuffer, result: std::io::Result<()>) {
-        for reading in &mut self.active {
-            let failed = |file, offset, error: std::io::Error| {
-                let reason = error.to_string();
-                ReadFailed::Device { file, offset, reason }
-            };
-            if let Some(part) = reading.part.as_mut().filter(|part| part.token == token) {
-                let (file, offset) = (LogFile::Footer(part.place.segment_id), part.place.offset);
-                let result = result.map(|()| bytes);
-                part.result = Some(result.map_err(|error| failed(file, offset, error)));
-                return;
-            }
-            let mut under_way = reading.under_way.iter_mut();
-            if let Some(fetched) = under_way.find(|under_way| under_way.token == token) {
-                let Fetch { file, offset, .. } = fetched.fetch;
-                let result = result.map(|()| bytes);
-                let failed = |error| failed(LogFile::Segment(file), offset, error);
-                fetched.result = Some(result.map_err(failed));
-                return;
+        let mut come = (bytes, result);
+        for cohort in &mut self.cohorts {
+            match cohort.fetched(token, come.0, come.1) {
+                Ok(()) => return,
+                Err(other) => come = other,
             }
         }
+        self.memory.free(come.0);
     }
 
     /// Begins what may begin and hands requests out; how many.
@@ -286,177 +204,130 @@ impl Readings {
         index: &mut LogIndex,
         storage: &mut dyn Storage,
     ) -> usize {
-        while self.active.len() < self.permits
-            && self.queued.front().is_some_and(|reading| reading.after_frame <= durable_frame)
-        {
-            self.active.extend(self.queued.pop_front());
-        }
+        self.memory.give_back(storage);
+        self.cohorts.retain(|cohort| !cohort.is_over());
+        self.admit(durable_frame);
         let mut begun = 0;
-        let last_token = &mut self.last_token;
-        for reading in &mut self.active {
-            begun += reading.search(index, last_token, storage);
-            while reading.under_way.len() < FETCHES_AHEAD {
-                let Some(fetch) = reading.fetches.front() else { break };
-                *last_token += 1;
-                let (token, file, offset) =
-                    (*last_token, LogFile::Segment(fetch.file), fetch.offset);
-                let request = ReadRequest { token, file, offset, bytes: fetch.bytes as usize };
-                if storage.read(request).is_err() {
-                    return begun;
-                }
-                let Some(fetch) = reading.fetches.pop_front() else { break };
-                reading.under_way.push_back(UnderWay { token, fetch, result: None });
-                begun += 1;
-            }
+        let mut budget = STEPS_A_POLL;
+        let mut requests = Requests { requested: &mut self.requested, storage };
+        for cohort in &mut self.cohorts {
+            let (table, memory) = (&mut self.table, &mut self.memory);
+            let (more, strays) = cohort.drive(&mut budget, index, table, &mut requests, memory);
+            begun += more;
+            self.strays.extend(strays);
         }
         begun
     }
 
-    /// Everything that can be given out by now.
+    /// Everything that can be given out by now, but not more than a core gives out at once.
     pub fn give_out(&mut self, now_ns: u64, poisoned: bool, out: &mut Vec<ReadRedemption>) {
         if poisoned {
-            let readings = self.active.drain(..).chain(self.queued.drain(..));
             out.extend(
-                readings.filter_map(|reading| Some((reading.ticket?, Err(ReadFailed::Poisoned)))),
+                self.table
+                    .drain()
+                    .filter_map(|reading| Some((reading.ticket?, Err(ReadFailed::Poisoned)))),
             );
+            // A number is not used again: what is under way still comes.
+            *self = Readings { requested: self.requested, ..Readings::new(self.permits) };
             return;
         }
-        self.end_late(now_ns, out);
-        let mut over = Vec::new();
-        for reading in &mut self.active {
-            if !reading.has_batch() {
-                continue;
-            }
-            let Some(ticket) = reading.ticket.take() else { continue };
-            if let Some(failed) = reading.failed.take() {
-                over.push(reading.id);
-                out.push((ticket, Err(failed)));
-                continue;
-            }
-            let batch = reading.under_way.pop_front();
-            let is_last = reading.under_way.is_empty() && reading.fetches.is_empty();
-            let found = found(batch, is_last);
-            if is_last || found.is_err() {
-                over.push(reading.id);
-            }
-            out.push((ticket, found));
+        while let Some(late) = self.table.first_late(now_ns) {
+            let Some(Reading { ticket, limit_ms, .. }) = self.remove(late) else { break };
+            out.extend(ticket.map(|ticket| (ticket, Err(ReadFailed::Timeout { limit_ms }))));
         }
-        self.active.retain(|reading| !over.contains(&reading.id));
-    }
-
-    fn end_late(&mut self, now_ns: u64, out: &mut Vec<ReadRedemption>) {
-        if self.next_deadline_ns().is_none_or(|deadline_ns| now_ns < deadline_ns) {
-            return;
-        }
-        let mut end = |reading: &mut Reading| {
-            let late = reading.deadline_ns <= now_ns;
-            if late && let Some(ticket) = reading.ticket.take() {
-                out.push((ticket, Err(ReadFailed::Timeout { limit_ms: reading.limit_ms })));
-            }
-            !late
-        };
-        self.active.retain_mut(&mut end);
-        self.queued.retain_mut(&mut end);
-    }
-}
-
-impl Reading {
-    /// Whether the next blocks have come, or there are none.
-    fn has_batch(&self) -> bool {
-        match self.under_way.front() {
-            Some(under_way) => under_way.result.is_some(),
-            None => self.failed.is_some() || (self.search.is_none() && self.fetches.is_empty()),
-        }
-    }
-
-    /// Goes on looking for the places of the records; how many requests that took.
-    fn search(
-        &mut self,
-        index: &mut LogIndex,
-        last_token: &mut u64,
-        storage: &mut dyn Storage,
-    ) -> usize {
-        let mut begun = 0;
-        while let Some(search) = &mut self.search {
-            match &mut self.part {
-                Some(Part { result: None, .. }) => break,
-                Some(Part { result, .. }) => {
-                    let part = result.take().unwrap_or(Err(ReadFailed::Poisoned));
-                    self.part = None;
-                    if let Err(failed) = part.and_then(|bytes| index.take_part(search, &bytes)) {
-                        self.failed = Some(failed);
-                        self.search = None;
-                        break;
-                    }
+        for cohort in &mut self.cohorts {
+            for _ in 0..FETCHES_A_POLL {
+                if !cohort.take_come(&mut self.table, &mut self.memory) {
+                    break;
                 }
-                None => match index.step(search) {
-                    Err(failed) => {
-                        self.failed = Some(failed);
-                        self.search = None;
-                    }
-                    Ok(Step::Read(place)) => {
-                        *last_token += 1;
-                        let (token, offset) = (*last_token, place.offset);
-                        let (file, bytes) =
-                            (LogFile::Footer(place.segment_id), place.bytes as usize);
-                        if storage.read(ReadRequest { token, file, offset, bytes }).is_err() {
-                            break;
-                        }
-                        begun += 1;
-                        self.part = Some(Part { token, place, result: None });
-                    }
-                    Ok(Step::Found(wanted)) => {
-                        self.fetches = fetches_of(wanted);
-                        self.search = None;
-                    }
-                },
             }
         }
-        begun
+        if !self.memory.has_room() && self.memory.has_nothing_listed() {
+            self.hurry();
+        }
+        for _ in 0..BATCHES_A_POLL {
+            let Some(id) = self.memory.next_listed() else { break };
+            self.give_batch(id, out);
+        }
     }
-}
 
-fn found(batch: Option<UnderWay>, is_last: bool) -> Result<Found, ReadFailed> {
-    let Some(UnderWay { fetch, result, .. }) = batch else {
-        return Ok(Found { bytes: None, records: Vec::new(), is_last });
-    };
-    let bytes = match result {
-        Some(result) => result?,
-        None => BlockBuffer::new(),
-    };
-    let expected = |wanted: Wanted| Expected {
-        start: (wanted.place.offset - fetch.offset) as usize,
-        kind: wanted.kind,
-        sequence: wanted.sequence,
-        entity: wanted.entity,
-        layouts: wanted.layouts,
-    };
-    let records = fetch.records.into_iter().map(expected).collect();
-    Ok(Found { bytes: Some(Rc::new(bytes)), records, is_last })
-}
+    fn give_batch(&mut self, id: ReadingId, out: &mut Vec<ReadRedemption>) {
+        let Some(reading) = self.table.get_mut(id) else { return };
+        reading.is_listed = false;
+        let held_bytes = reading.held_bytes();
+        let Some((redemption, is_over)) = reading.take_batch() else { return };
+        self.memory.let_go(held_bytes - reading.held_bytes());
+        out.push(redemption);
+        if is_over {
+            self.remove(id);
+        }
+    }
 
-/// Records that stand near each other are fetched together.
-fn fetches_of(wanted: Vec<Wanted>) -> VecDeque<Fetch> {
-    let mut fetches: VecDeque<Fetch> = VecDeque::new();
-    for record in wanted {
-        let block = BLOCK_BYTES as u64;
-        let start = record.place.offset / block * block;
-        let end = (record.place.offset + u64::from(record.place.bytes)).next_multiple_of(block);
-        match fetches.back_mut() {
-            Some(last)
-                if last.file == record.file
-                    && start >= last.offset
-                    && start <= last.offset + last.bytes
-                    && end.max(last.offset + last.bytes) - last.offset <= FETCH_LIMIT_BYTES =>
-            {
-                last.bytes = last.bytes.max(end - last.offset);
-                last.records.push(record);
-            }
-            _ => {
-                let (file, bytes) = (record.file, end - start);
-                fetches.push_back(Fetch { file, offset: start, bytes, records: vec![record] });
+    /// There is no more room: what has come is given out although more would follow.
+    fn hurry(&mut self) {
+        let members = self.cohorts.iter().flat_map(Cohort::members);
+        for id in members {
+            if let Some(reading) = self.table.get_mut(*id).filter(|one| one.can_be_hurried()) {
+                reading.is_hurried = true;
+                self.memory.list(reading);
             }
         }
     }
-    fetches
+
+    /// Lets those begin that may: a few at once, many together.
+    fn admit(&mut self, durable_frame: u64) {
+        while self.small_cohorts() < SMALL_COHORTS
+            && let Some(stray) = self.strays.pop_front()
+        {
+            self.last_cohort += 1;
+            self.cohorts.push(Cohort::alone(self.last_cohort, stray, &mut self.table));
+        }
+        while self.queued.front().is_some_and(|id| self.table.get(*id).is_none()) {
+            self.queued.pop_front();
+        }
+        let has_few = self.queued.len() <= FEW;
+        let may_begin = match has_few {
+            true => self.small_cohorts() < SMALL_COHORTS,
+            false => self.small_cohorts() == self.cohorts.len(),
+        };
+        if self.queued.is_empty() || !may_begin {
+            return;
+        }
+        let mut members = Vec::new();
+        while let Some(id) = self.queued.front().copied() {
+            if let Some(reading) = self.table.get_mut(id) {
+                let has_room = self.places == 0 || self.places + reading.places <= PLACES_LIMIT;
+                if reading.after_frame > durable_frame || self.active >= self.permits || !has_room {
+                    break;
+                }
+                reading.is_admitted = true;
+                self.active += 1;
+                self.places += reading.places;
+                members.push(id);
+            }
+            self.queued.pop_front();
+        }
+        if !members.is_empty() {
+            self.last_cohort += 1;
+            self.cohorts.push(Cohort::new(self.last_cohort, members, &mut self.table));
+        }
+    }
+
+    fn small_cohorts(&self) -> usize {
+        self.cohorts.iter().filter(|cohort| cohort.members().len() <= FEW).count()
+    }
+
+    /// The reading is over.
+    fn remove(&mut self, id: ReadingId) -> Option<Reading> {
+        let reading = self.table.remove(id)?;
+        self.memory.let_go(reading.held_bytes());
+        self.memory.unreserve(reading.reserved_bytes);
+        if reading.is_admitted {
+            self.active -= 1;
+            self.places -= reading.places;
+        }
+        let cohort = self.cohorts.iter_mut().find(|one| Some(one.id()) == reading.cohort);
+        cohort.into_iter().for_each(Cohort::lose_one);
+        Some(reading)
+    }
 }

@@ -94,6 +94,9 @@ pub trait Storage {
     /// The request; nothing was begun.
     fn read(&mut self, read: ReadRequest) -> Result<(), ReadRequest>;
 
+    /// Takes memory that was read into, to read into it again. It may let it drop.
+    fn recycle(&mut self, _memory: BlockBuffer) {}
+
     /// So many files of zeroes are wanted beside those that were given already. Said again and again; what is
     /// under way counts.
     fn want_segments(&mut self, count: usize);

@@ -29,6 +29,8 @@ const OPEN_FILES_LIMIT: usize = 256;
 const READS_LIMIT: usize = 96;
 /// Files of dropped segments that are kept to become others; further ones are removed.
 const POOL_FILES: usize = 2;
+/// Memory that is kept to be read into again.
+const SPARE_BUFFERS_LIMIT: usize = 32;
 /// The pause before another segment is asked for when one failed: each try is a file.
 const SEGMENT_REST_NS: u64 = 1_000_000_000;
 
@@ -64,6 +66,8 @@ pub struct FileStorage {
     postponed: VecDeque<Write>,
     writing: Vec<(u64, u64, usize)>,
     reading: Vec<(u64, usize)>,
+    /// Memory to read into.
+    spare: Vec<BlockBuffer>,
     segments_under_way: usize,
     /// A segment failed for another reason than room: none is asked for before this.
     segments_rest_until_ns: Option<u64>,
@@ -98,6 +102,7 @@ impl FileStorage {
             postponed: VecDeque::new(),
             writing: Vec::new(),
             reading: Vec::new(),
+            spare: Vec::new(),
             segments_under_way: 0,
             segments_rest_until_ns: None,
             now_ns: 0,
@@ -129,6 +134,20 @@ impl FileStorage {
         }
         self.open.push_back((file, Rc::clone(&opened)));
         Ok(opened)
+    }
+
+    /// Memory of a length. That which was read into before needs no zeroes.
+    fn buffer(&mut self, bytes: usize) -> BlockBuffer {
+        let fits = |spare: &BlockBuffer| {
+            spare.capacity() >= bytes && spare.capacity() <= bytes.saturating_mul(4)
+        };
+        let at = self.spare.iter().rposition(fits);
+        let mut buffer = match at {
+            Some(at) => self.spare.swap_remove(at),
+            None => BlockBuffer::with_capacity(bytes),
+        };
+        buffer.resize(bytes, 0);
+        buffer
     }
 
     fn begin_write(&mut self, write: Write) {
@@ -271,8 +290,7 @@ impl Storage for FileStorage {
             return Err(read);
         }
         let ReadRequest { token, file, offset, bytes } = read;
-        let mut buffer = BlockBuffer::with_capacity(bytes);
-        buffer.resize(bytes, 0);
+        let buffer = self.buffer(bytes);
         let opened = match self.file(file) {
             Ok(opened) => opened,
             Err(error) => {
@@ -281,11 +299,18 @@ impl Storage for FileStorage {
                 return Ok(());
             }
         };
-        if self.disk.read(token << 1 | 1, &opened, offset, buffer).is_err() {
+        if let Err(busy) = self.disk.read(token << 1 | 1, &opened, offset, buffer) {
+            self.recycle(busy.bytes);
             return Err(read);
         }
         self.reading.push((token, bytes));
         Ok(())
+    }
+
+    fn recycle(&mut self, memory: BlockBuffer) {
+        if self.spare.len() < SPARE_BUFFERS_LIMIT {
+            self.spare.push(memory);
+        }
     }
 
     fn want_segments(&mut self, count: usize) {

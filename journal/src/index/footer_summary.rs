@@ -20,6 +20,13 @@ pub struct FooterSummary {
     first_hashes: Vec<u64>,
 }
 
+/// The blocks of one footer that were decoded last, so that neighbours need not decode them again.
+#[derive(Clone, Debug, Default)]
+pub struct DecodedBlocks {
+    entities: Option<(u32, Vec<EntityRow>)>,
+    postings: Option<(u32, Vec<Posting>)>,
+}
+
 impl FooterSummary {
     pub(super) fn new(header: FooterHeader, shards: Vec<ShardRow>, first_hashes: Vec<u64>) -> Self {
         FooterSummary { header, shards, first_hashes }
@@ -80,12 +87,23 @@ impl FooterSummary {
 
     /// Looks for an entity in the block that [`FooterSummary::block_of`] names for it.
     pub fn find(&self, block: &[u8], entity: u64) -> Result<Option<EntityRow>, FooterError> {
+        self.find_in(block, entity, &mut DecodedBlocks::default())
+    }
+
+    /// The same, in a block that may be decoded already.
+    pub(super) fn find_in(
+        &self,
+        block: &[u8],
+        entity: u64,
+        decoded: &mut DecodedBlocks,
+    ) -> Result<Option<EntityRow>, FooterError> {
         let Some(place) =
             self.first_hashes.partition_point(|first| *first <= entity).checked_sub(1)
         else {
             return Ok(None);
         };
-        let rows = self.entities_in(block, place)?;
+        let number = (self.first_entity_block() + place as u64) as u32;
+        let rows = known(&mut decoded.entities, number, || self.entities_in(block, place))?;
         let found = rows.binary_search_by_key(&entity, |row| row.entity);
         Ok(found.ok().and_then(|at| rows.get(at).copied()))
     }
@@ -128,19 +146,32 @@ impl FooterSummary {
 
     /// The records of an entity, from the blocks that [`FooterSummary::postings_place`] names.
     pub fn postings(&self, bytes: &[u8], row: &EntityRow) -> Result<Vec<Posting>, FooterError> {
+        self.postings_in(bytes, row, &mut DecodedBlocks::default())
+    }
+
+    /// The same, from blocks that may be decoded already.
+    pub(super) fn postings_in(
+        &self,
+        bytes: &[u8],
+        row: &EntityRow,
+        decoded: &mut DecodedBlocks,
+    ) -> Result<Vec<Posting>, FooterError> {
         let from = u64::from(row.first_posting);
         let end = from + u64::from(row.postings);
         if end > u64::from(self.header.postings) {
             return Err(FooterError::Content("the entity has more records than the segment"));
         }
         let per_block = Posting::PER_BLOCK as u64;
-        let mut postings = Vec::new();
+        let room = row.postings.min(self.header.postings) as usize;
+        let mut postings = Vec::with_capacity(room);
         let blocks = from / per_block..end.div_ceil(per_block);
         for (place, index) in blocks.enumerate() {
             let block = bytes.get(place * BLOCK_BYTES..).unwrap_or_default();
             let number = (self.first_posting_block() + index) as u32;
             let left = (u64::from(self.header.postings) - index * per_block).min(per_block);
-            let rows = read_rows(block, self.header.owner(), number, Some(left as usize))?;
+            let rows = known(&mut decoded.postings, number, || {
+                Ok(read_rows(block, self.header.owner(), number, Some(left as usize))?)
+            })?;
             let first = from.saturating_sub(index * per_block) as usize;
             let last = (end - index * per_block).min(per_block) as usize;
             for posting in rows.get(first..last).unwrap_or_default() {
@@ -248,6 +279,18 @@ impl FooterSummary {
     fn first_layout_block(&self) -> u64 {
         self.first_posting_block() + blocks_of_rows::<Posting>(u64::from(self.header.postings))
     }
+}
+
+/// The rows of a block: those that are known, if they are of this block.
+fn known<R>(
+    decoded: &mut Option<(u32, Vec<R>)>,
+    number: u32,
+    decode: impl FnOnce() -> Result<Vec<R>, FooterError>,
+) -> Result<&[R], FooterError> {
+    if decoded.as_ref().is_none_or(|(known, _)| *known != number) {
+        *decoded = Some((number, decode()?));
+    }
+    Ok(decoded.as_ref().map_or(&[], |(_, rows)| rows))
 }
 
 /// Where the reader of a footer's entities stands.

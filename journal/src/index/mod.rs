@@ -38,7 +38,7 @@ pub use checkpoint::{
 };
 pub use entity_table::{Entity, EntityTable, TooManyEntities};
 pub use footer::{FOOTER_VERSION, Footer, FooterError, FooterHeader};
-pub use footer_summary::FooterSummary;
+pub use footer_summary::{DecodedBlocks, FooterSummary};
 pub use open::{IndexReader, OpenedIndex, open_index};
 pub use rebuild::{RebuildError, rebuild_footer};
 pub use row::{EntityRow, MOST_SEGMENT_BYTES, Posting, RecordPlace, Restart, ShardRow};

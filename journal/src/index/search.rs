@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::Entity;
 use super::footer::FooterError;
-use super::footer_summary::FooterSummary;
+use super::footer_summary::{DecodedBlocks, FooterSummary};
 use super::row::{EntityRow, Posting, RecordPlace};
 use super::segment_index::SegmentIndex;
 use crate::format::BLOCK_BYTES;
@@ -111,16 +111,30 @@ impl Search {
     /// # Errors
     /// [`FooterError`]: the footer is damaged. It is to be forgotten, so that the next step wants it made again.
     pub fn take(&mut self, summary: &FooterSummary, bytes: &[u8]) -> Result<(), FooterError> {
+        self.take_in(summary, bytes, &mut DecodedBlocks::default())
+    }
+
+    /// The same, where the bytes are part of one read that was made for many searches: what is decoded of it for one
+    /// of them is `decoded` for the next, if that needs the same blocks. All must be of the footer `summary`.
+    ///
+    /// # Errors
+    /// As [`Search::take`].
+    pub fn take_in(
+        &mut self,
+        summary: &FooterSummary,
+        bytes: &[u8],
+        decoded: &mut DecodedBlocks,
+    ) -> Result<(), FooterError> {
         if summary.header().segment_id != self.segment_id {
             return Err(FooterError::Content("it is the footer of another segment"));
         }
         match self.row {
-            None => match summary.find(bytes, self.entity)? {
+            None => match summary.find_in(bytes, self.entity, decoded)? {
                 Some(row) => self.row = Some(row),
                 None => self.go_back(None),
             },
             Some(row) => {
-                let postings = summary.postings(bytes, &row);
+                let postings = summary.postings_in(bytes, &row, decoded);
                 // Should its footer be made again, the entity stands elsewhere in it.
                 self.row = None;
                 self.found.push((self.segment_id, postings?));
@@ -140,9 +154,16 @@ impl Search {
     /// What was found, with its segments, in the order of the log. A record that was copied forward is there twice, and
     /// behind those that were written after it: sort by place in the entity's sequence.
     pub fn into_records(self) -> impl Iterator<Item = (u64, Posting)> {
-        self.found.into_iter().rev().flat_map(|(segment_id, postings)| {
+        self.into_segments().into_iter().flat_map(|(segment_id, postings)| {
             postings.into_iter().map(move |posting| (segment_id, posting))
         })
+    }
+
+    /// The same, segment by segment.
+    pub fn into_segments(self) -> Vec<(u64, Vec<Posting>)> {
+        let mut found = self.found;
+        found.reverse();
+        found
     }
 
     /// Without a word on the segment before, every one before may have records.

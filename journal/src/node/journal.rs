@@ -215,7 +215,8 @@ impl Journal {
         self.retention(retention)
     }
 
-    /// Entities of one core that recover at the same time, others wait: 64 unless set.
+    /// Entities of one core that recover at the same time, others wait: 262,144 unless set. Those that recover at the
+    /// same time share what is read of the log; what lies in memory for them is bounded apart from this.
     pub fn recovery_permits(mut self, permits: usize) -> Self {
         self.settings.core.recovery_permits = permits;
         self

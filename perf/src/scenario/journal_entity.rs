@@ -20,6 +20,15 @@ pub enum Command {
         /// Who gets [`Answer::Appended`].
         reply_to: ActorRef<Answer>,
     },
+    /// Append the events of these numbers at once, and answer when they are durable.
+    AppendRun {
+        /// The first number.
+        first: u64,
+        /// How many.
+        count: u64,
+        /// Who gets [`Answer::Appended`] with the last number.
+        reply_to: ActorRef<Answer>,
+    },
     /// Append the event of the stamp's number, and answer when it is durable.
     AppendStamped {
         /// When it was due and sent.
@@ -105,6 +114,13 @@ impl EventSourced for Entity {
                 let number = number.to_native();
                 Effect::persist(Appended { payload: payload(number) })
                     .then_reply(*reply_to, move |_| Answer::Appended { number })
+            }
+            ArchivedCommand::AppendRun { first, count, reply_to } => {
+                let (first, count) = (first.to_native(), count.to_native());
+                let appended = |number| Appended { payload: payload(number) }.into();
+                let last = first + count.saturating_sub(1);
+                Effect::persist_all((first..first + count).map(appended))
+                    .then_reply(*reply_to, move |_| Answer::Appended { number: last })
             }
             ArchivedCommand::AppendStamped { stamp, reply_to, .. } => {
                 let stamp = Stamp::from(stamp);

@@ -1,4 +1,4 @@
-//! Fills a journal: many entities, each of which is told its next event when its last one is durable.
+//! Fills a journal: many entities, whose events are told in the order of their numbers, a window of them at a time.
 
 use mainspring::prelude::*;
 
@@ -29,8 +29,11 @@ impl Feed {
     }
 }
 
-/// So many entities are started, or told their first event, in a turn.
+/// So many entities are started, or told an event, in a turn.
 const ENTITIES_A_TURN: u64 = 64;
+
+/// Events under way: beyond that, commands would only wait in the entities' stashes.
+const WINDOW: u64 = 10_000;
 
 struct Feeder {
     course: Course,
@@ -40,8 +43,8 @@ struct Feeder {
     warming_up: u64,
     /// Entities, also those of the warm-up, that have answered for the first time.
     ready: u64,
-    /// Entities that were told their first event.
-    begun: u64,
+    /// Events that the entities were told.
+    told: u64,
     /// Measured events that are durable.
     durable: u64,
 }
@@ -49,7 +52,7 @@ struct Feeder {
 impl Feeder {
     fn new(course: Course, feed: Feed) -> Feeder {
         let entities = Vec::with_capacity(feed.entities as usize);
-        Feeder { course, feed, entities, warming_up: 0, ready: 0, begun: 0, durable: 0 }
+        Feeder { course, feed, entities, warming_up: 0, ready: 0, told: 0, durable: 0 }
     }
 
     fn go_on(&mut self, ctx: &mut Context<'_, Self>) {
@@ -58,7 +61,7 @@ impl Feeder {
         } else if (self.entities.len() as u64) < self.feed.entities {
             self.start_entities(ctx);
         } else if self.ready == self.feed.entities + self.feed.warm_up {
-            self.begin_entities(ctx);
+            self.open_window(ctx);
         }
     }
 
@@ -83,26 +86,26 @@ impl Feeder {
         ctx.tell(ctx.me(), &Answer::GoOn);
     }
 
-    fn begin_entities(&mut self, ctx: &mut Context<'_, Self>) {
-        if self.begun == 0 {
+    fn open_window(&mut self, ctx: &mut Context<'_, Self>) {
+        if self.told == 0 {
             self.course.begin();
         }
-        let all = self.feed.entities.min(self.feed.events);
-        let until = all.min(self.begun + ENTITIES_A_TURN);
-        for number in self.begun..until {
-            self.append(ctx, number);
+        let window = WINDOW.min(self.feed.entities).min(self.feed.events);
+        for _ in self.told..window.min(self.told + ENTITIES_A_TURN) {
+            self.tell_next(ctx);
         }
-        self.begun = until;
-        if until < all {
+        if self.told < window {
             ctx.tell(ctx.me(), &Answer::GoOn);
         }
     }
 
-    fn append(&self, ctx: &mut Context<'_, Self>, number: u64) {
+    fn tell_next(&mut self, ctx: &mut Context<'_, Self>) {
+        let number = self.told;
         let place = (number % self.feed.entities) as usize;
         if let Some(entity) = self.entities.get(place) {
             ctx.tell(*entity, &Command::Append { number, reply_to: ctx.me() });
         }
+        self.told += 1;
     }
 
     /// One entity more has answered for the first time.
@@ -124,10 +127,9 @@ impl Actor for Feeder {
 
     fn receive(&mut self, ctx: &mut Context<'_, Self>, answer: &Archived<Answer>) -> Next<Self> {
         match answer {
-            ArchivedAnswer::Appended { number } if self.begun > 0 => {
-                let next = number.to_native() + self.feed.entities;
-                if next < self.feed.events {
-                    self.append(ctx, next);
+            ArchivedAnswer::Appended { .. } if self.told > 0 => {
+                if self.told < self.feed.events {
+                    self.tell_next(ctx);
                 }
                 self.durable += 1;
                 if self.durable == self.feed.events {

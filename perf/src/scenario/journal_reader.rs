@@ -24,13 +24,15 @@ pub struct Selection {
     pub read: u64,
     /// Entities that recover at the same time, or wait for it.
     pub window: u64,
+    /// The section begins when the journal is open; otherwise it has begun before.
+    pub begins: bool,
 }
 
 impl Selection {
     /// Every entity.
     pub fn all(entities: u64, events_an_entity: u64) -> Selection {
         let events = entities * events_an_entity;
-        Selection { entities, events, read: entities, window: WINDOW }
+        Selection { entities, events, read: entities, window: WINDOW, begins: false }
     }
 
     fn entity(&self, place: u64) -> u64 {
@@ -60,13 +62,12 @@ pub fn read_back(
 ) -> Result<u64, ScenarioError> {
     store.forget_cached()?;
     let section = Arc::new(Section::new(Purpose::Time));
-    let all = Selection { entities, events, read: entities, window: WINDOW };
+    let all = Selection { entities, events, read: entities, window: WINDOW, begins: false };
     section.begin();
     read(&Round { section: &section, ..*round }, store, all).map(|(sum, _)| sum)
 }
 
-/// Opens a journal and reads the selected entities, within the round's section, which has begun and ends with the last
-/// of them. The sum of the numbers, and what the recovery of each took where the round is for latency.
+/// Opens a journal and reads the selected entities, within the round's section, which ends with the last of them. The sum of the numbers, and what the recovery of each took where the round is for latency.
 pub fn read(
     round: &Round<'_>,
     store: &JournalStore,
@@ -90,8 +91,11 @@ pub fn open(round: &Round<'_>, store: &JournalStore) -> Result<(Stage, Course), 
     Stage::start_with(round, 1, |builder| builder.with(store.journal()))
 }
 
-/// As many as a core lets recover at the same time by default wait besides.
-const WINDOW: u64 = 256;
+/// As when a whole service starts again: all at once, up to this.
+const WINDOW: u64 = 1 << 18;
+
+/// So many entities are started in a turn.
+const ENTITIES_A_TURN: u64 = 256;
 
 /// Recovers the selected entities, a window of them at a time, and ends the section.
 struct Reader {
@@ -109,6 +113,22 @@ impl Reader {
         Reader { course, totals, selection, laps, started: 0, reported: 0 }
     }
 
+    fn open_window(&mut self, ctx: &mut Context<'_, Self>) {
+        if self.started == 0 {
+            if self.selection.begins {
+                self.course.begin();
+            }
+            self.laps.iter_mut().for_each(LapTimer::restart);
+        }
+        let window = self.selection.window.min(self.selection.read);
+        for _ in self.started..window.min(self.started + ENTITIES_A_TURN) {
+            self.start_next(ctx);
+        }
+        if self.started < window {
+            ctx.tell(ctx.me(), &Answer::GoOn);
+        }
+    }
+
     fn start_next(&mut self, ctx: &mut Context<'_, Self>) {
         if self.started < self.selection.read {
             let entity = start(ctx, self.selection.entity(self.started));
@@ -122,19 +142,25 @@ impl Actor for Reader {
     type Message = Answer;
 
     fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
-        self.laps.iter_mut().for_each(LapTimer::restart);
-        for _ in 0..self.selection.window {
-            self.start_next(ctx);
+        match self.selection.begins {
+            true => ctx.timer("set out").after(self.course.pause(), &Answer::GoOn),
+            false => self.open_window(ctx),
         }
         Next::Same
     }
 
     fn receive(&mut self, ctx: &mut Context<'_, Self>, answer: &Archived<Answer>) -> Next<Self> {
-        if let ArchivedAnswer::Report { sum, events } = answer {
-            self.laps.iter_mut().for_each(LapTimer::lap);
-            self.totals.add(sum.to_native(), events.to_native());
-            self.reported += 1;
-            self.start_next(ctx);
+        match answer {
+            ArchivedAnswer::Report { sum, events } => {
+                self.laps.iter_mut().for_each(LapTimer::lap);
+                self.totals.add(sum.to_native(), events.to_native());
+                self.reported += 1;
+                if self.started >= self.selection.window {
+                    self.start_next(ctx);
+                }
+            }
+            ArchivedAnswer::GoOn => self.open_window(ctx),
+            ArchivedAnswer::Appended { .. } => {}
         }
         if self.reported == self.selection.read {
             self.course.end(self.laps.take().map(LapTimer::finish));
@@ -149,7 +175,7 @@ mod tests {
 
     #[test]
     fn what_all_entities_come_to_is_the_sum_of_all_numbers() {
-        let all = Selection { entities: 3, events: 8, read: 3, window: 1 };
+        let all = Selection { entities: 3, events: 8, read: 3, window: 1, begins: false };
         assert_eq!(all.expected(), (8, 28));
         assert_eq!(all.expected_of(2), (2, 2 + 5));
         let some = Selection { read: 1, ..all };

@@ -18,6 +18,7 @@ mod journal_entity;
 mod journal_feeder;
 mod journal_reader;
 mod journal_recover;
+mod journal_replay;
 mod journal_store;
 mod journal_stream;
 mod mixed_load;
@@ -263,6 +264,7 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &journal_stream::JournalStream,
         &journal_recover::JournalRecover,
         &journal_recover::JournalOpen,
+        &journal_replay::JournalReplay,
         &savina::ping_pong::PING_PONG,
         &savina::count::COUNT,
         &savina::fork_join_throughput::FORK_JOIN_THROUGHPUT,
