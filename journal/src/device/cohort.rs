@@ -87,6 +87,7 @@ impl Cohort {
     /// Whether something can be done before the device has done something, or a reader.
     pub fn has_work(&self, table: &ReadingTable, memory: &Memory) -> bool {
         self.searches.as_ref().is_some_and(Searches::has_work)
+            || self.pass.has_to_begin()
             || (self.pass.has_come() && memory.has_room() && !self.is_blocked(table))
     }
 

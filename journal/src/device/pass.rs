@@ -156,6 +156,11 @@ impl Pass {
         Ok(())
     }
 
+    /// Whether there is something to fetch, and nothing under way that would bring the next turn.
+    pub fn has_to_begin(&self) -> bool {
+        self.next.is_some() && self.under_way.is_empty()
+    }
+
     /// Whether the fetch that is next has come.
     pub fn has_come(&self) -> bool {
         self.under_way.front().is_some_and(|under_way| under_way.result.is_some())

@@ -242,12 +242,12 @@ impl Readings {
                 }
             }
         }
-        if !self.memory.has_room() && self.memory.has_nothing_listed() {
-            self.hurry();
-        }
         for _ in 0..BATCHES_A_POLL {
             let Some(id) = self.memory.next_listed() else { break };
             self.give_batch(id, out);
+        }
+        if !self.memory.has_room() && self.memory.has_nothing_listed() {
+            self.hurry();
         }
     }
 

@@ -78,7 +78,7 @@ impl Searches {
 
     /// Whether something can be done before the device has done something.
     pub fn has_work(&self) -> bool {
-        !self.come.is_empty() || (self.is_settled() && !self.is_over())
+        !self.come.is_empty() || (self.under_way.is_empty() && !self.is_over())
     }
 
     /// Whether nothing that was asked for is still to come or to be taken.

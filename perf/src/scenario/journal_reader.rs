@@ -67,7 +67,8 @@ pub fn read_back(
     read(&Round { section: &section, ..*round }, store, all).map(|(sum, _)| sum)
 }
 
-/// Opens a journal and reads the selected entities, within the round's section, which ends with the last of them. The sum of the numbers, and what the recovery of each took where the round is for latency.
+/// Opens a journal and reads the selected entities, within the round's section, which ends with the last of them. The
+/// sum of the numbers, and what the recovery of each took where the round is for latency.
 pub fn read(
     round: &Round<'_>,
     store: &JournalStore,
