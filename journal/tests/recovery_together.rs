@@ -214,7 +214,7 @@ fn bit_of_one_event(journal: &SimulatedJournal) -> (SegmentFile, u64) {
 fn those_whose_read_has_failed_are_tried_again() {
     let journal = journal(4);
     fill(&journal, 600, 4);
-    for failures in 1..=4 {
+    for failures in 1..=3 {
         let (mut sim, core) = opened(&journal, 4 + failures);
         let probe = sim.probe::<Answer>();
         (0..failures).for_each(|_| journal.fail_next_read());

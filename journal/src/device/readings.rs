@@ -227,8 +227,9 @@ impl Readings {
                     .drain()
                     .filter_map(|reading| Some((reading.ticket?, Err(ReadFailed::Poisoned)))),
             );
-            // A number is not used again: what is under way still comes.
-            *self = Readings { requested: self.requested, ..Readings::new(self.permits) };
+            // A number is not used again: requests and readers that are still there mean the old ones.
+            let (table, requested) = (std::mem::take(&mut self.table), self.requested);
+            *self = Readings { table, requested, ..Readings::new(self.permits) };
             return;
         }
         while let Some(late) = self.table.first_late(now_ns) {
