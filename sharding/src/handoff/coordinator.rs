@@ -224,7 +224,6 @@ impl<H: Home> Coordinator<H> {
         outputs: &mut Vec<CoordinatorOutput<H, P>>,
     ) {
         let Some(one) = self.moves.get_mut(&shard) else { return };
-        let is_first = one.from_epoch.is_none();
         one.from_epoch.get_or_insert(record.epoch);
         let (to, epoch) = (one.to, record.epoch);
         if record.owner == to {
@@ -233,11 +232,6 @@ impl<H: Home> Coordinator<H> {
         if self.places.binary_search(&record.owner).is_err() {
             return self.take_over(shard, epoch, outputs);
         }
-        let hint = self.places.iter().filter(|&&place| is_first && place != record.owner);
-        outputs.extend(hint.map(|&place| {
-            let message = Message::BeginHandOff { shard, epoch };
-            CoordinatorOutput::Send { to: place, message }
-        }));
         let message = Message::HandOff { shard, epoch, to };
         outputs.push(CoordinatorOutput::Send { to: record.owner, message });
     }

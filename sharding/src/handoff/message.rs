@@ -47,7 +47,8 @@ pub enum Message<H, P> {
         /// The owner to be.
         to: H,
     },
-    /// Coordinator to all: the shard is about to move; hold your messages for a moment. Nobody waits for this.
+    /// Owner to all: the shard is about to move; hold your messages for a moment. Nobody waits for this, and a move
+    /// that is refused holds nobody.
     BeginHandOff {
         /// Which shard.
         shard: u32,

@@ -49,6 +49,10 @@ impl<H: Home, P: Payload> Region<H, P> {
 
     fn drain(&mut self, turn: &mut Turn<'_, H, P>, shard: u32, order: Order<H>) {
         self.enter(shard, State::Draining { order });
+        let epoch = self.slot(shard).epoch();
+        for &place in self.places.iter().filter(|&&place| place != self.me) {
+            turn.send(place, Message::BeginHandOff { shard, epoch });
+        }
         let step = self.slot_mut(shard).next_step();
         let deadline_ns = turn.now_ns.saturating_add(self.settings.stop_within_ns);
         turn.push(Output::StopEntities { shard, step, deadline_ns });
@@ -163,7 +167,6 @@ impl<H: Home, P: Payload> Region<H, P> {
         ownership: Ownership<H>,
     ) {
         let State::GivingAway { order, .. } = self.slot(shard).state else { return };
-        let is_new_epoch = ownership.epoch > self.slot(shard).epoch();
         self.slot_mut(shard).known = Some(ownership);
         self.slot_mut(shard).settled = ownership.epoch;
         self.enter(shard, State::Owned { unsettled: None });
@@ -171,9 +174,8 @@ impl<H: Home, P: Payload> Region<H, P> {
         turn.push(Output::Open { shard, epoch: ownership.epoch });
         self.deliver_parked(turn, shard, |_| true);
         turn.send(order.coordinator, Message::Resumed { shard, ownership });
-        if is_new_epoch {
-            self.announce(turn, shard, ownership);
-        }
+        // Who holds its messages can let them go.
+        self.announce(turn, shard, ownership);
     }
 
     /// The store says that the shard is somebody else's by our own request.

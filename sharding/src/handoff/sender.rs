@@ -146,7 +146,10 @@ impl<H: Home, P: Payload> Region<H, P> {
             State::Elsewhere { .. } if ownership.given_by == Some(self.me) => {
                 self.flush_to_new_owner(turn, shard, ownership);
             }
-            State::Elsewhere { .. } if was_known => self.flush_old_way(turn, shard, ownership),
+            State::Elsewhere { .. } if was_known => {
+                self.let_go(turn, shard);
+                self.flush_old_way(turn, shard, ownership);
+            }
             State::Unknown { .. } => self.learn(turn, shard, ownership),
             _ => {}
         }

@@ -39,6 +39,7 @@ fn the_model_catches_what_it_has_the_budget_for() {
         duplicates: 0,
         unknown: 0,
         absences: 0,
+        hints: false,
     };
     let cases = [
         (Flaw::SkipsFlush, calm.clone()),

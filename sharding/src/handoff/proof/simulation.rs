@@ -20,7 +20,8 @@ const QUIET_NS: u64 = 600 * SECOND_NS;
 const STEPS_LIMIT: u32 = 1_000_000;
 /// Seeds in CI.
 const SEEDS: u64 = 10_000;
-/// Where the coordinator stands. This place never dies.
+/// Where the coordinator stands. This place never dies. In storms without deaths a second one, which knows nothing of
+/// the first, stands at the next place.
 const COORDINATOR: Place = 0;
 /// Lines that a replay shows before the end.
 const SHOWN: usize = 200;
@@ -44,10 +45,12 @@ enum Happening {
         answer: StoreAnswer<Place>,
     },
     CoordinatorAsked {
+        at: Place,
         step: u64,
         request: StoreRequest<Place>,
     },
     CoordinatorAnswer {
+        at: Place,
         step: u64,
         shard: u32,
         answer: StoreAnswer<Place>,
@@ -75,7 +78,7 @@ enum Happening {
 pub struct Storm {
     random: fastrand::Rng,
     board: Board,
-    coordinator: Coordinator<Place>,
+    coordinators: Vec<Coordinator<Place>>,
     now_ns: u64,
     queue: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
@@ -110,7 +113,10 @@ impl Storm {
         let slowness_ns = *random.choice(&[1, 10, 100, 1_500]).expect("not empty") * MILLISECOND_NS;
         let mut storm = Storm {
             board: Board::new(places, shards, settings),
-            coordinator: Coordinator::new(0..places, shards as usize, settings.retry_ns),
+            coordinators: vec![
+                Coordinator::new(0..places, shards as usize, settings.retry_ns);
+                if weather.deaths { 1 } else { 2 }
+            ],
             now_ns: 0,
             queue: BTreeMap::new(),
             sequence: 0,
@@ -165,10 +171,8 @@ impl Storm {
     pub fn run(&mut self) -> Result<(), Broken> {
         let mut steps = 0;
         loop {
-            let due_ns = [self.board.next_deadline_ns(), self.coordinator.next_deadline_ns()]
-                .into_iter()
-                .flatten()
-                .min();
+            let coordinators = self.coordinators.iter().map(Coordinator::next_deadline_ns);
+            let due_ns = coordinators.chain([self.board.next_deadline_ns()]).flatten().min();
             let next_ns = self.queue.first_key_value().map(|((at_ns, _), _)| *at_ns);
             let Some(at_ns) = [due_ns, next_ns].into_iter().flatten().min() else {
                 if self.is_probed {
@@ -214,8 +218,11 @@ impl Storm {
                 self.input(place, Input::Tick)?;
             }
         }
-        if self.coordinator.next_deadline_ns().is_some_and(|due_ns| due_ns <= self.now_ns) {
-            self.coordinate(CoordinatorInput::Tick);
+        for at in 0..self.coordinators.len() {
+            let due_ns = self.coordinators[at].next_deadline_ns();
+            if due_ns.is_some_and(|due_ns| due_ns <= self.now_ns) {
+                self.coordinate(at as Place, CoordinatorInput::Tick);
+            }
         }
         Ok(())
     }
@@ -226,14 +233,14 @@ impl Storm {
             Happening::Answer { place, step, shard, answer } => {
                 self.input(place, Input::StoreAnswered { shard, step, answer })?;
             }
-            Happening::CoordinatorAsked { step, request } => {
+            Happening::CoordinatorAsked { at, step, request } => {
                 let shard = request.shard();
                 let answer = self.decide(request)?;
-                let answer = Happening::CoordinatorAnswer { step, shard, answer };
+                let answer = Happening::CoordinatorAnswer { at, step, shard, answer };
                 self.queue_soon(answer);
             }
-            Happening::CoordinatorAnswer { step, shard, answer } => {
-                self.coordinate(CoordinatorInput::StoreAnswered { shard, step, answer });
+            Happening::CoordinatorAnswer { at, step, shard, answer } => {
+                self.coordinate(at, CoordinatorInput::StoreAnswered { shard, step, answer });
             }
             Happening::Send { origin, shard } => {
                 if !self.dead.contains(&origin) {
@@ -243,7 +250,8 @@ impl Storm {
             }
             Happening::Move { shard, to } => {
                 if !self.dead.contains(&to) {
-                    self.coordinate(CoordinatorInput::Move { shard, to });
+                    let at = self.random.u8(0..self.coordinators.len() as Place);
+                    self.coordinate(at, CoordinatorInput::Move { shard, to });
                 }
             }
             Happening::Late(request) => {
@@ -254,7 +262,7 @@ impl Storm {
             Happening::Death(place) => self.die(place),
             Happening::Gone { place, told } => {
                 if told == COORDINATOR {
-                    self.coordinate(CoordinatorInput::PlaceGone(place));
+                    self.coordinate(COORDINATOR, CoordinatorInput::PlaceGone(place));
                     self.rescue();
                 }
                 self.input(told, Input::PlaceGone(place))?;
@@ -267,9 +275,9 @@ impl Storm {
     fn effect(&mut self, effect: Effect) -> Result<(), Broken> {
         match effect {
             Effect::Control { from, to, message } => {
-                if to == COORDINATOR {
+                if usize::from(to) < self.coordinators.len() {
                     let message = message.clone();
-                    self.coordinate(CoordinatorInput::Message { message });
+                    self.coordinate(to, CoordinatorInput::Message { message });
                 }
                 self.input(to, Input::Message { from, message })?;
             }
@@ -337,21 +345,21 @@ impl Storm {
         for shard in 0..self.shards {
             let owner = self.board.store.record(shard).map(|record| record.owner);
             if owner.is_some_and(|owner| self.dead.contains(&owner)) {
-                self.coordinate(CoordinatorInput::Move { shard, to: COORDINATOR });
+                self.coordinate(COORDINATOR, CoordinatorInput::Move { shard, to: COORDINATOR });
             }
         }
     }
 
-    fn coordinate(&mut self, input: CoordinatorInput<Place, Parcel>) {
+    fn coordinate(&mut self, at: Place, input: CoordinatorInput<Place, Parcel>) {
         let mut outputs = Vec::new();
-        self.coordinator.handle(self.now_ns, input, &mut outputs);
+        self.coordinators[usize::from(at)].handle(self.now_ns, input, &mut outputs);
         for output in outputs {
             match output {
                 CoordinatorOutput::Send { to, message } => {
-                    self.spread(vec![Effect::Control { from: COORDINATOR, to, message }]);
+                    self.spread(vec![Effect::Control { from: at, to, message }]);
                 }
                 CoordinatorOutput::Store { step, request } => {
-                    self.queue_soon(Happening::CoordinatorAsked { step, request });
+                    self.queue_soon(Happening::CoordinatorAsked { at, step, request });
                 }
                 CoordinatorOutput::Finished { outcome: Outcome::UnderWay, .. } => {}
                 CoordinatorOutput::Finished { shard, .. } => {
