@@ -6,7 +6,8 @@
 //!
 //! A move from A to B at epoch e:
 //! 1. The coordinator sends `HandOff` to A.
-//! 2. A sends `BeginHandOff` to everybody, as a hint to hold their messages for a moment. It parks what arrives, lets its entities stop (late ones are killed), and seals its journal.
+//! 2. A sends `BeginHandOff` to everybody, as a hint to hold their messages for a moment. It parks what arrives, lets
+//!    its entities stop (late ones are killed), and seals its journal.
 //! 3. A itself gives the shard away in the ownership store, which makes the epoch e'. If nobody knows whether that
 //!    happened, A stays parked and reads; it resumes only where the store surely refused, or at a new epoch.
 //! 4. A sends `HostShard` to B; B seals at e', opens, and tells everybody `ShardStarted`.
