@@ -16,6 +16,7 @@ use mainspring::message::{Message, Reply};
 use mainspring::testkit::{Probe, Simulation};
 
 use super::SimulatedJournal;
+use super::actor_test::StoredRecord;
 use super::entity_outcome::Ending;
 use crate::device::{CoreJournal, Group, GroupRecord};
 use crate::entity::{EntityId, shard_of};
@@ -47,16 +48,6 @@ pub(super) struct Running<C> {
     pub sim: Simulation,
     pub core: Rc<CoreJournal>,
     entity: Option<ActorRef<C>>,
-}
-
-/// A record of the entity, as the disk holds it.
-pub(super) struct StoredRecord<'a> {
-    pub kind: RecordKind,
-    pub sequence: u64,
-    /// The layout of its payload, if it has one.
-    pub layout: Option<&'a SchemaEntry>,
-    /// It starts where archives may be read.
-    pub payload: &'a [u8],
 }
 
 /// What was seen of the state.

@@ -1,15 +1,14 @@
 //! One event-sourced entity under test: events it has, a command it gets, and what comes of it.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use mainspring::message::Reply;
 use mainspring::testkit::Simulation;
-use mainspring::{ActorRef, OnFailure, Restart};
+use mainspring::{OnFailure, Restart};
 
 use super::SimulatedJournal;
-use super::bench::{Bench, StoredRecord, aligned};
-use super::entity_outcome::{Ending, EntityOutcome};
+use super::actor_test::{ActorTest, StoredRecord, TestedActor};
+use super::bench::{Bench, aligned};
 use crate::device::{CoreJournal, GroupRecord};
 use crate::entity::EntityId;
 use crate::format::RecordKind;
@@ -63,11 +62,9 @@ const GIVEN_AT_ONCE: usize = 64;
 ///     .expect_state(|sum| sum.total == 5);
 /// test.restart_and_compare();
 /// ```
-pub struct EntityTest<E: EventSourced> {
-    bench: Bench<E, E::Command>,
-}
+pub type EntityTest<E> = ActorTest<Persistent<E>>;
 
-impl<E: EventSourced> EntityTest<E>
+impl<E: EventSourced> ActorTest<Persistent<E>>
 where
     E::Command: Reply,
 {
@@ -93,7 +90,7 @@ where
             let restart = OnFailure::Restart(Restart::at_most(1));
             sim.at(0).spawn_with(new, |spawn| spawn.on_failure(restart).start())
         };
-        EntityTest { bench: Bench::new(journal, id, spawn) }
+        ActorTest { bench: Bench::new(journal, id, spawn) }
     }
 
     /// The entity has had these events as well.
@@ -130,125 +127,32 @@ where
         });
         self
     }
+}
 
-    /// Sends a command that wants answers of the type `R`, and says what came of it.
-    ///
-    /// # Panics
-    /// When command, events or state are not the same after they were written and read.
-    #[track_caller]
-    #[must_use = "look at what came of the command"]
-    pub fn when<R: Reply>(
-        &mut self,
-        command: impl FnOnce(ActorRef<R>) -> E::Command,
-    ) -> EntityOutcome<E::Event, E, R> {
-        let probe = self.bench.start().sim.probe::<R>();
-        let mut outcome = self.send(&command(probe.actor()));
-        while probe.waiting() > 0 {
-            outcome.replies.push_back(probe.next());
+impl<E: EventSourced> TestedActor for Persistent<E>
+where
+    E::Command: Reply,
+{
+    type State = E;
+    type Stored = E::Event;
+    const WHY_STATES_DIFFER: &'static str = "`on_event` depends on something else than state and event, or a snapshot leaves something out";
+
+    fn stored(record: &StoredRecord<'_>) -> Option<E::Event> {
+        let StoredRecord { kind, sequence, layout, payload } = *record;
+        if kind != RecordKind::Event {
+            return None;
         }
-        outcome
-    }
-
-    /// Sends a command that wants no answer, and says what came of it.
-    ///
-    /// # Panics
-    /// When command, events or state are not the same after they were written and read.
-    #[track_caller]
-    #[must_use = "look at what came of the command"]
-    pub fn tell(&mut self, command: &E::Command) -> EntityOutcome<E::Event, E, ()> {
-        self.send(command)
-    }
-
-    /// The next write of the journal fails: what becomes of its events is not known. The entity takes nothing until the
-    /// test is [restarted](EntityTest::restart).
-    pub fn fail_next(&mut self) -> &mut Self {
-        self.bench.start();
-        self.bench.journal().fail_next_write();
-        self
-    }
-
-    /// The next events are refused as by a journal without room.
-    pub fn reject_next(&mut self) -> &mut Self {
-        self.bench.start();
-        self.bench.journal().reject_next();
-        self
-    }
-
-    /// The next read of the entity's events fails: it does not recover at its next start, but at the one after.
-    pub fn fail_next_read(&mut self) -> &mut Self {
-        self.bench.journal().fail_next_read();
-        self
-    }
-
-    /// Cuts the power, opens the journal again and lets the entity recover.
-    #[track_caller]
-    pub fn restart(&mut self) -> &mut Self {
-        self.bench.restart();
-        self
-    }
-
-    /// Cuts the power, opens the journal again, lets the entity recover, and compares its state with the one before.
-    ///
-    /// # Panics
-    /// When they differ, or the entity does not recover.
-    #[track_caller]
-    pub fn restart_and_compare(&mut self) -> &mut Self {
-        self.bench.restart_and_compare(
-            "`on_event` depends on something else than state and event, or a snapshot leaves something out",
-        );
-        self
-    }
-
-    /// The state as it is now.
-    ///
-    /// # Panics
-    /// When the entity has not recovered.
-    #[track_caller]
-    pub fn state(&mut self) -> E {
-        self.bench.state()
-    }
-
-    /// The simulation that the entity runs in, until the next restart.
-    pub fn simulation(&mut self) -> &mut Simulation {
-        &mut self.bench.start().sim
-    }
-
-    /// The journal, to fail or to be damaged.
-    pub fn journal(&self) -> &SimulatedJournal {
-        self.bench.journal()
-    }
-
-    #[track_caller]
-    fn send<R>(&mut self, command: &E::Command) -> EntityOutcome<E::Event, E, R> {
-        let (ending, before) = self.bench.send(command);
-        let stored = if ending == Ending::Unknown { VecDeque::new() } else { self.stored(before) };
-        let (state, sequence) = self.bench.last_seen();
-        EntityOutcome { stored, replies: VecDeque::new(), state, sequence, ending }
-    }
-
-    /// The events behind this number, as the disk holds them.
-    #[track_caller]
-    fn stored(&self, after: u64) -> VecDeque<E::Event> {
-        let mut events = VecDeque::new();
-        let mut last = after;
-        self.bench.stored(after, &mut |record| {
-            let StoredRecord { kind, sequence, layout, payload } = record;
-            if kind != RecordKind::Event {
-                return;
+        let Some(layout) = layout else {
+            panic!("event {sequence} has a layout that its segment does not have");
+        };
+        let reader = E::Event::reader(&layout.name, layout.version, layout.fingerprint);
+        match reader.and_then(|reader| read_event::<E>(reader, payload)) {
+            Ok(event) => {
+                assert_same_event::<E>(&event);
+                Some(event)
             }
-            assert_eq!(sequence, last + 1, "numbers of events");
-            last = sequence;
-            let Some(layout) = layout else {
-                panic!("event {last} has a layout that its segment does not have");
-            };
-            let reader = E::Event::reader(&layout.name, layout.version, layout.fingerprint);
-            match reader.and_then(|reader| read_event::<E>(reader, payload)) {
-                Ok(event) => events.push_back(event),
-                Err(error) => panic!("event {last} cannot be read: {error}"),
-            }
-        });
-        events.iter().for_each(assert_same_event::<E>);
-        events
+            Err(error) => panic!("event {sequence} cannot be read: {error}"),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Devices that fail on purpose, for tests of this crate and of those who build on it.
 
+mod actor_test;
 mod bench;
 mod entity_outcome;
 mod entity_test;
@@ -8,6 +9,7 @@ mod simulated_journal;
 mod simulated_storage;
 mod stored_test;
 
+pub use actor_test::{ActorTest, StoredRecord, TestedActor};
 pub use entity_outcome::{Ending, EntityOutcome};
 pub use entity_test::EntityTest;
 pub use simulated_disk::{DiskError, Fate, Fault, SimulatedDisk};

@@ -1,15 +1,14 @@
 //! One entity whose state is kept whole under test: values it has, a command it gets, and what comes of it.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use mainspring::message::Reply;
 use mainspring::testkit::Simulation;
-use mainspring::{ActorRef, OnFailure, Restart};
+use mainspring::{OnFailure, Restart};
 
 use super::SimulatedJournal;
-use super::bench::{Bench, StoredRecord, aligned, archive_of, same_again};
-use super::entity_outcome::{Ending, EntityOutcome};
+use super::actor_test::{ActorTest, StoredRecord, TestedActor};
+use super::bench::{Bench, aligned, archive_of, same_again};
 use crate::device::GroupRecord;
 use crate::durable::{DurableState, Stored};
 use crate::entity::EntityId;
@@ -55,9 +54,7 @@ use crate::log::BlockBuffer;
 ///     .expect_persisted(|value| matches!(value, StoredValue::Deleted))
 ///     .expect_state(|profile| profile.name.is_empty());
 /// ```
-pub struct StoredTest<D: DurableState> {
-    bench: Bench<D, D::Command>,
-}
+pub type StoredTest<D> = ActorTest<Stored<D>>;
 
 /// What a command stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,7 +65,7 @@ pub enum StoredValue<D> {
     Deleted,
 }
 
-impl<D: DurableState> StoredTest<D>
+impl<D: DurableState> ActorTest<Stored<D>>
 where
     D::Command: Reply,
 {
@@ -94,7 +91,7 @@ where
             let restart = OnFailure::Restart(Restart::at_most(1));
             sim.at(0).spawn_with(new, |spawn| spawn.on_failure(restart).start())
         };
-        StoredTest { bench: Bench::new(journal, id, spawn) }
+        ActorTest { bench: Bench::new(journal, id, spawn) }
     }
 
     /// The entity has had these states as well, one after the other.
@@ -113,126 +110,32 @@ where
         });
         self
     }
+}
 
-    /// Sends a command that wants answers of the type `R`, and says what came of it.
-    ///
-    /// # Panics
-    /// When command or state are not the same after they were written and read.
-    #[track_caller]
-    #[must_use = "look at what came of the command"]
-    pub fn when<R: Reply>(
-        &mut self,
-        command: impl FnOnce(ActorRef<R>) -> D::Command,
-    ) -> EntityOutcome<StoredValue<D>, D, R> {
-        let probe = self.bench.start().sim.probe::<R>();
-        let mut outcome = self.send(&command(probe.actor()));
-        while probe.waiting() > 0 {
-            outcome.replies.push_back(probe.next());
+impl<D: DurableState> TestedActor for Stored<D>
+where
+    D::Command: Reply,
+{
+    type State = D;
+    type Stored = StoredValue<D>;
+    const WHY_STATES_DIFFER: &'static str = "`make` does not give the same state each time";
+
+    fn stored(record: &StoredRecord<'_>) -> Option<StoredValue<D>> {
+        let StoredRecord { kind, sequence, layout, payload } = *record;
+        match (kind, layout) {
+            (RecordKind::Deletion, _) => Some(StoredValue::Deleted),
+            (RecordKind::State, Some(layout)) => {
+                let reader = D::reader(&layout.name, layout.version, layout.fingerprint);
+                match reader.and_then(|reader| D::read(reader, payload)) {
+                    Ok(state) => Some(StoredValue::State(state)),
+                    Err(error) => panic!("revision {sequence} cannot be read: {error}"),
+                }
+            }
+            (RecordKind::State, None) => {
+                panic!("revision {sequence} has a layout that its segment does not have")
+            }
+            _ => None,
         }
-        outcome
-    }
-
-    /// Sends a command that wants no answer, and says what came of it.
-    ///
-    /// # Panics
-    /// When command or state are not the same after they were written and read.
-    #[track_caller]
-    #[must_use = "look at what came of the command"]
-    pub fn tell(&mut self, command: &D::Command) -> EntityOutcome<StoredValue<D>, D, ()> {
-        self.send(command)
-    }
-
-    /// The next write of the journal fails: what becomes of the state is not known. The entity takes nothing until the
-    /// test is [restarted](StoredTest::restart).
-    pub fn fail_next(&mut self) -> &mut Self {
-        self.bench.start();
-        self.bench.journal().fail_next_write();
-        self
-    }
-
-    /// The next state is refused as by a journal without room.
-    pub fn reject_next(&mut self) -> &mut Self {
-        self.bench.start();
-        self.bench.journal().reject_next();
-        self
-    }
-
-    /// The next read of the entity's state fails: it does not recover at its next start, but at the one after.
-    pub fn fail_next_read(&mut self) -> &mut Self {
-        self.bench.journal().fail_next_read();
-        self
-    }
-
-    /// Cuts the power, opens the journal again and lets the entity recover.
-    #[track_caller]
-    pub fn restart(&mut self) -> &mut Self {
-        self.bench.restart();
-        self
-    }
-
-    /// Cuts the power, opens the journal again, lets the entity recover, and compares its state with the one before.
-    ///
-    /// # Panics
-    /// When they differ, or the entity does not recover.
-    #[track_caller]
-    pub fn restart_and_compare(&mut self) -> &mut Self {
-        self.bench.restart_and_compare("`make` does not give the same state each time");
-        self
-    }
-
-    /// The state as it is now.
-    ///
-    /// # Panics
-    /// When the entity has not recovered.
-    #[track_caller]
-    pub fn state(&mut self) -> D {
-        self.bench.state()
-    }
-
-    /// The simulation that the entity runs in, until the next restart.
-    pub fn simulation(&mut self) -> &mut Simulation {
-        &mut self.bench.start().sim
-    }
-
-    /// The journal, to fail or to be damaged.
-    pub fn journal(&self) -> &SimulatedJournal {
-        self.bench.journal()
-    }
-
-    #[track_caller]
-    fn send<R>(&mut self, command: &D::Command) -> EntityOutcome<StoredValue<D>, D, R> {
-        let (ending, before) = self.bench.send(command);
-        let stored = if ending == Ending::Unknown { VecDeque::new() } else { self.stored(before) };
-        let (state, sequence) = self.bench.last_seen();
-        EntityOutcome { stored, replies: VecDeque::new(), state, sequence, ending }
-    }
-
-    /// What was stored behind this revision, as the disk holds it.
-    #[track_caller]
-    fn stored(&self, after: u64) -> VecDeque<StoredValue<D>> {
-        let mut values = VecDeque::new();
-        let mut last = after;
-        self.bench.stored(after, &mut |record| {
-            let StoredRecord { kind, sequence, layout, payload } = record;
-            let value = match (kind, layout) {
-                (RecordKind::Deletion, _) => StoredValue::Deleted,
-                (RecordKind::State, Some(layout)) => {
-                    let reader = D::reader(&layout.name, layout.version, layout.fingerprint);
-                    match reader.and_then(|reader| D::read(reader, payload)) {
-                        Ok(state) => StoredValue::State(state),
-                        Err(error) => panic!("revision {sequence} cannot be read: {error}"),
-                    }
-                }
-                (RecordKind::State, None) => {
-                    panic!("revision {sequence} has a layout that its segment does not have")
-                }
-                _ => return,
-            };
-            assert_eq!(sequence, last + 1, "revisions");
-            last = sequence;
-            values.push_back(value);
-        });
-        values
     }
 }
 
