@@ -8,8 +8,8 @@ use crate::log::{AppendError, DeclaredEntity};
 pub struct GroupRecord<'a> {
     /// What it is.
     pub kind: RecordKind,
-    /// The layout of its payload, as [`CoreJournal::declare`](super::CoreJournal::declare) numbered it; none for records
-    /// of a fixed form.
+    /// The layout of its payload, as [`CoreJournal::declare`](super::CoreJournal::declare) numbered it; none for
+    /// records of a fixed form.
     pub layout: Option<usize>,
     /// Its place in the entity's sequence.
     pub sequence: u64,

@@ -77,8 +77,8 @@ impl<A: TestedActor> ActorTest<A> {
         self.send(command)
     }
 
-    /// The next write of the journal fails: what becomes of what it holds is not known. The entity takes nothing until the
-    /// test is [restarted](ActorTest::restart).
+    /// The next write of the journal fails: what becomes of what it holds is not known. The entity takes nothing until
+    /// the test is [restarted](ActorTest::restart).
     pub fn fail_next(&mut self) -> &mut Self {
         self.bench.start();
         self.bench.journal().fail_next_write();

@@ -135,7 +135,8 @@ where
 {
     type State = E;
     type Stored = E::Event;
-    const WHY_STATES_DIFFER: &'static str = "`on_event` depends on something else than state and event, or a snapshot leaves something out";
+    const WHY_STATES_DIFFER: &'static str = "`on_event` depends on something else than state and event, or a snapshot \
+         leaves something out";
 
     fn stored(record: &StoredRecord<'_>) -> Option<E::Event> {
         let StoredRecord { kind, sequence, layout, payload } = *record;
