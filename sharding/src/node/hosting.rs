@@ -117,8 +117,17 @@ pub(crate) struct Tables<M> {
     pub seen_way: u64,
     /// The number of each shard's last message that took this way.
     pub ways: Box<[u64]>,
+    /// Bytes that may wait for shards that move.
+    pub parked_limit_bytes: usize,
     /// Entities that asked to be stopped.
     pub asked_to_stop: Vec<Address>,
+}
+
+impl<M> Tables<M> {
+    /// Whether one more message may wait for its shard: at least as large as its root.
+    fn has_room_to_park(&self, id_bytes: usize, root_bytes: usize) -> bool {
+        self.shards.parked().1 + id_bytes + root_bytes <= self.parked_limit_bytes
+    }
 }
 
 /// Where a message goes.
@@ -194,6 +203,12 @@ impl<M: Message> Hosting<M> {
             Route::There(owner, epoch) if is_clear => {
                 let region = self.peers.get(owner).ok_or(TellError::Gone)?;
                 return Ok(Way::Region(region, self.delivery(key, epoch, 0)));
+            }
+            Route::Park
+                if !tables.has_room_to_park(key.as_bytes().len(), size_of::<M::Archived>()) =>
+            {
+                tables.figures.refused_moving += 1;
+                return Err(EntityTellError::Moving);
             }
             _ => {}
         }

@@ -193,7 +193,8 @@ where
             shards: settled.count() as u32,
             kept_bytes: self.kept.bytes() as u64,
             parked: tables.shards.parked().0 as u64,
-            refused_moving: counters.refused_full
+            refused_moving: tables.figures.refused_moving
+                + counters.refused_full
                 + counters.refused_stale
                 + counters.refused_owner_gone,
             given_away: counters.given_away,

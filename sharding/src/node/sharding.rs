@@ -227,6 +227,7 @@ fn tables<M: Message>(
         last_way: 0,
         seen_way: 0,
         ways: vec![0; shard_count.get() as usize].into(),
+        parked_limit_bytes: entity_type.parked_limit_bytes,
         asked_to_stop: Vec::new(),
     })
 }

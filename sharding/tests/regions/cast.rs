@@ -10,7 +10,8 @@ use mainspring::testkit::{Probe, Simulation};
 use mainspring_sharding::entities::ToEntityKey;
 use mainspring_sharding::node::{Directive, MoveEnded, MoveOutcome};
 use mainspring_sharding::{
-    Entities, EntityRef, EntityTarget, EntityType, RegionFigures, Sharding, passivate,
+    Entities, EntityRef, EntityTarget, EntityTellError, EntityType, RegionFigures, Sharding,
+    passivate,
 };
 
 /// What a [`Diary`] takes.
@@ -115,6 +116,30 @@ impl Actor for Editor {
         for round in 0..edit.rounds.to_native() {
             ctx.tell(self.writer, &Write { to: self.to.clone(), from: round * 2, count: 2 });
         }
+        Next::Same
+    }
+}
+
+/// Sends a hundred notes a time, and tells how many of them were refused.
+#[derive(Clone)]
+pub struct Hurried {
+    pub to: EntityRef<Entry>,
+    pub told: ActorRef<Counted>,
+}
+
+impl Actor for Hurried {
+    type Message = Edit;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, edit: &Archived<Edit>) -> Next<Self> {
+        let first = edit.rounds.to_native();
+        let refused = (first..first + 100)
+            .filter(|n| match self.to.tell(ctx, &Entry::Note { n: *n }) {
+                Ok(()) => false,
+                Err(EntityTellError::Moving) => true,
+                Err(error) => panic!("{error}"),
+            })
+            .count();
+        ctx.tell(self.told, &Counted { entries: refused as u64 });
         Next::Same
     }
 }

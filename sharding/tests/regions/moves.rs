@@ -7,7 +7,7 @@ use mainspring_sharding::EntityType;
 use mainspring_sharding::node::MoveOutcome;
 use mainspring_sharding::rebalance::{Balance, RebalanceSettings, TrafficSettings};
 
-use crate::cast::{Entry, Library};
+use crate::cast::{Edit, Entry, Hurried, Library};
 
 fn shelf() -> EntityType {
     EntityType::new("diary").shards(4)
@@ -117,4 +117,36 @@ fn a_shard_goes_where_its_messages_come_from() {
     assert_eq!((cores.first(), cores.last()), (Some(&0), Some(&1)));
     assert_eq!(cores.len(), 1_200);
     assert_eq!(library.figures(0).given_away, 1);
+}
+
+#[test]
+fn too_much_for_a_shard_that_moves_is_refused_to_the_sender() {
+    let shelf = shelf().parked_limit_bytes(1_000);
+    let mut library = Library::new(Simulation::seeded(3), 2, shelf);
+    let id = library.id_on(0);
+    let shard = library.diaries.shard_of(id).expect("an id");
+    library.tell(id, &Entry::Note { n: 0 });
+    library.settle();
+    // The new owner does not get to say that it has started.
+    library.sim.at(0).core(1).stall(Duration::from_secs(1));
+    let moved = library.begin_move(shard, 1);
+    library.sim.run_for(Duration::from_millis(5));
+    let to = library.diaries.entity(id).expect("an id");
+    let refused = library.sim.probe();
+    let hurried = Hurried { to, told: refused.actor() };
+    let hurried = library.sim.spawn(move || hurried.clone());
+    // A thousand messages in bursts, so that the region has its turns between them.
+    for burst in 0..10 {
+        library.sim.tell(hurried, &Edit { rounds: burst * 100 });
+        library.sim.run_for(Duration::from_millis(1));
+    }
+    library.sim.run_for(Duration::from_secs(3));
+    assert_eq!(moved.waiting(), 1);
+    let refusals: Vec<u64> = (0..refused.waiting()).map(|_| refused.next().entries).collect();
+    let refused_at_once: u64 = refusals.iter().sum();
+    let notes = library.notes().len() as u64;
+    let figures = library.figures(0);
+    assert!(refused_at_once > 800, "{refusals:?}");
+    assert_eq!(notes + figures.refused_moving, 1_001, "every message is noted or refused");
+    assert!(figures.refused_moving >= refused_at_once);
 }
