@@ -118,6 +118,8 @@ impl Rebalancer {
     /// One round: the moves that are to be made now, each of which the caller reports to [`ended`](Self::ended). None
     /// while a move is under way, and none of load or traffic before [`next_round_ns`](Self::next_round_ns).
     ///
+    /// It reads every count of the survey once, and the shards of one core once more for each move.
+    ///
     /// # Errors
     ///
     /// A survey of other shards or cores.

@@ -30,6 +30,8 @@ pub(super) struct Standing {
     pub cores: Vec<CoreStanding>,
     /// A core with more turn time than this is too busy.
     pub busy_ns: u64,
+    /// The shards that each core had before the moves.
+    shards_on: Vec<Vec<u32>>,
     moves: Vec<Move>,
     most_moves: usize,
 }
@@ -47,6 +49,7 @@ impl Standing {
             shards: survey.homes.iter().map(home).collect(),
             cores: vec![CoreStanding::default(); usize::from(cores)],
             busy_ns: survey.sampled_ns / 100 * u64::from(busy_percent),
+            shards_on: vec![Vec::new(); usize::from(cores)],
             moves: Vec::new(),
             most_moves,
         };
@@ -56,8 +59,9 @@ impl Standing {
             shard.turn_ns = load.turn_ns;
             shard.messages = load.messages();
         }
-        for shard in &standing.shards {
+        for (number, shard) in (0..).zip(&standing.shards) {
             if let Some(home) = shard.home {
+                standing.shards_on[usize::from(home)].push(number);
                 let core = &mut standing.cores[usize::from(home)];
                 core.shards += 1;
                 core.turn_ns = core.turn_ns.saturating_add(shard.turn_ns);
@@ -98,9 +102,10 @@ impl Standing {
         !shard.stays && !shard.home.is_none_or(is_held)
     }
 
-    /// Shards on a core that balancing may move, with their numbers.
+    /// Shards on a core that balancing may move, with their numbers. One that has come in this round is not free.
     pub(super) fn free_on(&self, core: u16) -> impl Iterator<Item = (u32, &ShardStanding)> + '_ {
-        let numbered = (0..).zip(&self.shards);
+        let numbers = self.shards_on[usize::from(core)].iter();
+        let numbered = numbers.map(|number| (*number, &self.shards[*number as usize]));
         numbered.filter(move |(_, shard)| shard.home == Some(core) && self.is_free(shard))
     }
 
