@@ -7,7 +7,9 @@ use mainspring::testkit::{Probe, Simulation};
 use mainspring_journal::format::RecordKind;
 use mainspring_journal::format::record::Records;
 use mainspring_journal::schema::ArchivedEvent;
-use mainspring_journal::sourced::{PersistRejected, PersistenceSettings, PersistenceSignal};
+use mainspring_journal::sourced::{
+    PersistRejected, PersistenceSettings, PersistenceSignal, Retention,
+};
 use mainspring_journal::testkit::SimulatedJournal;
 use mainspring_journal::{Effect, EventSourced, Persistent, event, events, state};
 
@@ -541,4 +543,50 @@ fn a_write_that_cannot_even_begin_fails_those_who_wait_for_it() {
     assert_eq!(core.figures().failed_writes, 1);
     // It failed, could not recover from a journal that takes nothing, and stopped.
     assert_eq!(sim.actors(), actors - 1);
+}
+
+/// The places up to which events were given up, in the order of the log.
+fn deletions(journal: &SimulatedJournal) -> Vec<u64> {
+    let mut found = Vec::new();
+    let read = journal.read(0, &mut |frame| {
+        let records = Records::new(frame.records, frame.header.record_count).flatten();
+        let deletions = records.filter(|record| record.header.kind == RecordKind::Deletion);
+        found.extend(deletions.map(|record| record.header.entity_sequence));
+    });
+    read.expect("a log that can be read");
+    found
+}
+
+#[test]
+fn events_are_given_up_by_age_behind_a_kept_snapshot_also_after_a_restart() {
+    let mut journal = SimulatedJournal::seeded(21);
+    journal.core.persistence.retention = Retention::OlderThan { age_ms: 1_000 };
+    journal.core.persistence.keep_snapshots = 1;
+    let mut sim = started(&journal, 21);
+    let account = spawn(&mut sim, "a");
+    let probe = sim.probe::<Answer>();
+    let ten = |sim: &mut Simulation, account| {
+        (0..10).for_each(|_| deposit(sim, account, 1, &probe));
+        sim.run_for(Duration::from_millis(100));
+    };
+    // Snapshots at 10 and 20, neither of them old.
+    ten(&mut sim, account);
+    ten(&mut sim, account);
+    assert!(deletions(&journal).is_empty());
+    sim.run_for(Duration::from_millis(1_500));
+    // The one at 30 is not old, however many events there are.
+    ten(&mut sim, account);
+    assert_eq!(deletions(&journal), [20]);
+    drop(sim);
+
+    let mut sim = started(&journal, 22);
+    let account = spawn(&mut sim, "a");
+    // The clock of a new simulation begins anew: what it has found was written at 1.8 s.
+    sim.run_for(Duration::from_millis(4_000));
+    assert_eq!(balance(&mut sim, account), (30, 30));
+    let probe = sim.probe::<Answer>();
+    (0..10).for_each(|_| deposit(&mut sim, account, 1, &probe));
+    sim.run_for(Duration::from_millis(100));
+    assert_eq!(deletions(&journal), [20, 30]);
+    assert_eq!(balance(&mut sim, account), (40, 40));
 }

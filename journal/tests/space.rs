@@ -177,7 +177,7 @@ fn a_directory_stays_small_while_twenty_times_as_much_is_written_and_queries_mis
         most_bytes = most_bytes.max(bytes_of(&folder.0));
         // A writer that is faster than files are removed rests, or the pace of the machine would be tested.
         let mut asks = 0;
-        while bytes_of(&folder.0) > BOUND_BYTES / 2 {
+        while bytes_of(&folder.0) > BOUND_BYTES / 4 * 3 {
             count(&client, books[0]);
             asks += 1;
             assert!(asks < MOST_ASKS, "no space is given back: {:?}", journal.figures(0));

@@ -244,6 +244,17 @@ impl CoreJournal {
         self.state.borrow_mut().reclaimer.drop_early();
     }
 
+    /// No later than then an entity's latest state was written, in milliseconds since 1970: the time of the last frame of
+    /// its segment.
+    pub fn state_written_at_ms(&self, entity: u64) -> u64 {
+        self.state.borrow().index.state_written_at_ms(entity)
+    }
+
+    /// The wall clock by which frames are dated, in milliseconds since 1970.
+    pub fn wall_clock_ms(&self) -> u64 {
+        self.state.borrow_mut().storage.wall_clock_ms()
+    }
+
     /// What it has done so far.
     pub fn figures(&self) -> JournalFigures {
         self.state.borrow().figures

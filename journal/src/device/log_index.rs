@@ -249,6 +249,19 @@ impl LogIndex {
         is_first.then_some(Front { summary, changes: self.changes })
     }
 
+    /// No later than then an entity's latest state was written, in milliseconds since 1970: the time of the last frame of
+    /// its segment, or of the entity's last one where only a copy of the state is left.
+    pub fn state_written_at_ms(&self, entity: u64) -> u64 {
+        let Some(known) = self.entities.get(entity) else { return u64::MAX };
+        let is_there = self.files.contains_key(&known.history_segment);
+        let segment_id = if is_there { known.history_segment } else { known.last_segment };
+        if let Some(Sealed { summary, .. }) = self.sealed.get(&segment_id) {
+            return summary.header().end.written_at_ms;
+        }
+        let growing = self.in_memory.iter().find(|one| one.segment_id == segment_id);
+        growing.map_or(u64::MAX, |one| one.end.written_at_ms)
+    }
+
     /// What is known of a segment's footer, when it has one.
     pub fn footer(&self, segment_id: u64) -> Option<&FooterSummary> {
         self.sealed.get(&segment_id).map(|sealed| &sealed.summary)

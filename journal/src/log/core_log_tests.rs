@@ -276,3 +276,50 @@ fn a_layout_that_the_dictionary_cannot_number_is_refused() {
     assert_eq!(refused, Err(AppendError::TooManyLayouts { declared: MOST_LAYOUTS }));
     assert!(log.next_write(0, 0).is_none());
 }
+
+#[test]
+fn copies_leave_the_last_segment_that_is_ready_to_those_who_write() {
+    let (mut log, mut entity) = (log_with(0, |_| ()), entity());
+    assert!(!log.can_spare(100));
+    log.add_segment(SegmentFile(1));
+    assert!(!log.can_spare(100), "it would be begun");
+    log.add_segment(SegmentFile(2));
+    assert!(log.can_spare(100));
+    // The first segment is open, the second is the last that is ready.
+    begin(&mut log, &mut entity);
+    assert!(log.can_spare(100));
+    assert!(!log.can_spare(6 * BLOCK_BYTES), "it would not fit the first");
+    let mut appended = 0;
+    while log.can_spare(BLOCK_BYTES) {
+        append_bytes(&mut log, &mut entity, &[0; 4_000]).expect("room");
+        appended += 1;
+    }
+    assert!(appended > 1 && log.wanted_segments() == 1, "{appended}");
+    // Who writes may use it.
+    for _ in 0..6 {
+        append_bytes(&mut log, &mut entity, &[0; 4_000]).expect("room");
+    }
+    assert_eq!(log.wanted_segments(), 2);
+}
+
+#[test]
+fn a_copy_is_written_as_it_was_with_its_flag() {
+    let (mut log, mut entity) = (log(), entity());
+    let record = NewRecord {
+        kind: RecordKind::Event,
+        schema: None,
+        shard: 3,
+        entity_sequence: 17,
+        shard_sequence: 29,
+        epoch: 5,
+        payload: b"old",
+    };
+    log.append_copies(0, &mut entity, &[record]).expect("room");
+    let write = log.next_write(0, 0).expect("a frame");
+    let (header, payload) = FrameHeader::decode(&write.bytes[BLOCK_BYTES..]).expect("a frame");
+    let records: Vec<_> = Records::new(payload, header.record_count).flatten().collect();
+    let [name, copy] = &records[..] else { panic!("{records:?}") };
+    assert_eq!((name.header.kind, name.is_copy), (RecordKind::Entity, false));
+    let places = (copy.header.entity_sequence, copy.header.shard_sequence, copy.header.epoch);
+    assert_eq!((places, copy.is_copy, copy.payload), ((17, 29, 5), true, &b"old"[..]));
+}

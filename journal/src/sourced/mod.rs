@@ -16,6 +16,7 @@ mod persistent;
 mod recovery;
 mod settings;
 mod signal;
+mod snapshots;
 mod tags;
 
 pub use effect::Effect;

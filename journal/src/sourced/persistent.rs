@@ -9,8 +9,9 @@ use mainspring::prelude::*;
 use super::effect::{Effect, Events as EffectEvents};
 use super::event_sourced::EventSourced;
 use super::recovery::{Recovering, Recovery};
-use super::settings::{PersistenceSettings, Retention};
+use super::settings::PersistenceSettings;
 use super::signal::{PersistRejected, PersistenceSignal, RecoveryFailed, SnapshotFailed};
+use super::snapshots::Snapshots;
 use super::tags::checked_tags;
 use crate::device::{CommitFailed, Committed, CoreJournal, Group, GroupRecord, Refused};
 use crate::entity::{Attached, End, EntityId, Offered, Steps, fail_next};
@@ -29,8 +30,7 @@ pub struct Persistent<E: EventSourced> {
     pub(super) make: Rc<dyn Fn() -> E>,
     pub(super) state: E,
     pub(super) sequence: u64,
-    /// The sequence numbers of the last snapshots, oldest first.
-    pub(super) snapshots: VecDeque<u64>,
+    pub(super) snapshots: Snapshots,
     /// Ids of the last commands that had events.
     pub(super) commands: VecDeque<u128>,
     pub(super) attached: Option<Attached<Kind>>,
@@ -67,7 +67,7 @@ impl<E: EventSourced> Persistent<E> {
             state: make(),
             make,
             sequence: 0,
-            snapshots: VecDeque::new(),
+            snapshots: Snapshots::default(),
             commands: VecDeque::new(),
             attached: None,
             recovering: None,
@@ -206,7 +206,7 @@ impl<E: EventSourced> Persistent<E> {
     /// Takes a snapshot if it is time for one.
     fn consider_snapshot(&mut self, ctx: &mut Context<'_, Self>) {
         let Some(Attached { kind, .. }) = &self.attached else { return };
-        let since = self.sequence - self.snapshots.back().copied().unwrap_or(0);
+        let since = self.sequence - self.snapshots.last();
         let every = kind.settings.snapshot_every;
         let is_due = every > 0 && since >= every;
         if since > 0 && (is_due || self.state.snapshot_when(self.sequence)) {
@@ -238,7 +238,7 @@ impl<E: EventSourced> Persistent<E> {
         match taken {
             Ok(place) => {
                 // The next one is due from here, whatever becomes of this one.
-                self.snapshots.push_back(sequence);
+                self.snapshots.begun(sequence);
                 let ticket = ctx.ticket(Self::snapshot_taken);
                 if let Some(Attached { journal, .. }) = &self.attached {
                     journal.wait(place, ticket);
@@ -261,6 +261,9 @@ impl<E: EventSourced> Persistent<E> {
             self.state.on_signal(ctx, &PersistenceSignal::PersistFailed);
             return self.fail_next(ctx);
         };
+        if let Some(Attached { journal, .. }) = &self.attached {
+            self.snapshots.completed(sequence, journal.wall_clock_ms());
+        }
         self.state.on_signal(ctx, &PersistenceSignal::SnapshotCompleted { sequence });
         self.give_up_events(ctx);
         Next::Same
@@ -268,11 +271,8 @@ impl<E: EventSourced> Persistent<E> {
 
     fn give_up_events(&mut self, ctx: &mut Context<'_, Self>) {
         let Some(Attached { journal, kind, entity, shard }) = &mut self.attached else { return };
-        let keep = kind.settings.keep_snapshots.max(1) as usize;
-        if kind.settings.retention == Retention::KeepAll || self.snapshots.len() <= keep {
-            return;
-        }
-        let Some(&to_sequence) = self.snapshots.get(self.snapshots.len() - keep) else { return };
+        let now_ms = journal.wall_clock_ms();
+        let Some(to_sequence) = self.snapshots.to_give_up(&kind.settings, now_ms) else { return };
         let deletion = GroupRecord {
             kind: RecordKind::Deletion,
             layout: None,
@@ -282,7 +282,7 @@ impl<E: EventSourced> Persistent<E> {
         let group = Group { entity, shard: *shard, after: self.sequence, records: &[deletion] };
         // A deletion that is refused is made good by the next one.
         if journal.append(ctx.now_ns(), group).is_ok() {
-            self.snapshots.retain(|snapshot| *snapshot >= to_sequence);
+            self.snapshots.given_up(to_sequence);
             self.state.on_signal(ctx, &PersistenceSignal::EventsDeleted { to_sequence });
         }
     }

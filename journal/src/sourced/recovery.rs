@@ -94,7 +94,11 @@ impl<E: EventSourced> Persistent<E> {
             Some(state) => {
                 self.state = state;
                 self.sequence = sequence;
-                self.snapshots.push_back(sequence);
+                let written_at_ms = self
+                    .attached
+                    .as_ref()
+                    .map(|attached| attached.journal.state_written_at_ms(attached.entity.hash()));
+                self.snapshots.recovered(sequence, written_at_ms.unwrap_or(u64::MAX));
                 Ok(())
             }
             None => {

@@ -8,6 +8,13 @@ pub enum Retention {
     KeepAll,
     /// Events that the oldest kept snapshot stands for are given up.
     ToSnapshot,
+    /// Of those events the ones are given up that are so old. A snapshot tells: when it has been durable for that long,
+    /// so have the events that it stands for. It is looked at whenever a snapshot becomes durable; an entity that takes
+    /// none any more keeps what it has.
+    OlderThan {
+        /// In milliseconds.
+        age_ms: u64,
+    },
 }
 
 /// How an event-sourced actor uses its journal.

@@ -97,6 +97,18 @@ impl SimulatedJournal {
         }
     }
 
+    /// A journal of its own on a disk as this one's is now; what was not synced is not synced there either.
+    pub fn fork(&self) -> Self {
+        SimulatedJournal {
+            disk: Rc::new(RefCell::new(self.disk.borrow().clone())),
+            conduct: Rc::new(RefCell::new(self.conduct.borrow().clone())),
+            footers: self.footers.fork(),
+            refusals: Rc::new(Cell::new(self.refusals.get())),
+            drops_early: Rc::new(Cell::new(self.drops_early.get())),
+            ..self.clone()
+        }
+    }
+
     /// The power is gone: what was not synced is kept, lost or torn, sector by sector.
     pub fn crash(&self) {
         self.disk.borrow_mut().crash();

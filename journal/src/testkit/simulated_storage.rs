@@ -69,6 +69,10 @@ enum Job {
 pub struct SimulatedFooters(Rc<RefCell<BTreeMap<u64, Vec<u8>>>>);
 
 impl SimulatedFooters {
+    pub(super) fn fork(&self) -> Self {
+        SimulatedFooters(Rc::new(RefCell::new(self.0.borrow().clone())))
+    }
+
     pub(super) fn lose(&self) {
         self.0.borrow_mut().clear();
     }
