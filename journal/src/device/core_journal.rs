@@ -244,8 +244,8 @@ impl CoreJournal {
         self.state.borrow_mut().reclaimer.drop_early();
     }
 
-    /// No later than then an entity's latest state was written, in milliseconds since 1970: the time of the last frame of
-    /// its segment.
+    /// No later than then an entity's latest state was written, in milliseconds since 1970: the time of the last frame
+    /// of its segment.
     pub fn state_written_at_ms(&self, entity: u64) -> u64 {
         self.state.borrow().index.state_written_at_ms(entity)
     }

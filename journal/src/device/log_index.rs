@@ -249,8 +249,8 @@ impl LogIndex {
         is_first.then_some(Front { summary, changes: self.changes })
     }
 
-    /// No later than then an entity's latest state was written, in milliseconds since 1970: the time of the last frame of
-    /// its segment, or of the entity's last one where only a copy of the state is left.
+    /// No later than then an entity's latest state was written, in milliseconds since 1970: the time of the last frame
+    /// of its segment, or of the entity's last one where only a copy of the state is left.
     pub fn state_written_at_ms(&self, entity: u64) -> u64 {
         let Some(known) = self.entities.get(entity) else { return u64::MAX };
         let is_there = self.files.contains_key(&known.history_segment);
