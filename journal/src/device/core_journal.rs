@@ -368,7 +368,7 @@ impl CoreJournal {
 impl State {
     fn append(&mut self, now_ns: u64, group: Group<'_>) -> Result<(u64, Range<u64>), Refused> {
         let Group { entity, shard, after, records } = group;
-        let actual = self.index.sequence_of(entity.hash());
+        let actual = self.index.sequence_near(entity.rows(), entity.hash());
         if actual != after {
             return Err(Refused::Sequence { expected: after, actual });
         }
@@ -448,7 +448,7 @@ impl State {
                     None
                 }
             };
-            if let Err(error) = self.index.add(placed, entry) {
+            if let Err(error) = self.index.add(entity.rows_mut(), placed, entry) {
                 // There is room for its entity, and the other limits lie beyond what a segment holds.
                 tracing::error!(%error, "a record of the journal is not in its index");
             }

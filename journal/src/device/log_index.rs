@@ -13,7 +13,7 @@ use crate::format::dictionary::SchemaEntry;
 use crate::format::{FrameHeader, RecordHeader, RecordKind};
 use crate::index::{
     self, DecodedBlocks, Entity, EntityTable, FooterError, FooterSummary, FrameEnd, IndexError,
-    IndexedSegment, KnownSegment, Posting, RecordPlace, SearchStep, SegmentIndex,
+    IndexedSegment, KnownSegment, Posting, RecordPlace, RowGuess, SearchStep, SegmentIndex,
 };
 use crate::log::recovery::FoundFrame;
 use crate::log::{Placed, SegmentFile};
@@ -150,15 +150,26 @@ impl LogIndex {
 
     /// The last number in an entity's sequence, 0 when it has none.
     pub fn sequence_of(&self, entity: u64) -> u64 {
-        self.entities.get(entity).map_or(0, |entity| entity.last_sequence)
+        self.sequence_near(RowGuess::default(), entity)
     }
 
-    /// A record was appended; of a dictionary's layout `layout` is its entry.
-    pub fn add(&mut self, placed: &Placed, layout: Option<SchemaEntry>) -> Result<(), IndexError> {
+    /// As [`LogIndex::sequence_of`]; the entity's row is looked for where it was last.
+    pub fn sequence_near(&self, guess: RowGuess, entity: u64) -> u64 {
+        self.entities.get_near(guess, entity).map_or(0, |entity| entity.last_sequence)
+    }
+
+    /// A record was appended; of a dictionary's layout `layout` is its entry. The rows of its entity are looked for
+    /// where they were last, which `rows` then says.
+    pub fn add(
+        &mut self,
+        rows: &mut RowGuess,
+        placed: &Placed,
+        layout: Option<SchemaEntry>,
+    ) -> Result<(), IndexError> {
         let Placed { header, segment_id, file, offset, bytes } = *placed;
         let previous = match header.kind {
             RecordKind::Schema | RecordKind::Entity => 0,
-            _ => self.entities.apply(&header, segment_id)?,
+            _ => self.entities.apply_near(rows, &header, segment_id)?,
         };
         let growing = self.growing(segment_id, file);
         match (header.kind, layout) {
@@ -166,7 +177,7 @@ impl LogIndex {
             (RecordKind::Schema, None) => {}
             _ => {
                 if let Some(index) = Arc::get_mut(&mut growing.index) {
-                    index.add(&header, offset, bytes, previous)?;
+                    index.add_near(rows, &header, offset, bytes, previous)?;
                 }
             }
         }

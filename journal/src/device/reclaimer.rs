@@ -182,7 +182,7 @@ impl Surroundings for Surrounding<'_> {
                     None
                 }
             };
-            if let Err(error) = self.index.add(placed, entry) {
+            if let Err(error) = self.index.add(entity.rows_mut(), placed, entry) {
                 // Its limits lie beyond what a segment holds; were one met, the next opening would say so.
                 tracing::error!(%error, "a record of the journal is not in its index");
             }

@@ -9,28 +9,22 @@
 
 use super::block::{BlockKind, Row};
 use super::row::{EntityRow, Restart};
-use super::slots::{HashSlots, MOST_ROWS};
+use super::slots::{HashSlots, MOST_ROWS, RowGuess};
 use crate::format::fields::{put, u8_at, u32_at, u64_at};
 use crate::format::{RecordHeader, RecordKind};
 
 /// What a log knows of one entity.
+///
+/// What every event changes stands together, so that it is in one cache line or two.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Entity {
     /// The hash of its name.
     pub hash: u64,
     /// The highest place in its sequence, of an event, a state or a deletion; 0 before the first.
     pub last_sequence: u64,
-    /// The highest revision of its states.
-    pub state_sequence: u64,
-    /// The second highest one: what to start from when the latest state cannot be read.
-    pub older_state_sequence: u64,
-    /// Its events up to this place are deleted.
-    pub deleted_to: u64,
     /// The last segment that holds a record of it.
     pub last_segment: u64,
-    /// Nothing that was written since its latest state, and no copy of it, stands before this segment; 0 while it has
-    /// no state. It is the segment of that state when the state itself was seen, and 1 when only a copy was.
-    pub history_segment: u64,
     /// The highest place in its shard's sequence that one of its records has. What is written anew has a higher one;
     /// a copy has its own.
     pub last_shard_sequence: u64,
@@ -38,6 +32,15 @@ pub struct Entity {
     pub shard: u32,
     /// Whether it is to be started again by itself after a restart.
     pub is_remembered: bool,
+    /// The highest revision of its states.
+    pub state_sequence: u64,
+    /// The second highest one: what to start from when the latest state cannot be read.
+    pub older_state_sequence: u64,
+    /// Its events up to this place are deleted.
+    pub deleted_to: u64,
+    /// Nothing that was written since its latest state, and no copy of it, stands before this segment; 0 while it has
+    /// no state. It is the segment of that state when the state itself was seen, and 1 when only a copy was.
+    pub history_segment: u64,
 }
 
 /// A table that is full. Nothing changed.
@@ -74,10 +77,20 @@ impl EntityTable {
         header: &RecordHeader,
         segment_id: u64,
     ) -> Result<u64, TooManyEntities> {
+        self.apply_near(&mut RowGuess::default(), header, segment_id)
+    }
+
+    /// As [`EntityTable::apply`]; the entity's row is looked for where it was last, which `guess` then says.
+    pub fn apply_near(
+        &mut self,
+        guess: &mut RowGuess,
+        header: &RecordHeader,
+        segment_id: u64,
+    ) -> Result<u64, TooManyEntities> {
         if matches!(header.kind, RecordKind::Schema | RecordKind::Entity) {
             return Ok(0);
         }
-        let row = self.row(header.entity)?;
+        let row = self.row(guess, header.entity)?;
         let previous = row.segment_before(segment_id);
         row.apply(header, segment_id);
         Ok(previous)
@@ -85,7 +98,7 @@ impl EntityTable {
 
     /// Takes in what a footer says of an entity.
     pub fn apply_row(&mut self, row: &EntityRow, segment_id: u64) -> Result<(), TooManyEntities> {
-        self.row(row.entity)?.apply_row(row, segment_id);
+        self.row(&mut RowGuess::default(), row.entity)?.apply_row(row, segment_id);
         Ok(())
     }
 
@@ -103,8 +116,12 @@ impl EntityTable {
 
     /// What is known of an entity.
     pub fn get(&self, hash: u64) -> Option<&Entity> {
-        let row = self.slots.find(hash, |row| self.rows[row as usize].hash)?;
-        self.rows.get(row as usize)
+        self.get_near(RowGuess::default(), hash)
+    }
+
+    /// As [`EntityTable::get`]; the entity's row is looked for where it was last.
+    pub fn get_near(&self, guess: RowGuess, hash: u64) -> Option<&Entity> {
+        self.rows.get(self.find(guess, hash)? as usize)
     }
 
     /// How many entities there are.
@@ -124,20 +141,29 @@ impl EntityTable {
         order.into_iter().map(|row| &self.rows[row as usize])
     }
 
-    fn row(&mut self, hash: u64) -> Result<&mut Entity, TooManyEntities> {
-        let rows = &self.rows;
-        let found = self.slots.find(hash, |row| rows[row as usize].hash);
-        let place = match found {
-            Some(row) => row as usize,
-            None if rows.len() >= MOST_ROWS => return Err(TooManyEntities),
-            None => {
-                let place = rows.len();
-                self.slots.insert(hash, place as u32, |row| rows[row as usize].hash);
-                self.rows.push(Entity { hash, ..Entity::default() });
-                place
-            }
+    #[inline]
+    fn find(&self, guess: RowGuess, hash: u64) -> Option<u32> {
+        self.slots.find_near(guess.table, hash, |row| Some(self.rows.get(row as usize)?.hash))
+    }
+
+    #[inline]
+    fn row(&mut self, guess: &mut RowGuess, hash: u64) -> Result<&mut Entity, TooManyEntities> {
+        guess.table = match self.find(*guess, hash) {
+            Some(row) => row,
+            None => self.insert(hash)?,
         };
-        Ok(&mut self.rows[place])
+        Ok(&mut self.rows[guess.table as usize])
+    }
+
+    fn insert(&mut self, hash: u64) -> Result<u32, TooManyEntities> {
+        let rows = &self.rows;
+        if rows.len() >= MOST_ROWS {
+            return Err(TooManyEntities);
+        }
+        let place = rows.len() as u32;
+        self.slots.insert(hash, place, |row| rows[row as usize].hash);
+        self.rows.push(Entity { hash, ..Entity::default() });
+        Ok(place)
     }
 }
 

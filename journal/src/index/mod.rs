@@ -45,7 +45,7 @@ pub use row::{EntityRow, MOST_SEGMENT_BYTES, Posting, RecordPlace, Restart, Shar
 pub use search::{KnownSegment, Search, SearchStep};
 pub use segment_index::{FrameEnd, IndexError, IndexedSegment, SegmentIndex};
 pub use shard_table::{MOST_SHARDS, ShardTable, TooManyShards};
-pub use slots::MOST_ROWS;
+pub use slots::{MOST_ROWS, RowGuess};
 
 #[cfg(test)]
 mod tests;

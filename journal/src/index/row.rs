@@ -42,18 +42,29 @@ pub enum Restart {
 }
 
 /// What one segment holds of one entity.
+///
+/// What every event changes stands together, so that it is in one cache line or two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct EntityRow {
     /// The hash of its name.
     pub entity: u64,
     /// The highest place in its sequence that a record of the segment has or deletes.
     pub last_sequence: u64,
+    /// The highest place in the shard's sequence that one of its records here has.
+    pub last_shard_sequence: u64,
+    /// Its shard.
+    pub shard: u32,
+    /// How many postings it has.
+    pub postings: u32,
+    /// Where they begin, counted in postings.
+    pub first_posting: u32,
+    /// Whether it is to be started again.
+    pub restart: Restart,
     /// The highest revision of its states in the segment; 0 without one.
     pub state_sequence: u64,
     /// The second highest one.
     pub older_state_sequence: u64,
-    /// The highest place in the shard's sequence that one of its records here has.
-    pub last_shard_sequence: u64,
     /// The place of its latest state in the shard's sequence; 0 when one of its records before that state in the
     /// segment has a higher one, so that the state is a copy.
     pub state_shard_sequence: u64,
@@ -61,16 +72,8 @@ pub struct EntityRow {
     pub deleted_to: u64,
     /// A segment before this one: none between the two holds a record of the entity. 0 when there is none.
     pub previous_segment: u64,
-    /// Its shard.
-    pub shard: u32,
-    /// Where its postings begin, counted in postings.
-    pub first_posting: u32,
-    /// How many it has.
-    pub postings: u32,
     /// The state with the highest revision; the later one of two with the same.
     pub state: Option<RecordPlace>,
-    /// Whether it is to be started again.
-    pub restart: Restart,
     /// Its dictionary record: the payload is its name.
     pub name: Option<RecordPlace>,
 }

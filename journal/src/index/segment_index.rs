@@ -7,7 +7,7 @@ use super::footer::{Footer, FooterHeader};
 use super::retention::is_live;
 use super::row::{EntityRow, Posting, RecordPlace, Restart};
 use super::shard_table::{ShardTable, TooManyShards};
-use super::slots::{HashSlots, MOST_ROWS};
+use super::slots::{HashSlots, MOST_ROWS, RowGuess};
 use super::{Entity, TooManyEntities};
 use crate::format::commit_frame::FRAME_HEADER_BYTES;
 use crate::format::dictionary::SchemaEntry;
@@ -85,11 +85,12 @@ pub struct SegmentIndex {
     layouts: Vec<SchemaEntry>,
 }
 
-/// An entity, and its newest posting.
+/// An entity, and its newest posting, which stands beside what else every event changes.
 #[derive(Clone, Debug)]
+#[repr(C)]
 struct OpenRow {
-    row: EntityRow,
     newest: u32,
+    row: EntityRow,
 }
 
 /// A posting as it is kept while the segment is open.
@@ -134,6 +135,18 @@ impl SegmentIndex {
         bytes: u32,
         previous_segment: u64,
     ) -> Result<(), IndexError> {
+        self.add_near(&mut RowGuess::default(), header, offset, bytes, previous_segment)
+    }
+
+    /// As [`SegmentIndex::add`]; the entity's row is looked for where it was last, which `guess` then says.
+    pub fn add_near(
+        &mut self,
+        guess: &mut RowGuess,
+        header: &RecordHeader,
+        offset: u64,
+        bytes: u32,
+        previous_segment: u64,
+    ) -> Result<(), IndexError> {
         let place = RecordPlace { offset, bytes };
         let segment_id = self.segment.segment_id;
         let is_inside = place.is_within(BLOCK_BYTES as u64, self.segment.segment_bytes);
@@ -142,14 +155,14 @@ impl SegmentIndex {
         }
         match header.kind {
             RecordKind::Schema => return Err(IndexError::Layout { segment_id }),
-            RecordKind::Entity => return self.add_name(header.entity, place),
+            RecordKind::Entity => return self.add_name(guess, header.entity, place),
             _ => {}
         }
         if self.added.len() >= MOST_ROWS {
             return Err(IndexError::TooManyRecords);
         }
         self.shards.apply(header, segment_id, place)?;
-        let row = self.row_of(header.entity).map_err(|_| IndexError::TooManyRecords)?;
+        let row = self.row_of(guess, header.entity)?;
         let (offset_units, size_and_kind) = place.packed(header.kind.number());
         let newest = self.added.len() as u32;
         let open = &mut self.rows[row as usize];
@@ -270,27 +283,44 @@ impl SegmentIndex {
         Footer::new(header, shards, entities, postings, self.layouts)
     }
 
-    fn add_name(&mut self, entity: u64, place: RecordPlace) -> Result<(), IndexError> {
-        let row = self.row_of(entity).map_err(|_| IndexError::TooManyRecords)?;
+    fn add_name(
+        &mut self,
+        guess: &mut RowGuess,
+        entity: u64,
+        place: RecordPlace,
+    ) -> Result<(), IndexError> {
+        let row = self.row_of(guess, entity)?;
         self.rows[row as usize].row.name.get_or_insert(place);
         Ok(())
     }
 
     fn find(&self, entity: u64) -> Option<u32> {
-        self.slots.find(entity, |row| self.rows[row as usize].row.entity)
+        self.find_near(RowGuess::default(), entity)
     }
 
-    fn row_of(&mut self, entity: u64) -> Result<u32, TooManyEntities> {
-        if let Some(row) = self.find(entity) {
-            return Ok(row);
-        }
+    #[inline]
+    fn find_near(&self, guess: RowGuess, entity: u64) -> Option<u32> {
+        let entity_of = |row: u32| Some(self.rows.get(row as usize)?.row.entity);
+        self.slots.find_near(guess.segment, entity, entity_of)
+    }
+
+    #[inline]
+    fn row_of(&mut self, guess: &mut RowGuess, entity: u64) -> Result<u32, IndexError> {
+        guess.segment = match self.find_near(*guess, entity) {
+            Some(row) => row,
+            None => self.insert(entity)?,
+        };
+        Ok(guess.segment)
+    }
+
+    fn insert(&mut self, entity: u64) -> Result<u32, IndexError> {
         let rows = &self.rows;
         if rows.len() >= MOST_ROWS {
-            return Err(TooManyEntities);
+            return Err(IndexError::TooManyRecords);
         }
         let row = rows.len() as u32;
         self.slots.insert(entity, row, |row| rows[row as usize].row.entity);
-        self.rows.push(OpenRow { row: EntityRow::of(entity), newest: NONE });
+        self.rows.push(OpenRow { newest: NONE, row: EntityRow::of(entity) });
         Ok(row)
     }
 }

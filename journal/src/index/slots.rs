@@ -16,6 +16,24 @@ pub struct HashSlots {
 /// The most rows that a table can tell apart.
 pub const MOST_ROWS: usize = 1 << 31;
 
+/// Where the rows of one entity were found last. It is only a guess: rows are numbered anew in each segment and each
+/// process, so whoever follows it compares the hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowGuess {
+    /// In the table of entities.
+    pub(super) table: u32,
+    /// In the index of the segment that grows.
+    pub(super) segment: u32,
+}
+
+impl Default for RowGuess {
+    fn default() -> Self {
+        RowGuess { table: NOWHERE, segment: NOWHERE }
+    }
+}
+
+/// No row has this number: a table ends at [`MOST_ROWS`].
+const NOWHERE: u32 = u32::MAX;
 const EMPTY: u32 = u32::MAX;
 const FEWEST_SLOTS: usize = 16;
 
@@ -31,6 +49,21 @@ impl HashSlots {
     pub fn find(&self, hash: u64, hash_of: impl Fn(u32) -> u64) -> Option<u32> {
         let slot = self.slots[self.place_of(hash, hash_of)];
         (slot != EMPTY).then_some(slot)
+    }
+
+    /// As [`HashSlots::find`]; the row at `guess` is looked at first, and with luck no slot is.
+    #[inline]
+    pub fn find_near(
+        &self,
+        guess: u32,
+        hash: u64,
+        hash_of: impl Fn(u32) -> Option<u64>,
+    ) -> Option<u32> {
+        if hash_of(guess) == Some(hash) {
+            return Some(guess);
+        }
+        // No row has the complement where a row is missing, and none is: slots hold numbers of rows.
+        self.find(hash, |row| hash_of(row).unwrap_or(!hash))
     }
 
     /// Puts a row in whose hash is not here yet. The caller keeps the number of rows within [`MOST_ROWS`].

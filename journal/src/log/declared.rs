@@ -1,13 +1,14 @@
 //! Names that a segment's dictionary must hold before a record refers to them.
 //!
 //! Whoever appends keeps them, so that no table has to be asked for each record: each remembers the segment in which
-//! it was declared last. Segments are known by their numbers, so a name that goes to another log is made anew
+//! it was declared last, and an entity where its rows in the index were. Segments are known by their numbers, so a name that goes to another log is made anew
 //! there. After a restart a name is declared once more; an entry that stands twice says the same
 //! twice.
 
 use std::cell::Cell;
 
 use crate::format::dictionary::{EntityEntry, MOST_NAME_BYTES, SchemaEntry};
+use crate::index::RowGuess;
 
 /// A payload's name, version and layout.
 #[derive(Clone, Debug)]
@@ -25,6 +26,7 @@ pub struct DeclaredEntity {
     payload: Box<[u8]>,
     hash: u64,
     declared_segment: Option<u64>,
+    rows: RowGuess,
 }
 
 /// A name that the format has no room for. Nothing was made.
@@ -79,23 +81,37 @@ impl DeclaredEntity {
         let entry = EntityEntry { entity_type: entity_type.to_owned(), id: id.to_vec() };
         let payload = entry.encode().into_boxed_slice();
         let hash = EntityEntry::hash_of(&payload);
-        Ok(DeclaredEntity { payload, hash, declared_segment: None })
+        Ok(DeclaredEntity::of(payload, hash))
     }
 
     /// An entity by its name as a segment's dictionary has it.
     pub(crate) fn named(payload: &[u8]) -> Self {
         let hash = EntityEntry::hash_of(payload);
-        DeclaredEntity { payload: payload.into(), hash, declared_segment: None }
+        DeclaredEntity::of(payload.into(), hash)
     }
 
     /// No entity: of it are the records that are about a shard alone.
     pub(crate) fn nobody() -> Self {
-        DeclaredEntity { payload: Box::default(), hash: 0, declared_segment: None }
+        DeclaredEntity::of(Box::default(), 0)
+    }
+
+    fn of(payload: Box<[u8]>, hash: u64) -> Self {
+        DeclaredEntity { payload, hash, declared_segment: None, rows: RowGuess::default() }
     }
 
     /// The hash by which records refer to it.
     pub fn hash(&self) -> u64 {
         self.hash
+    }
+
+    /// Where an index has found its rows last.
+    pub(crate) fn rows(&self) -> RowGuess {
+        self.rows
+    }
+
+    /// For an index that looks for its rows.
+    pub(crate) fn rows_mut(&mut self) -> &mut RowGuess {
+        &mut self.rows
     }
 
     /// The payload of its entry.
