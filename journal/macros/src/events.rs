@@ -182,6 +182,18 @@ fn implementation(
                 }
             }
 
+            fn read_back(
+                &self,
+                #payload: &mut #schema::EventBuffer,
+                #apply: &mut dyn ::core::ops::FnMut(#borrowed<'_>),
+            ) -> ::core::result::Result<(), #schema::SchemaError> {
+                match self {
+                    #(Self::#names(event) => {
+                        #payload.read_back(event, |archived| #apply(#borrowed::#names(archived)))
+                    })*
+                }
+            }
+
             fn read(
                 #reader: #schema::Reader,
                 #payload: &[u8],

@@ -63,7 +63,7 @@ impl<D: DurableState> Change<D> {
     /// Then `run` is called with the new state. It may send, spawn, set timers; it cannot change the state. It is not
     /// called when the state was refused, nor after a crash.
     pub fn then_run(mut self, run: impl FnOnce(&D, &mut Context<'_, Stored<D>>) + 'static) -> Self {
-        self.steps.push(Box::new(run));
+        self.steps.push(run);
         self
     }
 

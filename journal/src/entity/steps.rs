@@ -1,11 +1,11 @@
 //! What happens when a command's records are durable.
 
+use std::mem::MaybeUninit;
+
 use mainspring::prelude::*;
+use stack_dst::Value;
 
 use super::retake;
-
-/// One thing that happens then.
-type Step<S, A> = Box<dyn FnOnce(&S, &mut Context<'_, A>)>;
 
 /// What happens then, in order, and how the actor goes on.
 pub(crate) struct Steps<S, A: Actor> {
@@ -14,6 +14,18 @@ pub(crate) struct Steps<S, A: Actor> {
     more: Vec<Step<S, A>>,
     pub end: End,
 }
+
+/// One thing that happens then: once.
+enum Step<S, A: Actor> {
+    /// What is small lies where the command's events lie too, so that nothing is allocated for it.
+    Here(Value<dyn FnMut(&S, &mut Context<'_, A>), Room>),
+    Boxed(Box<dyn FnOnce(&S, &mut Context<'_, A>)>),
+}
+
+/// Room for a reply with a reference to its receiver, some words and how it is called.
+type Room = [MaybeUninit<usize>; 6];
+
+const NO_STEP: Room = [MaybeUninit::uninit(); 6];
 
 /// How the actor goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +44,8 @@ impl<S, A: Actor> Steps<S, A> {
     }
 
     /// One more, behind the others.
-    pub fn push(&mut self, step: Step<S, A>) {
+    pub fn push(&mut self, run: impl FnOnce(&S, &mut Context<'_, A>) + 'static) {
+        let step = Step::new(run);
         match &self.first {
             None => self.first = Some(step),
             Some(_) => self.more.push(step),
@@ -47,7 +60,40 @@ impl<S, A: Actor> Steps<S, A> {
     /// All of them, with the state that the records have led to.
     pub fn run(self, state: &S, ctx: &mut Context<'_, A>) {
         for step in self.first.into_iter().chain(self.more) {
-            step(state, ctx);
+            step.run(state, ctx);
+        }
+    }
+}
+
+impl<S, A: Actor> Step<S, A> {
+    fn new<F: FnOnce(&S, &mut Context<'_, A>) + 'static>(run: F) -> Self {
+        // What is stored is called through a reference; that it is called once is seen here.
+        let mut run = Some(run);
+        // A value of a stricter alignment has no place among words.
+        if align_of::<Option<F>>() > align_of::<usize>() {
+            return Step::boxed(run);
+        }
+        let once = move |state: &S, ctx: &mut Context<'_, A>| {
+            if let Some(run) = run.take() {
+                run(state, ctx);
+            }
+        };
+        match Value::in_buffer_stable(NO_STEP, once, |once| once as _) {
+            Ok(here) => Step::Here(here),
+            Err(mut once) => Step::Boxed(Box::new(move |state, ctx| once(state, ctx))),
+        }
+    }
+
+    fn boxed<F: FnOnce(&S, &mut Context<'_, A>) + 'static>(run: Option<F>) -> Self {
+        Step::Boxed(Box::new(move |state, ctx| {
+            run.into_iter().for_each(|run| run(state, ctx));
+        }))
+    }
+
+    fn run(self, state: &S, ctx: &mut Context<'_, A>) {
+        match self {
+            Step::Here(mut run) => run(state, ctx),
+            Step::Boxed(run) => run(state, ctx),
         }
     }
 }

@@ -5,9 +5,14 @@ use std::ops::Range;
 
 use mainspring::frame::FRAME_ALIGN;
 use mainspring::frame::archive::{self, Overflow};
+use mainspring::frame::validation::Reason;
+use mainspring::Archived;
 use mainspring::message::Stored;
+use rkyv::rancor::Source;
 use rkyv::util::AlignedVec;
 
+use super::reading::{malformed, read_event};
+use super::{Event, Layout, SchemaError};
 use crate::format::BLOCK_BYTES;
 use crate::format::commit_frame::MOST_FRAME_BYTES;
 
@@ -79,6 +84,37 @@ impl EventBuffer {
             }
             self.grow(start, archive::room_bytes::<M>()).map_err(|Full| full(M::NAME, start))?;
         }
+    }
+
+    /// Gives the archive of an event to `apply`, as one who reads its record would see it. What the buffer holds is
+    /// forgotten.
+    ///
+    /// An archive without data out of line is not checked: it was written here, and whatever a reader checks beside its
+    /// length lies in such data.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] if no reader would take it, so that nothing was applied.
+    #[doc(hidden)]
+    pub fn read_back<E: Event>(
+        &mut self,
+        event: &E,
+        apply: impl FnOnce(&Archived<E>),
+    ) -> Result<(), SchemaError> {
+        self.clear();
+        let room = self.bytes.as_mut_slice();
+        if !room.is_empty()
+            && let Ok((payload_bytes, archived)) = archive::write_and_read(event, room)
+            && payload_bytes == size_of::<Archived<E>>()
+        {
+            apply(archived);
+            return Ok(());
+        }
+        let written = self.push(event);
+        let Layout { name, version, .. } = E::LAYOUT;
+        let written = written.map_err(|error| malformed(name, version, Reason::new(error)))?;
+        apply(read_event::<E>(self.get(written))?);
+        Ok(())
     }
 
     /// The bytes of one archive, by what [`push`](EventBuffer::push) returned; nothing for a range that is not here.

@@ -43,6 +43,18 @@ pub trait Events: Sized + 'static {
     /// [`WriteError`] if it does not fit; then the buffer holds what it held before.
     fn write(&self, into: &mut EventBuffer) -> Result<Range<usize>, WriteError>;
 
+    /// Gives the archive of this event to `apply`, as [`read`](Events::read) gives it when it reads the event's record.
+    /// What the buffer holds is forgotten: the archive is made there.
+    ///
+    /// # Errors
+    ///
+    /// [`SchemaError`] if the record could not be read; then nothing was applied.
+    fn read_back(
+        &self,
+        buffer: &mut EventBuffer,
+        apply: &mut dyn FnMut(Self::Archived<'_>),
+    ) -> Result<(), SchemaError>;
+
     /// What reads records of a layout, as a segment's dictionary gives it. To be asked once for each entry.
     ///
     /// # Errors

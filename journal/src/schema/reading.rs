@@ -161,7 +161,7 @@ fn checked<M: Stored>(version: u16, payload: &[u8]) -> Result<&Archived<M>, Sche
 }
 
 #[cold]
-fn malformed(name: &'static str, version: u16, reason: Reason) -> SchemaError {
+pub(super) fn malformed(name: &'static str, version: u16, reason: Reason) -> SchemaError {
     SchemaError::Malformed { name, version, reason }
 }
 

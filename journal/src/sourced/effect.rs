@@ -100,7 +100,7 @@ impl<E: EventSourced> Effect<E> {
         mut self,
         run: impl FnOnce(&E, &mut Context<'_, Persistent<E>>) + 'static,
     ) -> Self {
-        self.steps.push(Box::new(run));
+        self.steps.push(run);
         self
     }
 

@@ -113,6 +113,22 @@ pub fn write<M: Message>(value: &M, room: &mut [u8]) -> Result<usize, Overflow> 
     unsafe { write_at(value, room.as_mut_ptr(), room.len()) }
 }
 
+/// As [`write()`]; also returns what was written, to be read without a check.
+///
+/// # Errors
+///
+/// As for [`write()`].
+#[inline(always)]
+pub fn write_and_read<'a, M: Message>(
+    value: &M,
+    room: &'a mut [u8],
+) -> Result<(usize, &'a M::Archived), Overflow> {
+    let payload_bytes = write(value, room)?;
+    // SAFETY: `write` has put an `M` there, only where the room is aligned, and the room stays borrowed.
+    let archived = unsafe { root::<M>(room.as_ptr(), payload_bytes) };
+    Ok((payload_bytes, archived))
+}
+
 /// Writes the archive of `value` at `room` and returns the exact payload length, at least 1.
 ///
 /// # Safety
