@@ -21,6 +21,7 @@ enum Command {
     Later { reply_to: ActorRef<Answer> },
     Open { reply_to: ActorRef<Answer> },
     Balance { reply_to: ActorRef<Answer> },
+    Count { reply_to: ActorRef<Answer> },
     Close,
 }
 
@@ -83,6 +84,14 @@ impl EventSourced for Account {
             }
             ArchivedCommand::Open { reply_to } => {
                 Effect::persist(Opened).then_reply(*reply_to, Account::answer).then_unstash()
+            }
+            ArchivedCommand::Count { reply_to } => {
+                let (small, strict, large) = (*reply_to, 2_u128, [3_u64; 32]);
+                let to = *reply_to;
+                Effect::persist(Opened)
+                    .then_reply(small, |_| Answer::Conflict { sequence: 1 })
+                    .then_reply(to, move |_| Answer::Conflict { sequence: strict as u64 })
+                    .then_reply(to, move |_| Answer::Conflict { sequence: large[31] })
             }
             ArchivedCommand::Close => Effect::stop(),
         }
@@ -208,6 +217,22 @@ fn an_answer_leaves_only_when_its_event_is_durable() {
     probe.expect(
         |answer| matches!(answer, ArchivedAnswer::Balance { balance, .. } if *balance == 5),
     );
+}
+
+#[test]
+fn what_a_command_leads_to_happens_once_and_in_order_whatever_it_carries() {
+    let journal = SimulatedJournal::seeded(1);
+    let mut sim = started(&journal, 1);
+    let account = spawn(&mut sim, "a");
+    let probe = sim.probe::<Answer>();
+    sim.tell(account, &Command::Count { reply_to: probe.actor() });
+    sim.run_for(Duration::from_millis(50));
+    for number in 1..=3 {
+        probe.expect(
+            |answer| matches!(answer, ArchivedAnswer::Conflict { sequence } if *sequence == number),
+        );
+    }
+    probe.expect_nothing();
 }
 
 #[test]

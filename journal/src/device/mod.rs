@@ -12,6 +12,7 @@
 mod cohort;
 mod commits;
 mod core_journal;
+mod core_settings;
 mod found;
 mod group;
 mod hooks;
@@ -29,7 +30,8 @@ mod searches;
 mod storage;
 
 pub use commits::{CommitFailed, Committed, CommittedRecord};
-pub use core_journal::{CoreJournal, CoreSettings, JournalDevice, JournalFigures};
+pub use core_journal::{CoreJournal, JournalDevice};
+pub use core_settings::{CoreSettings, JournalFigures};
 pub use found::{Found, FoundRecord};
 pub use group::{Group, GroupRecord, Refused, ShardClaim};
 pub use log_index::SealedSegment;

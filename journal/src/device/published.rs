@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::core_journal::JournalFigures;
+use super::core_settings::JournalFigures;
 
 /// What other threads may know of a core's journal. The core writes it and never waits for a reader.
 #[derive(Debug, Default)]

@@ -1,6 +1,6 @@
 //! Gives the oldest segments of a core's log back: carries out what [`Reclaim`] orders, and tells it of the log.
 
-use super::core_journal::JournalFigures;
+use super::core_settings::JournalFigures;
 use super::log_index::LogIndex;
 use super::readings::Readings;
 use super::storage::{LogFile, ReadRequest, Storage};

@@ -62,7 +62,7 @@ impl HashSlots {
         if hash_of(guess) == Some(hash) {
             return Some(guess);
         }
-        // No row has the complement where a row is missing, and none is: slots hold numbers of rows.
+        // Slots hold numbers of rows that are there, so the complement is never asked for.
         self.find(hash, |row| hash_of(row).unwrap_or(!hash))
     }
 
@@ -124,6 +124,21 @@ mod tests {
         }
         for (row, hash) in hashes.iter().enumerate() {
             assert_eq!(slots.find(*hash, |row| hashes[row as usize]), Some(row as u32));
+        }
+    }
+
+    #[test]
+    fn a_wrong_guess_finds_the_same_row_as_none() {
+        let hashes = [11_u64, 27, 43];
+        let hash_of = |row: u32| hashes.get(row as usize).copied();
+        let mut slots = HashSlots::with_rows(0);
+        for (row, hash) in hashes.iter().enumerate() {
+            slots.insert(*hash, row as u32, |row| hashes[row as usize]);
+        }
+        for guess in [0, 1, 2, 3, NOWHERE] {
+            let found = hashes.map(|hash| slots.find_near(guess, hash, hash_of));
+            assert_eq!(found, [Some(0), Some(1), Some(2)], "guess {guess}");
+            assert_eq!(slots.find_near(guess, 59, hash_of), None, "guess {guess}");
         }
     }
 }

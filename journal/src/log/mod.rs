@@ -17,15 +17,16 @@ mod catalogue;
 mod core_log;
 mod declared;
 mod frame_buffer;
+mod log_settings;
 pub mod recovery;
 mod segment;
 pub(crate) mod window;
 
 pub(crate) use catalogue::check_owner;
 pub use core_log::{
-    AppendError, CommitError, CoreLog, Durable, LogIdentity, LogSettings, NewRecord, Placed,
-    Position, Tail, Write,
+    AppendError, CommitError, CoreLog, Durable, NewRecord, Placed, Position, Tail, Write,
 };
 pub use declared::{DeclaredEntity, DeclaredSchema, NameTooLong};
 pub use frame_buffer::BlockBuffer;
+pub use log_settings::{LogIdentity, LogSettings};
 pub use segment::{OpenSegment, SegmentFile};

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::ops::Range;
 
+use mainspring::Archived;
 use mainspring::frame::FRAME_ALIGN;
 use mainspring::frame::archive::{self, Overflow};
 use mainspring::frame::validation::Reason;
-use mainspring::Archived;
 use mainspring::message::Stored;
 use rkyv::rancor::Source;
 use rkyv::util::AlignedVec;

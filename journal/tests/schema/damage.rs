@@ -103,7 +103,11 @@ fn nesting_beyond_the_limit_is_refused() {
         event.write(&mut buffer).expect("room");
         let layout = AccountEvent::LAYOUTS[event.layout()];
         let reader = AccountEvent::reader(layout.name, layout.version, layout.fingerprint);
-        read_to_the_end(reader.expect("known"), buffer.as_slice()).map(|_| ())
+        let read = read_to_the_end(reader.expect("known"), buffer.as_slice()).map(|_| ());
+        let mut applied = 0;
+        let read_back = event.read_back(&mut EventBuffer::new(), &mut |_| applied += 1);
+        assert_eq!((&read, applied), (&read_back, i32::from(read.is_ok())), "depth {depth}");
+        read
     };
     assert_eq!(nested(DEPTH_LIMIT - 1), Ok(()));
     let refusal = nested(DEPTH_LIMIT).expect_err("too deep");

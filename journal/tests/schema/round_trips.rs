@@ -53,6 +53,18 @@ fn equal_events_have_equal_bytes_whatever_the_buffer_held_before() {
 }
 
 #[test]
+fn an_event_is_given_back_as_its_record_would_be_read() {
+    let mut used = EventBuffer::new();
+    for event in samples() {
+        for buffer in [&mut EventBuffer::new(), &mut used] {
+            let mut given = Vec::new();
+            let taken = event.read_back(buffer, &mut |event| given.push(AccountEvent::own(event)));
+            assert_eq!((taken, given), (Ok(()), vec![Ok(event.clone())]));
+        }
+    }
+}
+
+#[test]
 fn a_state_is_read_as_it_was_written() {
     let account = Account { balance: 5, closed: true, notes: vec!["a note out of line".into()] };
     let mut buffer = EventBuffer::new();
