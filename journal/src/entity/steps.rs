@@ -15,12 +15,14 @@ pub(crate) struct Steps<S, A: Actor> {
     pub end: End,
 }
 
-/// One thing that happens then: once.
+/// One thing that happens then. Whoever makes it sees to it that it happens once.
 enum Step<S, A: Actor> {
     /// What is small lies where the command's events lie too, so that nothing is allocated for it.
-    Here(Value<dyn FnMut(&S, &mut Context<'_, A>), Room>),
-    Boxed(Box<dyn FnOnce(&S, &mut Context<'_, A>)>),
+    Here(Value<Run<S, A>, Room>),
+    Boxed(Box<Run<S, A>>),
 }
+
+type Run<S, A> = dyn FnMut(&S, &mut Context<'_, A>);
 
 /// Room for a reply with a reference to its receiver, some words and how it is called.
 type Room = [MaybeUninit<usize>; 6];
@@ -66,34 +68,27 @@ impl<S, A: Actor> Steps<S, A> {
 }
 
 impl<S, A: Actor> Step<S, A> {
-    fn new<F: FnOnce(&S, &mut Context<'_, A>) + 'static>(run: F) -> Self {
-        // What is stored is called through a reference; that it is called once is seen here.
+    fn new(run: impl FnOnce(&S, &mut Context<'_, A>) + 'static) -> Self {
         let mut run = Some(run);
-        // A value of a stricter alignment has no place among words.
-        if align_of::<Option<F>>() > align_of::<usize>() {
-            return Step::boxed(run);
-        }
         let once = move |state: &S, ctx: &mut Context<'_, A>| {
             if let Some(run) = run.take() {
                 run(state, ctx);
             }
         };
+        // A value of a stricter alignment has no place among words.
+        if align_of_val(&once) > align_of::<usize>() {
+            return Step::Boxed(Box::new(once));
+        }
         match Value::in_buffer_stable(NO_STEP, once, |once| once as _) {
             Ok(here) => Step::Here(here),
-            Err(mut once) => Step::Boxed(Box::new(move |state, ctx| once(state, ctx))),
+            Err(once) => Step::Boxed(Box::new(once)),
         }
-    }
-
-    fn boxed<F: FnOnce(&S, &mut Context<'_, A>) + 'static>(run: Option<F>) -> Self {
-        Step::Boxed(Box::new(move |state, ctx| {
-            run.into_iter().for_each(|run| run(state, ctx));
-        }))
     }
 
     fn run(self, state: &S, ctx: &mut Context<'_, A>) {
         match self {
             Step::Here(mut run) => run(state, ctx),
-            Step::Boxed(run) => run(state, ctx),
+            Step::Boxed(mut run) => run(state, ctx),
         }
     }
 }

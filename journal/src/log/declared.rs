@@ -1,9 +1,9 @@
 //! Names that a segment's dictionary must hold before a record refers to them.
 //!
 //! Whoever appends keeps them, so that no table has to be asked for each record: each remembers the segment in which
-//! it was declared last, and an entity where its rows in the index were. Segments are known by their numbers, so a name that goes to another log is made anew
-//! there. After a restart a name is declared once more; an entry that stands twice says the same
-//! twice.
+//! it was declared last, and an entity where its rows in the index were. Segments are known by their numbers, so a name
+//! that goes to another log is made anew there. After a restart a name is declared once more; an entry that stands
+//! twice says the same twice.
 
 use std::cell::Cell;
 
