@@ -29,7 +29,8 @@
 //!
 //! - Nothing is read that the log does not call durable, and no byte is used before checksum and chain were checked.
 //! - In one log events come in the order in which they were written, each once, from an offset on without a gap.
-//!   Between two logs there is no order; an entity is in one log only.
+//!   Between two logs there is no order; an entity is in one log only. Events that were copied forward out of segments
+//!   which were given back are passed over: their place was where they stood first.
 //! - What cannot be given without a gap is an error: an offset whose segment was given back, or a damaged frame.
 //! - A query never waits: what it waits for, and how, is for its thread to say.
 //!

@@ -375,8 +375,11 @@ fn without_events<E: EventSourced>(effect: Effect<E>) -> Effect<E> {
     Effect { events: EffectEvents::None, ..effect }
 }
 
-/// Keeps the last ids only.
+/// Keeps the last ids only. One that was copied forward may be found twice.
 pub(super) fn remember(commands: &mut VecDeque<u128>, id: u128, limit: u32) {
+    if commands.contains(&id) {
+        return;
+    }
     while commands.len() >= limit.max(1) as usize {
         commands.pop_front();
     }
