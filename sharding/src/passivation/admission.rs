@@ -10,6 +10,9 @@
 //! Who may not stop is not chosen but moved to the end of its list, as if it had been used; after [`MOST_LOOKS`] of
 //! these in a list no more are asked.
 //!
+//! Uses are counted from half the limit on: below it nobody has to leave, and a type with few entities pays for no
+//! counters.
+//!
 //! Invariants: an entity that is held is in exactly one of the three lists, which together have no more than the limit.
 //! When the window has just become smaller, it is brought down by [`MOST_MOVES`] entities a call.
 
@@ -32,6 +35,8 @@ const PROTECTED_PERCENT: u64 = 80;
 #[derive(Debug)]
 pub(super) struct Admission {
     at_most: u32,
+    /// In all three lists.
+    len: u32,
     window: List<ORDER>,
     probation: List<ORDER>,
     protected: List<ORDER>,
@@ -44,6 +49,7 @@ impl Admission {
     pub(super) fn new(at_most: u32) -> Self {
         Admission {
             at_most,
+            len: 0,
             window: List::EMPTY,
             probation: List::EMPTY,
             protected: List::EMPTY,
@@ -59,8 +65,8 @@ impl Admission {
         hash: u64,
         may_stop: &mut impl FnMut(Slot) -> bool,
     ) -> Result<Option<u32>, AdmitError> {
-        self.sketch.count(upper_half(hash));
-        if self.window.len() + self.probation.len() + self.protected.len() < self.at_most {
+        self.count(upper_half(hash));
+        if self.len < self.at_most {
             return Ok(None);
         }
         self.climber.miss();
@@ -88,13 +94,16 @@ impl Admission {
     pub(super) fn hold(&mut self, rows: &mut Chunks<Row>, number: u32) {
         rows[number].region = Region::Window;
         self.window.push_back(rows, number);
+        self.len += 1;
         self.settle(rows);
     }
 
     /// A held entity is used.
     pub(super) fn touch(&mut self, rows: &mut Chunks<Row>, number: u32) {
-        self.sketch.count(rows[number].hash);
-        self.climber.hit();
+        self.count(rows[number].hash);
+        if self.len == self.at_most {
+            self.climber.hit();
+        }
         match rows[number].region {
             Region::Window => self.window.move_to_back(rows, number),
             Region::Protected => self.protected.move_to_back(rows, number),
@@ -109,10 +118,17 @@ impl Admission {
 
     /// A held entity is held no more.
     pub(super) fn remove(&mut self, rows: &mut Chunks<Row>, number: u32) {
+        self.len -= 1;
         match rows[number].region {
             Region::Window => self.window.remove(rows, number),
             Region::Probation => self.probation.remove(rows, number),
             Region::Protected => self.protected.remove(rows, number),
+        }
+    }
+
+    fn count(&mut self, hash: u32) {
+        if self.len >= self.at_most / 2 {
+            self.sketch.count(hash);
         }
     }
 

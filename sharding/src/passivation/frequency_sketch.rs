@@ -10,6 +10,7 @@
 const COUNTERS: u64 = 16;
 /// The counters of one id are in four pairs of words, one in each.
 const PAIRS: usize = 4;
+const WORDS_A_LINE: usize = 2 * PAIRS;
 const ENTITIES_A_LINE: usize = 16;
 const MOST_COUNT: u64 = 15;
 /// All counters of a word but for their highest bits, into which a neighbour's bit is shifted.
@@ -20,28 +21,26 @@ const LINES_A_USE: usize = 8;
 /// Counters for ids by their hash.
 #[derive(Debug)]
 pub(super) struct FrequencySketch {
+    /// Zeroed by the kernel when they are first used, so that a large sketch is made at once.
+    words: Vec<u64>,
+    /// The first word that a cache line begins with.
+    first: usize,
     /// A power of two.
-    lines: Vec<Line>,
+    lines: usize,
     uses: u64,
     most_uses: u64,
     /// Lines below this are halved already; all of them when none is being halved.
     halved: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-#[repr(align(64))]
-struct Line([u64; 2 * PAIRS]);
-
 impl FrequencySketch {
     /// For a limit of so many entities: eight to sixteen counters for each.
     pub(super) fn for_entities(at_most: u32) -> Self {
         let lines = (at_most as usize).next_power_of_two().div_ceil(ENTITIES_A_LINE);
-        FrequencySketch {
-            lines: vec![Line([0; 2 * PAIRS]); lines],
-            uses: 0,
-            most_uses: USES_AN_ENTITY * u64::from(at_most),
-            halved: lines,
-        }
+        let words = vec![0; (lines + 1) * WORDS_A_LINE];
+        let first = words.as_ptr().align_offset(WORDS_A_LINE * size_of::<u64>()).min(WORDS_A_LINE);
+        let most_uses = USES_AN_ENTITY * u64::from(at_most);
+        FrequencySketch { words, first, lines, uses: 0, most_uses, halved: lines }
     }
 
     /// Counts a use.
@@ -51,7 +50,7 @@ impl FrequencySketch {
         let number = self.line_of(spread);
         // A line that is still to be halved takes two for one.
         let one = if number < self.halved { 1 } else { 2 };
-        let line = &mut self.lines[number].0;
+        let line = self.line_mut(number);
         for pair in 0..PAIRS {
             let (word, shift) = counter_of(spread, pair);
             let count = line[word] >> shift & MOST_COUNT;
@@ -65,7 +64,8 @@ impl FrequencySketch {
     pub(super) fn frequency(&self, hash: u32) -> u64 {
         let spread = spread(hash);
         let number = self.line_of(spread);
-        let line = &self.lines[number].0;
+        let begin = self.first + number * WORDS_A_LINE;
+        let line = &self.words[begin..begin + WORDS_A_LINE];
         let mut least = MOST_COUNT;
         for pair in 0..PAIRS {
             let (word, shift) = counter_of(spread, pair);
@@ -75,9 +75,9 @@ impl FrequencySketch {
     }
 
     fn age(&mut self) {
-        let end = (self.halved + LINES_A_USE).min(self.lines.len());
-        for line in &mut self.lines[self.halved..end] {
-            line.0.iter_mut().for_each(|word| *word = *word >> 1 & HALVED);
+        let end = (self.halved + LINES_A_USE).min(self.lines);
+        for number in self.halved..end {
+            self.line_mut(number).iter_mut().for_each(|word| *word = *word >> 1 & HALVED);
         }
         self.halved = end;
         self.uses += 1;
@@ -88,7 +88,12 @@ impl FrequencySketch {
     }
 
     fn line_of(&self, spread: u64) -> usize {
-        (spread >> 32) as usize & (self.lines.len() - 1)
+        (spread >> 32) as usize & (self.lines - 1)
+    }
+
+    fn line_mut(&mut self, number: usize) -> &mut [u64] {
+        let begin = self.first + number * WORDS_A_LINE;
+        &mut self.words[begin..begin + WORDS_A_LINE]
     }
 }
 
@@ -144,7 +149,7 @@ mod tests {
             assert!(halved >= 99, "{halved} of 100 are halved, {} lines", sketch.halved);
             sketch.count(7);
         }
-        assert_eq!(sketch.halved, sketch.lines.len());
+        assert_eq!(sketch.halved, sketch.lines);
     }
 
     #[test]

@@ -16,7 +16,8 @@
 //! Weikum, "The LRU-K page replacement algorithm", SIGMOD 1993, 2.1), and a message for a hot entity costs one
 //! comparison.
 //!
-//! An entity takes 32 bytes here, and the limit four to eight bytes an entity for the frequencies, at once.
+//! An entity takes 32 bytes here. When half the limit is reached, the frequencies take four to eight bytes for each
+//! entity of the limit.
 //!
 //! ```
 //! use mainspring_sharding::entities::{Arrival, Lives, LifeSettings, Residents, ShardCount, ToEntityKey};

@@ -46,7 +46,7 @@ impl WindowClimber {
         }
     }
 
-    /// A use of an entity that was held.
+    /// A use of an entity that was held, while the limit was reached.
     #[inline]
     pub(super) fn hit(&mut self) {
         self.hits += 1;

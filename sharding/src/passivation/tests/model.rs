@@ -43,7 +43,7 @@ impl Model {
     }
 
     fn admit(&mut self, id: u32, busy: &BTreeSet<u32>) -> Result<Option<u32>, ()> {
-        self.sketch.count((hash(id) >> 32) as u32);
+        self.count(id);
         let mut leaves = None;
         if self.len() == self.at_most as usize {
             self.climber.miss();
@@ -69,9 +69,17 @@ impl Model {
         Ok(leaves)
     }
 
+    fn count(&mut self, id: u32) {
+        if self.len() >= self.at_most as usize / 2 {
+            self.sketch.count((hash(id) >> 32) as u32);
+        }
+    }
+
     fn touch(&mut self, id: u32) {
-        self.sketch.count((hash(id) >> 32) as u32);
-        self.climber.hit();
+        self.count(id);
+        if self.len() == self.at_most as usize {
+            self.climber.hit();
+        }
         let (in_window, on_probation) = (self.window.contains(&id), self.probation.contains(&id));
         self.remove(id);
         if in_window {
