@@ -113,12 +113,17 @@ impl<H: Home, P: Payload> Region<H, P> {
         {
             return turn.send(from, Message::NotOwner { shard, ownership });
         }
+        let mut has_flushed = false;
         for (number, item) in (first..).zip(items) {
-            self.take_item(turn, shard, epoch, number, item);
+            has_flushed |= self.take_item(turn, shard, epoch, number, item);
+        }
+        if has_flushed {
+            self.release_flushed(turn, shard);
         }
         self.acknowledge_stream(turn, from, shard, epoch, end);
     }
 
+    /// Takes one item of the stream, if it is the next one. Says whether it was a marker.
     fn take_item(
         &mut self,
         turn: &mut Turn<'_, H, P>,
@@ -126,26 +131,24 @@ impl<H: Home, P: Payload> Region<H, P> {
         epoch: Epoch,
         number: u64,
         item: Item<H, P>,
-    ) {
+    ) -> bool {
         let takes_all = self.settings.lacks(Flaw::TakesForwardTwice);
         let slot = self.slot_mut(shard);
-        if slot.epoch() != epoch {
-            return;
+        let State::Owned { unsettled: Some(unsettled) } = &mut slot.state else { return false };
+        let is_next = unsettled.received == number || takes_all;
+        if !is_next || slot.known.is_none_or(|known| known.epoch != epoch) {
+            return false;
         }
-        match &mut slot.state {
-            State::Owned { unsettled: Some(unsettled) }
-                if unsettled.received == number || takes_all =>
-            {
-                unsettled.received = number + 1;
-            }
-            State::Owned { unsettled: None } if takes_all => {}
-            _ => return,
-        }
+        unsettled.received = number + 1;
         match item.content {
             Content::Payload(payload) => {
                 turn.push(Output::Deliver { shard, origin: item.origin, payload });
+                false
             }
-            Content::Flush => self.flushed(turn, shard, item.origin),
+            Content::Flush => {
+                unsettled.set_flushed(item.origin);
+                true
+            }
         }
     }
 
@@ -169,13 +172,19 @@ impl<H: Home, P: Payload> Region<H, P> {
         turn.send(from, Message::ForwardAcknowledged { shard, epoch, next });
     }
 
-    /// The marker of `origin` is here: what it sent directly may go.
+    /// The marker of `origin` has come by itself, behind everything that was forwarded.
     pub(super) fn flushed(&mut self, turn: &mut Turn<'_, H, P>, shard: u32, origin: H) {
-        let State::Owned { unsettled: Some(unsettled) } = &mut self.slot_mut(shard).state else {
-            return;
-        };
-        unsettled.set_flushed(origin);
-        self.deliver_parked(turn, shard, |parked| parked == origin);
+        if let State::Owned { unsettled: Some(unsettled) } = &mut self.slot_mut(shard).state {
+            unsettled.set_flushed(origin);
+            self.release_flushed(turn, shard);
+        }
+    }
+
+    /// What those whose markers have come sent directly may go: one pass over what is held.
+    fn release_flushed(&mut self, turn: &mut Turn<'_, H, P>, shard: u32) {
+        let State::Owned { unsettled: Some(unsettled) } = &self.slot(shard).state else { return };
+        let flushed = unsettled.flushed.clone();
+        self.deliver_parked(turn, shard, |origin| flushed.binary_search(&origin).is_ok());
         self.refresh(shard);
         self.settle_if_flushed(turn, shard);
     }

@@ -198,7 +198,7 @@ impl<H: Home, P: Payload> Region<H, P> {
             Message::Flush { shard, epoch, origin } => {
                 self.flush(turn, from, shard, epoch, origin);
             }
-            Message::NotOwner { shard, ownership } => self.learn(turn, shard, ownership),
+            Message::NotOwner { shard, ownership } => self.hear_of(turn, shard, ownership),
             // For a coordinator that stands at this place.
             Message::ShardStopped { .. } | Message::Resumed { .. } | Message::Busy { .. } => {}
         }

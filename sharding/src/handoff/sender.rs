@@ -35,6 +35,21 @@ impl<H: Home, P: Payload> Region<H, P> {
         }
     }
 
+    /// Another place says who owns a shard. Where nothing was ever known, what is said may be older than this place: it
+    /// is a reason to ask the store.
+    pub(super) fn hear_of(
+        &mut self,
+        turn: &mut Turn<'_, H, P>,
+        shard: u32,
+        ownership: Ownership<H>,
+    ) {
+        if self.slot(shard).known.is_none() && ownership.owner != self.me {
+            self.find_owner(turn, shard);
+        } else {
+            self.learn(turn, shard, ownership);
+        }
+    }
+
     fn is_news(&self, shard: u32, ownership: &Ownership<H>) -> bool {
         let slot = self.slot(shard);
         let is_lost = matches!(slot.state, State::Unknown { .. }) && ownership.owner != self.me;
@@ -135,7 +150,7 @@ impl<H: Home, P: Payload> Region<H, P> {
     ) {
         let was_known = self.slot(shard).epoch() == ownership.epoch;
         if !was_known {
-            self.learn(turn, shard, ownership);
+            self.hear_of(turn, shard, ownership);
         }
         let slot = self.slot(shard);
         if slot.epoch() != ownership.epoch {

@@ -346,6 +346,21 @@ fn records_of_lower_epochs_change_nothing() {
 }
 
 #[test]
+fn a_place_that_never_knew_an_owner_asks_the_store_instead_of_believing_what_may_be_old() {
+    let mut place = Place::new(Settings::default());
+    let ownership = record(B, 2, Some(C));
+    let outputs = place.hear(B, Message::ShardStarted { shard: 0, ownership });
+    let step = step_of(&outputs);
+    assert_eq!(outputs, [Output::Store { step, request: StoreRequest::Read { shard: 0 } }]);
+    assert_eq!(place.region.route(0), Route::Park);
+    let newer = record(C, 3, Some(B));
+    let outputs = place.answer(step, StoreAnswer::Found(Some(newer)));
+    let flush = Message::Flush { shard: 0, epoch: Epoch(3), origin: A };
+    assert_eq!(sent(&outputs, B), [&flush]);
+    assert_eq!(place.region.route(0), Route::There(C, Epoch(3)));
+}
+
+#[test]
 fn an_owner_that_was_robbed_kills_its_entities_and_gives_back_what_others_sent() {
     let mut place = Place::owner(Settings::default());
     place.hand_off(B);

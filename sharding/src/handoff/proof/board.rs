@@ -82,15 +82,20 @@ pub struct Board {
 }
 
 impl Board {
-    /// `places` regions; shard `s` belongs to place `s % places` by the store, and everybody knows.
-    pub fn new(places: Place, shards: u32, settings: Settings) -> Board {
+    /// `places` regions; the shards belong to them in turn by the store, and everybody knows. The last `late` of them
+    /// have not joined: nobody knows them, and they know no shard.
+    pub fn new(places: Place, late: Place, shards: u32, settings: Settings) -> Board {
         let all: Vec<Place> = (0..places).collect();
+        let first: Vec<Place> = (0..places - late).collect();
         let mut board = Board {
             regions: all
                 .iter()
-                .map(|&me| Region::new(me, all.iter().copied(), shards, settings))
+                .map(|&me| {
+                    let known = if first.contains(&me) { &first } else { &all };
+                    Region::new(me, known.iter().copied(), shards, settings)
+                })
                 .collect(),
-            store: MemoryOwnership::new(shards, all.iter().copied()),
+            store: MemoryOwnership::new(shards, first.iter().copied()),
             settings,
             opened: BTreeMap::new(),
             running: BTreeMap::new(),
@@ -103,18 +108,19 @@ impl Board {
             delivered: 0,
         };
         for shard in 0..shards {
-            board.settle_at(shard, (shard % u32::from(places)) as Place);
+            let owner = first[shard as usize % first.len()];
+            board.settle_at(shard, owner, &first);
         }
         board
     }
 
     /// The shard's first owner, started and known to all, before anything is watched.
-    fn settle_at(&mut self, shard: u32, to: Place) {
+    fn settle_at(&mut self, shard: u32, to: Place, told: &[Place]) {
         let request = StoreRequest::TakeOver { shard, expected: Epoch::NONE, to };
         let StoreAnswer::Changed(ownership) = self.store.decide(request) else {
             panic!("a fresh shard was refused")
         };
-        for place in 0..self.regions.len() as Place {
+        for &place in told {
             let learned = Input::Learned { shard, ownership };
             let effects = self.input(0, place, learned).expect("nothing breaks yet");
             for effect in effects {

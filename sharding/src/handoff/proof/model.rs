@@ -186,7 +186,7 @@ impl Model for HandOffModel {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        let mut board = Board::new(self.places, self.shards, self.settings);
+        let mut board = Board::new(self.places, 0, self.shards, self.settings);
         board.forget_counters();
         let ways = usize::from(self.places) * usize::from(self.places);
         vec![World {

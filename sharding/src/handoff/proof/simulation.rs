@@ -68,6 +68,12 @@ enum Happening {
     Absent(Place),
     Present(Place),
     Death(Place),
+    Joined {
+        place: Place,
+        told: Place,
+    },
+    /// Everybody knows it: it may send, and own shards.
+    Begins(Place),
     Gone {
         place: Place,
         told: Place,
@@ -85,6 +91,8 @@ pub struct Storm {
     /// When the last message of a way arrives.
     ways_ns: BTreeMap<(Place, Place), u64>,
     dead: Vec<Place>,
+    /// Places that have not begun.
+    outside: Vec<Place>,
     places: Place,
     shards: u32,
     loss: f64,
@@ -100,6 +108,8 @@ impl Storm {
         let mut random = fastrand::Rng::with_seed(seed);
         let places = random.u8(2..=5);
         let shards = random.u32(1..=3);
+        // The last place may come during the storm.
+        let late = Place::from(places > 2 && random.u8(0..4) == 0);
         let mut settings = Settings { forward_limit: random.usize(1..=8), ..weather.settings };
         // The shorter, the more of the repeated steps meet their late originals.
         settings.retry_ns = *random.choice(&[20, 200, 2_000]).expect("not empty") * MILLISECOND_NS;
@@ -112,9 +122,13 @@ impl Storm {
         let unknown = if random.bool() { random.f64() * 0.4 } else { 0.0 };
         let slowness_ns = *random.choice(&[1, 10, 100, 1_500]).expect("not empty") * MILLISECOND_NS;
         let mut storm = Storm {
-            board: Board::new(places, shards, settings),
+            board: Board::new(places, late, shards, settings),
             coordinators: vec![
-                Coordinator::new(0..places, shards as usize, settings.retry_ns);
+                Coordinator::new(
+                    0..places - late,
+                    shards as usize,
+                    settings.retry_ns
+                );
                 if weather.deaths { 1 } else { 2 }
             ],
             now_ns: 0,
@@ -122,6 +136,7 @@ impl Storm {
             sequence: 0,
             ways_ns: BTreeMap::new(),
             dead: Vec::new(),
+            outside: (places - late..places).collect(),
             places,
             shards,
             loss,
@@ -160,8 +175,16 @@ impl Storm {
                 self.queue_at(back_ns, Happening::Present(place));
             }
         }
+        for place in self.outside.clone() {
+            let at_ns = self.random.u64(0..STORM_NS / 2);
+            for told in 0..place {
+                let told_ns = at_ns + self.random.u64(0..SECOND_NS);
+                self.queue_at(told_ns, Happening::Joined { place, told });
+            }
+            self.queue_at(at_ns + SECOND_NS, Happening::Begins(place));
+        }
         if weather.deaths && self.places > 2 {
-            let place = self.random.u8(1..self.places);
+            let place = self.random.u8(1..self.places - self.outside.len() as Place);
             let at_ns = self.random.u64(0..STORM_NS);
             self.queue_at(at_ns, Happening::Death(place));
         }
@@ -243,13 +266,13 @@ impl Storm {
                 self.coordinate(at, CoordinatorInput::StoreAnswered { shard, step, answer });
             }
             Happening::Send { origin, shard } => {
-                if !self.dead.contains(&origin) {
+                if !self.dead.contains(&origin) && !self.outside.contains(&origin) {
                     let effects = self.board.send(self.now_ns, origin, shard)?;
                     self.spread(effects);
                 }
             }
             Happening::Move { shard, to } => {
-                if !self.dead.contains(&to) {
+                if !self.dead.contains(&to) && !self.outside.contains(&to) {
                     let at = self.random.u8(0..self.coordinators.len() as Place);
                     self.coordinate(at, CoordinatorInput::Move { shard, to });
                 }
@@ -258,7 +281,24 @@ impl Storm {
                 self.board.decide(request)?;
             }
             Happening::Absent(place) => self.board.store.leave(place),
-            Happening::Present(place) => self.board.store.join(place),
+            Happening::Present(place) => {
+                if !self.outside.contains(&place) {
+                    self.board.store.join(place);
+                }
+            }
+            Happening::Joined { place, told } => {
+                if usize::from(told) < self.coordinators.len() {
+                    self.coordinate(told, CoordinatorInput::PlaceJoined(place));
+                }
+                self.input(told, Input::PlaceJoined(place))?;
+            }
+            Happening::Begins(place) => {
+                self.outside.retain(|outside| *outside != place);
+                self.board.store.join(place);
+                for dead in self.dead.clone() {
+                    self.input(place, Input::PlaceGone(dead))?;
+                }
+            }
             Happening::Death(place) => self.die(place),
             Happening::Gone { place, told } => {
                 if told == COORDINATOR {
@@ -282,7 +322,7 @@ impl Storm {
                 self.input(to, Input::Message { from, message })?;
             }
             Effect::InOrder { from, to, wire } => {
-                if !self.dead.contains(&to) {
+                if !self.dead.contains(&to) && !self.outside.contains(&to) {
                     let effects = self.board.receive(self.now_ns, from, to, wire)?;
                     self.spread(effects);
                 }
@@ -374,7 +414,7 @@ impl Storm {
     }
 
     fn input(&mut self, place: Place, input: Input<Place, Parcel>) -> Result<(), Broken> {
-        if self.dead.contains(&place) {
+        if self.dead.contains(&place) || self.outside.contains(&place) {
             return Ok(());
         }
         let effects = self.board.input(self.now_ns, place, input)?;
