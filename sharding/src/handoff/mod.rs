@@ -22,8 +22,8 @@
 //!
 //! What it asks of the ways between places: messages between two places (direct messages and `Flush`) stay in order
 //! and do not double; a lost `Flush` is asked for again. Everything else may be lost, doubled and reordered. A place is
-//! made known to all others ([`Input::PlaceJoined`]) before its own region takes its first input, and
-//! [`Input::PlaceGone`] is the truth: that place never speaks again.
+//! made known to all others ([`Input::PlaceJoined`]) before its own region ([`Region::joining`]) takes its first input,
+//! and [`Input::PlaceGone`] is the truth: that place never speaks again.
 //!
 //! Bounds: parked messages in bytes and in number for all shards of a region, messages of one `Forward`, moves at a
 //! time; beyond them the message is given back with a reason.

@@ -68,6 +68,8 @@ pub struct Region<H, P> {
     /// All places, this one too; in order.
     pub(super) places: Vec<H>,
     pub(super) settings: Settings,
+    /// Whether the others were there before: what is still on its way from them may be older than this place.
+    pub(super) is_newcomer: bool,
     pub(super) slots: Vec<Slot<H, P>>,
     pub(super) lines: Vec<Line<H>>,
     pub(super) timers: BTreeSet<(u64, u32, Timer)>,
@@ -76,7 +78,8 @@ pub struct Region<H, P> {
 }
 
 impl<H: Home, P: Payload> Region<H, P> {
-    /// A region that knows no owner yet. `places` are all places, `me` among them or not.
+    /// A region that knows no owner yet and begins together with the others. `places` are all places, `me` among them
+    /// or not.
     pub fn new(
         me: H,
         places: impl IntoIterator<Item = H>,
@@ -91,12 +94,24 @@ impl<H: Home, P: Payload> Region<H, P> {
             me,
             places,
             settings,
+            is_newcomer: false,
             slots: (0..shard_count).map(|_| Slot::new()).collect(),
             lines: vec![line; shard_count as usize],
             timers: BTreeSet::new(),
             ledger: Ledger::default(),
             counters: Counters::default(),
         }
+    }
+
+    /// A region of a place that joins others, which know of it already ([`Input::PlaceJoined`]). It asks the store
+    /// about every shard that it has never known before it believes what it is told.
+    pub fn joining(
+        me: H,
+        places: impl IntoIterator<Item = H>,
+        shard_count: u32,
+        settings: Settings,
+    ) -> Region<H, P> {
+        Region { is_newcomer: true, ..Region::new(me, places, shard_count, settings) }
     }
 
     /// The way of a message that is sent here. The caller goes it at once, before the next input.

@@ -35,15 +35,15 @@ impl<H: Home, P: Payload> Region<H, P> {
         }
     }
 
-    /// Another place says who owns a shard. Where nothing was ever known, what is said may be older than this place: it
-    /// is a reason to ask the store.
+    /// Another place says who owns a shard. To a newcomer that never knew, it is a reason to ask the store.
     pub(super) fn hear_of(
         &mut self,
         turn: &mut Turn<'_, H, P>,
         shard: u32,
         ownership: Ownership<H>,
     ) {
-        if self.slot(shard).known.is_none() && ownership.owner != self.me {
+        let never_knew = self.slot(shard).known.is_none() && ownership.owner != self.me;
+        if self.is_newcomer && never_knew {
             self.find_owner(turn, shard);
         } else {
             self.learn(turn, shard, ownership);

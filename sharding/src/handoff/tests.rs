@@ -346,8 +346,9 @@ fn records_of_lower_epochs_change_nothing() {
 }
 
 #[test]
-fn a_place_that_never_knew_an_owner_asks_the_store_instead_of_believing_what_may_be_old() {
+fn a_newcomer_asks_the_store_instead_of_believing_what_may_be_older_than_itself() {
     let mut place = Place::new(Settings::default());
+    place.region = Region::joining(A, [A, B, C], 2, Settings::default());
     let ownership = record(B, 2, Some(C));
     let outputs = place.hear(B, Message::ShardStarted { shard: 0, ownership });
     let step = step_of(&outputs);

@@ -90,9 +90,9 @@ impl Board {
         let mut board = Board {
             regions: all
                 .iter()
-                .map(|&me| {
-                    let known = if first.contains(&me) { &first } else { &all };
-                    Region::new(me, known.iter().copied(), shards, settings)
+                .map(|&me| match first.contains(&me) {
+                    true => Region::new(me, first.iter().copied(), shards, settings),
+                    false => Region::joining(me, all.iter().copied(), shards, settings),
                 })
                 .collect(),
             store: MemoryOwnership::new(shards, first.iter().copied()),
