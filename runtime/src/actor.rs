@@ -78,6 +78,14 @@ pub enum Next<A: Actor> {
     Become(Behavior<A>),
     /// Keeps the message for the next behaviour. At the stash limit it becomes a dead letter.
     Stash,
+    /// Keeps the message until the ticket is redeemed that the actor [waits for](Context::suspend_until) from this turn
+    /// on. The turn with the ticket's value decides: [`Next::Again`] has the message handled once more, after any other
+    /// end it is dropped, and so it is when the actor fails or stops. One message is kept, beside the stash and
+    /// whatever its limit. Without such a ticket, and in a turn without a message, this is [`Next::Same`].
+    Keep,
+    /// At the end of the turn that a ticket has brought: handles the message that was [kept](Next::Keep) once more,
+    /// before everything else. Elsewhere it is [`Next::Same`].
+    Again,
     /// Stops: children first, then the actor itself.
     Stop,
     /// The turn failed: nothing it sent is sent, and the supervisor's policy decides.

@@ -8,6 +8,9 @@
 //! device leaves a [`Ticket`] with it; the device redeems the ticket when it is done, and that is a turn of the
 //! actor.
 //!
+//! A device that waits for another one, or that passes on what actors of other cores wait for, leaves a ticket
+//! [of its own](Ticket::for_shared): what is given for it goes to something that it has shared.
+//!
 //! Invariants: devices are polled between turns, never during one; a ticket is redeemed once, and only in the life of
 //! the actor that gave it.
 
@@ -92,6 +95,20 @@ impl<T> fmt::Debug for Ticket<T> {
     }
 }
 
+/// Something shared on a core that takes what tickets of its own are redeemed with: see [`Ticket::for_shared`].
+pub trait TakesTickets<T>: 'static {
+    /// The ticket with this key is redeemed. No actor has a turn meanwhile.
+    fn redeemed(&self, key: u64, value: T);
+}
+
+impl<T: 'static> Ticket<T> {
+    /// A ticket that no actor has given: its value goes to the `S` that is [shared](Seat::share) on the core that
+    /// redeems it, and nowhere if there is none. The key tells it which ticket it was.
+    pub fn for_shared<S: TakesTickets<T>>(key: u64) -> Self {
+        Ticket { me: key, life: 0, number: 0, redeem: Core::redeem_for_shared::<S, T> }
+    }
+}
+
 impl<A: Actor> Context<'_, A> {
     /// A ticket for a turn of this actor: `then` is called with what is given for it. `then` is a method, or a
     /// closure that captures nothing.
@@ -110,7 +127,8 @@ impl<A: Actor> Context<'_, A> {
     }
 
     /// From the end of this turn on, the actor takes no messages until the ticket is redeemed: they wait in its
-    /// stash.
+    /// stash. A turn that ends with [`Next::Keep`] has its own message wait too, until it is known whether it was
+    /// handled.
     pub fn suspend_until<T>(&mut self, ticket: &Ticket<T>) {
         self.suspend_for_slot(TICKET_SLOT, ticket.number);
     }
@@ -260,6 +278,17 @@ impl Core {
     pub(crate) fn next_ticket(&mut self) -> u32 {
         self.tickets = self.tickets.wrapping_add(1);
         self.tickets
+    }
+
+    fn redeem_for_shared<S, T>(core: &mut Core, key: u64, _life: u32, _number: u32, value: T)
+    where
+        S: TakesTickets<T>,
+    {
+        let shared = core.shared.iter().find(|(of, _)| *of == TypeId::of::<S>());
+        let shared = shared.map(|(_, shared)| Rc::clone(shared));
+        if let Some(shared) = shared.and_then(|shared| shared.downcast::<S>().ok()) {
+            shared.redeemed(key, value);
+        }
     }
 
     fn redeem<A, T, F>(core: &mut Core, me: u64, life: u32, number: u32, value: T)

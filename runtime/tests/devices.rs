@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use mainspring::device::{Device, DeviceTurn, Extension, NodePlan, Seat, Ticket};
+use mainspring::device::{Device, DeviceTurn, Extension, NodePlan, Seat, TakesTickets, Ticket};
 use mainspring::prelude::*;
 use mainspring::testkit::Simulation;
 
@@ -140,6 +140,129 @@ fn a_ticket_of_an_earlier_life_does_nothing() {
     probe.expect(|done| done.number == 1);
     probe.expect(|done| done.number == 3);
     probe.expect_nothing();
+}
+
+/// Keeps each message until the device is done, and has it handled again so many times.
+struct Persevering {
+    again: u32,
+    tries: u32,
+    reply_to: Option<ActorRef<Done>>,
+}
+
+impl Persevering {
+    fn of(again: u32) -> Self {
+        Persevering { again, tries: 0, reply_to: None }
+    }
+
+    fn settled(&mut self, ctx: &mut Context<Self>, _: u64) -> Next<Self> {
+        if self.tries <= self.again {
+            return Next::Again;
+        }
+        if let Some(reply_to) = self.reply_to {
+            ctx.tell(reply_to, &Done { number: u64::from(self.tries), waited: true });
+        }
+        self.tries = 0;
+        Next::Same
+    }
+}
+
+impl Actor for Persevering {
+    type Message = Work;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, work: &Archived<Work>) -> Next<Self> {
+        let Some(delay) = ctx.shared::<Delay>() else { return Next::Fault };
+        if self.tries == 0 {
+            ctx.tell(work.reply_to, &Done { number: work.number.to_native(), waited: false });
+        }
+        self.tries += 1;
+        self.reply_to = Some(work.reply_to);
+        let ticket = ctx.ticket(Self::settled);
+        ctx.suspend_until(&ticket);
+        delay.waiting.borrow_mut().push_back((ctx.now_ns() + 1_000_000, ticket));
+        Next::Keep
+    }
+}
+
+#[test]
+fn a_message_that_is_kept_is_handled_again_before_those_that_came_later_or_dropped() {
+    Simulation::for_seeds(1..=20, |mut sim| {
+        sim.at(0).install(install);
+        for again in [0, 1, 3] {
+            let worker = sim.spawn(move || Persevering::of(again));
+            let probe = sim.probe::<Done>();
+            for number in 10..13 {
+                sim.tell(worker, &Work { number, reply_to: probe.actor() });
+            }
+            sim.run_for(Duration::from_millis(60));
+            for number in 10..13 {
+                probe.expect(|done| done.number == number && !done.waited);
+                probe.expect(|done| done.number == u64::from(again + 1) && done.waited);
+            }
+            probe.expect_nothing();
+        }
+        sim.assert_quiet_within(Duration::from_millis(1));
+    });
+}
+
+#[test]
+fn a_message_that_is_kept_ends_with_its_actor_or_its_actors_life() {
+    let mut sim = Simulation::seeded(5);
+    sim.at(0).install(install);
+    let worker = sim.at(0).spawn_with(
+        || Persevering::of(1),
+        |spawn| spawn.on_failure(OnFailure::Restart(Restart::at_most(3))).start(),
+    );
+    let probe = sim.probe::<Done>();
+    sim.tell(worker, &Work { number: 1, reply_to: probe.actor() });
+    sim.run_until_idle();
+    probe.expect(|done| done.number == 1 && !done.waited);
+    // The turn with the ticket's value fails: the next life does not know the message.
+    sim.panic_turn(worker, 0);
+    sim.tell(worker, &Work { number: 2, reply_to: probe.actor() });
+    sim.tell(worker, &Work { number: 3, reply_to: probe.actor() });
+    sim.run_for(Duration::from_secs(60));
+    let heard: Vec<_> =
+        std::iter::from_fn(|| (probe.waiting() > 0).then(|| probe.next())).collect();
+    assert!(!heard.iter().any(|done| done.number == 1), "it was handled by the next life");
+    assert!(heard.iter().any(|done| done.number == 3), "the next life takes messages");
+    sim.tell(worker, &Work { number: 4, reply_to: probe.actor() });
+    sim.run_until_idle();
+    probe.expect(|done| done.number == 4 && !done.waited);
+    sim.stop(worker);
+    sim.assert_quiet_within(Duration::from_millis(5));
+    assert_eq!(sim.dead_letters(mainspring::Reason::Stopping), 0, "it was handled once");
+}
+
+/// Takes what its tickets are redeemed with.
+#[derive(Default)]
+struct Collected(RefCell<Vec<(u64, bool)>>);
+
+impl TakesTickets<u64> for Collected {
+    fn redeemed(&self, key: u64, due_ns: u64) {
+        self.0.borrow_mut().push((key, due_ns > 0));
+    }
+}
+
+#[test]
+fn a_ticket_of_no_actor_is_redeemed_to_what_is_shared_on_the_core() {
+    let mut sim = Simulation::seeded(6);
+    let collected = Rc::new(Collected::default());
+    for shares in [false, true] {
+        sim.at(0).install(|seat| {
+            install(seat);
+            if shares {
+                seat.share(Rc::clone(&collected));
+            }
+            let delay = seat.shared::<Delay>().expect("it was installed just now");
+            for key in [u64::MAX, 7] {
+                let ticket = Ticket::for_shared::<Collected>(key);
+                delay.waiting.borrow_mut().push_back((1_000, ticket));
+            }
+        });
+        sim.run_for(Duration::from_millis(1));
+    }
+    // Those of the first round found nobody.
+    assert_eq!(*collected.0.borrow(), [(u64::MAX, true), (7, true)]);
 }
 
 /// Counts the cores it was installed on.

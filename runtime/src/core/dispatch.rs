@@ -36,6 +36,8 @@ pub(crate) const SAME: u64 = 0;
 const STASH: u64 = 1;
 const STOP: u64 = 2;
 const FAULT: u64 = 3;
+const KEEP: u64 = 4;
+const AGAIN: u64 = 5;
 
 /// Turns between two looks at the clock.
 pub(crate) const WINDOW_TURNS: u64 = 64;
@@ -51,6 +53,8 @@ fn encode<A: Actor>(next: Next<A>) -> u64 {
         Next::Stash => STASH,
         Next::Stop => STOP,
         Next::Fault => FAULT,
+        Next::Keep => KEEP,
+        Next::Again => AGAIN,
         Next::Become(behavior) => behavior.info as *const _ as u64,
     }
 }
@@ -599,6 +603,19 @@ impl Core {
                     // Only messages can be kept; an answer or a signal has been seen.
                     None => self.counters.stash_refused += 1,
                 }
+            }
+            KEEP => {
+                self.commit_turn();
+                self.observe_outcome(me, Outcome::Keep);
+                if let Some(frame) = frame {
+                    let stored = self.store(frame);
+                    self.keep_frame(me, stored);
+                }
+            }
+            AGAIN => {
+                self.commit_turn();
+                self.observe_outcome(me, Outcome::Again);
+                self.handle_again(me);
             }
             behavior => {
                 self.commit_turn();

@@ -87,6 +87,10 @@ pub enum Outcome {
     Become(&'static str),
     /// The message was kept for the next behaviour.
     Stash,
+    /// The message was kept until a ticket is redeemed.
+    Keep,
+    /// The message that was kept is handled once more.
+    Again,
     /// The actor stops.
     Stop,
     /// The turn failed, so it did nothing.

@@ -2,7 +2,8 @@
 //!
 //! Both are copies of the frame's bytes; nothing is deserialised. Kept frames count against the core's limit of
 //! bytes per actor; what does not fit becomes a dead letter. Order is arrival order: on a change of behaviour the
-//! stashed frames are handled before everything that came later.
+//! stashed frames are handled before everything that came later. One frame more is kept beside them while its actor
+//! waits to learn whether it was handled.
 
 use std::collections::VecDeque;
 
@@ -77,6 +78,8 @@ pub(crate) enum Held {
 pub(crate) struct Stash {
     stashed: VecDeque<StoredFrame>,
     held: VecDeque<Held>,
+    /// The message whose turn has left a ticket, until it is known whether it is handled again.
+    kept: Option<StoredFrame>,
     bytes: usize,
     /// A loop over `held` is under way further up the call stack.
     replaying: bool,
@@ -117,8 +120,29 @@ impl Stash {
         Some(held)
     }
 
-    /// Takes everything out, in order.
+    fn keep(&mut self, frame: StoredFrame) {
+        self.let_go();
+        self.bytes += frame.kept_bytes();
+        self.kept = Some(frame);
+    }
+
+    /// The kept message goes before everything.
+    fn again(&mut self) {
+        if let Some(frame) = self.kept.take() {
+            self.held.push_front(Held::Frame(frame));
+        }
+    }
+
+    /// The kept message was handled.
+    fn let_go(&mut self) {
+        if let Some(frame) = self.kept.take() {
+            self.bytes -= frame.kept_bytes();
+        }
+    }
+
+    /// Takes everything out, in order. A kept message was handled, so it is no longer needed.
     pub fn drain(&mut self) -> Vec<StoredFrame> {
+        self.kept = None;
         self.unstash();
         self.bytes = 0;
         let frames = self.held.drain(..);
@@ -145,6 +169,31 @@ impl Core {
         if let Some(frame) = self.keep(me, frame, Stash::hold) {
             self.counters.stash_refused += 1;
             self.count_dead_letter(Reason::StashFull, frame.header, frame.bytes().len());
+        }
+    }
+
+    /// Keeps a message until the ticket is redeemed that its actor waits for; of one that waits for none it was
+    /// handled. There is one for each actor, so the limit of the stash does not apply.
+    pub(crate) fn keep_frame(&mut self, me: u64, mut frame: StoredFrame) {
+        let Some(cold) = self.slots.cold_if_any(me) else { return frame.forget_locals() };
+        if cold.phase != Phase::Suspended {
+            // They belong to the frame that this is a copy of.
+            return frame.forget_locals();
+        }
+        if frame.header.flags() & FLAG_LOCAL != 0 {
+            self.locals_moved = true;
+            frame.header.word0 |= (FLAG_LOCAL as u64) << 56;
+        }
+        let before = cold.stash.bytes;
+        cold.stash.keep(frame);
+        self.counters.stash_bytes += cold.stash.bytes as u64;
+        self.counters.stash_bytes -= before as u64;
+    }
+
+    /// The kept message is handled when the turn is over.
+    pub(crate) fn handle_again(&mut self, me: u64) {
+        if let Some(cold) = self.slots.cold_if_any(me) {
+            cold.stash.again();
         }
     }
 
@@ -180,7 +229,13 @@ impl Core {
     /// Handles held frames for as long as the actor takes messages.
     pub(crate) fn replay(&mut self, me: u64) {
         match self.slots.cold_if_any(me) {
-            Some(cold) if !cold.stash.replaying => cold.stash.replaying = true,
+            Some(cold) if !cold.stash.replaying => {
+                cold.stash.replaying = true;
+                // What is to be handled again is held by now.
+                let before = cold.stash.bytes;
+                cold.stash.let_go();
+                self.counters.stash_bytes -= (before - cold.stash.bytes) as u64;
+            }
             _ => return,
         }
         loop {
