@@ -35,6 +35,12 @@ pub struct CommittedRecord<'a> {
 pub struct CommitFailed;
 
 impl Committed {
+    /// Records behind each other, in the form that they have in the log.
+    pub(super) fn of_records(bytes: BlockBuffer) -> Self {
+        let end = bytes.len();
+        Committed { frame: Rc::new(bytes), start: 0, end }
+    }
+
     /// The records, without those of the dictionaries.
     pub fn records(&self) -> impl Iterator<Item = CommittedRecord<'_>> {
         let bytes = self.frame.get(self.start..self.end).unwrap_or_default();

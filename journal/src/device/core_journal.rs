@@ -215,6 +215,25 @@ impl CoreJournal {
         Ok(layouts.len() - 1)
     }
 
+    /// The layout of a number that [`CoreJournal::declare`] has given.
+    pub(super) fn layout(&self, number: usize) -> Option<Layout> {
+        self.state.borrow().layouts.get(number).map(|(layout, _)| *layout)
+    }
+
+    /// An entity by its name as dictionaries hold it, not to be declared again where it is.
+    pub(super) fn declared(&self, name: &[u8]) -> DeclaredEntity {
+        let mut entity = DeclaredEntity::named(name);
+        if let Some(segment_id) = self.state.borrow().index.named_in(entity.hash()) {
+            entity.declare(segment_id);
+        }
+        entity
+    }
+
+    /// How long a reading may take.
+    pub(super) fn recovery_limit_ms(&self) -> u64 {
+        self.recovery_limit_ms
+    }
+
     /// Takes a group of records. Returns its frame and where in the file it stands, for [`CoreJournal::wait`].
     ///
     /// # Errors

@@ -88,6 +88,12 @@ pub enum Refused {
         /// How many there are.
         count: u32,
     },
+    /// The core of the log has ended.
+    #[error("core {core}, whose log has the entity, has ended; nothing was written; start the node again")]
+    Closed {
+        /// The core.
+        core: u16,
+    },
 }
 
 impl ShardClaim {

@@ -9,6 +9,7 @@
 //! Invariants: a ticket is given back only when everything up to its frame is durable; a record that was refused
 //! changed nothing; the core never waits for the device.
 
+pub(crate) mod afar;
 mod cohort;
 mod commits;
 mod core_journal;

@@ -69,6 +69,12 @@ pub enum ReadFailed {
         /// How long was waited.
         limit_ms: u64,
     },
+    /// The core of the log has ended.
+    #[error("core {core}, whose log has the records, has ended; start the node again")]
+    Closed {
+        /// The core.
+        core: u16,
+    },
 }
 
 impl ReadFailed {

@@ -11,6 +11,7 @@
 //! the actor fails and is never resumed; a last value that is damaged is never taken for absent, and an older one
 //! stands in for it only where the type [says so](OnDamage::UsePrevious).
 
+mod afar;
 mod change;
 mod durable_state;
 mod stored;

@@ -14,6 +14,7 @@ use crate::device::{
 use crate::entity::{Attached, End, EntityId, Offered, ReadingGuard, Steps, fail_next};
 use crate::format::RecordKind;
 use crate::log::AppendError;
+use crate::schema::{EventBuffer, WriteError};
 use crate::sourced::{PersistRejected, PersistenceSignal, RecoveryFailed};
 
 /// So many values of an entity are behind the last one before the journal is told that they are not needed.
@@ -21,30 +22,30 @@ const SUPERSEDED_LIMIT: u64 = 16;
 
 /// An actor whose state is kept whole: see [`DurableState`].
 ///
-/// It is spawned on the core that its id belongs to. Commands that come while it recovers, and while a state is being
-/// written, wait in its stash; what finds no room there is a dead letter of the reason
-/// [`StashFull`](mainspring::Reason::StashFull). When it fails it should be [restarted](mainspring::Restart) with a
-/// pause.
+/// It runs on any core of its node, with its log on the one that its id leads to. Commands that come while it
+/// recovers, and while a state is being written, wait in its stash; what finds no room there is a dead letter of the
+/// reason [`StashFull`](mainspring::Reason::StashFull). When it fails it should be [restarted](mainspring::Restart)
+/// with a pause.
 pub struct Stored<D: DurableState> {
     id: EntityId,
     make: Rc<dyn Fn() -> D>,
     state: D,
-    revision: u64,
+    pub(super) revision: u64,
     /// Values up to this one are not needed, and the journal knows it.
-    given_up: u64,
-    attached: Option<Attached<Kind>>,
+    pub(super) given_up: u64,
+    pub(super) attached: Option<Attached<Kind>>,
     reading: Option<ReadingGuard>,
     /// What happens when the value that is being written is durable.
-    after: Option<After<D>>,
+    pub(super) after: Option<After<D>>,
 }
 
 /// What all actors of one type on a core have in common.
-struct Kind {
+pub(super) struct Kind {
     /// The journal's number of the state's layout.
-    layout: usize,
+    pub(super) layout: usize,
 }
 
-struct After<D: DurableState> {
+pub(super) struct After<D: DurableState> {
     value: Value<D>,
     steps: Steps<D, Stored<D>>,
 }
@@ -99,6 +100,9 @@ impl<D: DurableState> Stored<D> {
         ctx: &mut Context<'_, Self>,
         value: &Value<D>,
     ) -> Result<Offered, PersistRejected> {
+        if self.attached.as_ref().is_some_and(Attached::is_away) {
+            return self.offer_afar(ctx, value);
+        }
         let taken = match value {
             Value::Stored(state) => self.append_state(ctx.now_ns(), state),
             Value::Deleted => self.append_deletion(ctx.now_ns()),
@@ -114,32 +118,22 @@ impl<D: DurableState> Stored<D> {
         now_ns: u64,
         state: &D,
     ) -> Result<(u64, Range<u64>), PersistRejected> {
-        let Some(Attached { journal, kind, entity, shard }) = &mut self.attached else {
+        let Some(Attached { journal, kind, entity, shard, .. }) = &mut self.attached else {
             return Err(Refused::Log(AppendError::Poisoned).into());
         };
-        let sequence = self.revision + 1;
+        let (shard, after, given_up) = (*shard, self.revision, self.given_up);
         let mut buffer = journal.take_buffer();
-        let taken = state.write(&mut buffer).map_err(PersistRejected::from).and_then(|place| {
-            let value = GroupRecord {
-                kind: RecordKind::State,
-                layout: Some(kind.layout),
-                sequence,
-                payload: buffer.get(place),
-            };
-            // The value before this one stays: it may have to stand in.
-            let needless = deletion(self.revision);
-            let both = [value, needless];
-            let gives_up = self.revision > self.given_up + SUPERSEDED_LIMIT;
-            let records = if gives_up { &both[..] } else { &both[..1] };
-            let group = Group { entity, shard: *shard, after: self.revision, records };
-            let taken = journal.append(now_ns, group)?;
-            if gives_up {
-                self.given_up = self.revision;
-            }
-            Ok(taken)
+        let taken = with_value(state, after, given_up, kind.layout, &mut buffer, |records| {
+            let gives_up = records.len() > 1;
+            let group = Group { entity, shard, after, records };
+            journal.append(now_ns, group).map(|place| (place, gives_up))
         });
         journal.give_buffer(buffer);
-        taken
+        let (place, gives_up) = taken??;
+        if gives_up {
+            self.given_up = after;
+        }
+        Ok(place)
     }
 
     fn append_deletion(&mut self, now_ns: u64) -> Result<(u64, Range<u64>), PersistRejected> {
@@ -154,7 +148,7 @@ impl<D: DurableState> Stored<D> {
     }
 
     /// The last value is durable, or nobody knows.
-    fn persisted(
+    pub(super) fn persisted(
         &mut self,
         ctx: &mut Context<'_, Self>,
         outcome: Result<Committed, CommitFailed>,
@@ -187,6 +181,11 @@ impl<D: DurableState> Stored<D> {
         ctx: &mut Context<'_, Self>,
         found: Result<Found, ReadFailed>,
     ) -> Next<Self> {
+        let begun = self.reading.as_ref().and_then(ReadingGuard::begun);
+        if let (Some(attached), Some(begun)) = (&mut self.attached, begun) {
+            attached.take_begun(Some(begun));
+            self.revision = begun.sequence;
+        }
         match self.take_in(found) {
             Ok(true) => {
                 self.reading = None;
@@ -254,7 +253,7 @@ impl<D: DurableState> Stored<D> {
 
     fn begin_reading(&mut self, ctx: &mut Context<'_, Self>, below: u64) {
         let Some(attached) = &self.attached else { return };
-        self.revision = attached.journal.sequence_of(attached.entity.hash());
+        self.revision = attached.sequence();
         self.reading = Some(attached.read(ctx, below, Self::found));
     }
 
@@ -273,8 +272,30 @@ impl<D: DurableState> Stored<D> {
     }
 }
 
+/// Gives `give` the records of a value behind another one.
+pub(super) fn with_value<D: DurableState, T>(
+    state: &D,
+    after: u64,
+    given_up: u64,
+    layout: usize,
+    buffer: &mut EventBuffer,
+    give: impl FnOnce(&[GroupRecord<'_>]) -> T,
+) -> Result<T, WriteError> {
+    let place = state.write(buffer)?;
+    let value = GroupRecord {
+        kind: RecordKind::State,
+        layout: Some(layout),
+        sequence: after + 1,
+        payload: buffer.get(place),
+    };
+    // The value before this one stays: it may have to stand in.
+    let both = [value, deletion(after)];
+    let gives_up = after > given_up + SUPERSEDED_LIMIT;
+    Ok(give(if gives_up { &both[..] } else { &both[..1] }))
+}
+
 /// Values up to this one are not needed, or it is itself the revision that deletes.
-fn deletion(sequence: u64) -> GroupRecord<'static> {
+pub(super) fn deletion(sequence: u64) -> GroupRecord<'static> {
     GroupRecord { kind: RecordKind::Deletion, layout: None, sequence, payload: &[] }
 }
 
@@ -289,11 +310,11 @@ impl<D: DurableState> Actor for Stored<D> {
         let mut change = self.decide(command);
         if let Some(value) = change.value.take() {
             match self.offer(ctx, &value) {
-                Ok(Offered::Taken) => {
-                    self.after = Some(After { value, steps: change.steps });
-                    return Next::Same;
-                }
                 Ok(Offered::Busy) => return Next::Stash,
+                Ok(offered) => {
+                    self.after = Some(After { value, steps: change.steps });
+                    return offered.next();
+                }
                 Err(rejected) => {
                     change = self.state.on_rejected(command, &rejected).without_value();
                     if rejected.is_fenced() {

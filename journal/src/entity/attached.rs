@@ -9,6 +9,8 @@ use mainspring::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::EntityId;
+use super::afar::Away;
+use crate::device::afar::{Begun, Desk, FarReading};
 use crate::device::{
     CommitFailed, Committed, CoreJournal, Found, FoundRecord, ReadFailed, ReadingId, Refused,
     ShardClaim,
@@ -24,18 +26,34 @@ pub(crate) struct Attached<K> {
     pub entity: DeclaredEntity,
     /// Taken before the entity is read, so that nobody else can have written since.
     pub shard: ShardClaim,
+    /// The way to the log, when another core has it.
+    pub away: Option<Box<Away>>,
 }
 
 /// What became of records that were offered to the journal and not refused.
 pub(crate) enum Offered {
     /// They will be durable, or the actor is told that nobody knows.
     Taken,
+    /// They were sent to the core of their log: the actor is told what becomes of them, and its command waits until
+    /// then.
+    Sent,
     /// Too much waits; the command is to be tried again.
     Busy,
 }
 
+impl Offered {
+    /// How the turn ends.
+    pub fn next<A: Actor>(self) -> Next<A> {
+        match self {
+            Offered::Taken => Next::Same,
+            Offered::Sent => Next::Keep,
+            Offered::Busy => Next::Stash,
+        }
+    }
+}
+
 impl<K: 'static> Attached<K> {
-    /// Finds the core's journal, and what is known there of this type of actor.
+    /// Finds the journal of the entity, which may be another core's, and what is known there of this type of actor.
     pub fn find<A: Actor>(
         ctx: &Context<'_, A>,
         type_name: &str,
@@ -47,12 +65,14 @@ impl<K: 'static> Attached<K> {
         let entity = DeclaredEntity::new(type_name, id.as_bytes())?;
         let shard = shard_of(id, journal.shard_count());
         let home = journal.home_of(shard);
-        if home != core {
-            return Err(RecoveryFailed::OnAnotherCore { home, core });
-        }
+        let away = match ctx.shared::<Desk>() {
+            _ if home == core => None,
+            Some(desk) => Some(Box::new(Away::new(desk, home))),
+            None => return Err(RecoveryFailed::OnAnotherCore { home, core }),
+        };
         let kind = journal.kind::<A, K>(make)?;
         let shard = journal.claim(shard);
-        Ok(Attached { journal, kind, entity, shard })
+        Ok(Attached { journal, kind, entity, shard, away })
     }
 
     /// Lets the actor wait for its records, or for room to offer them again.
@@ -109,8 +129,21 @@ impl<K: 'static> Attached<K> {
     {
         let ticket = ctx.ticket(then);
         ctx.suspend_until(&ticket);
-        let reading = self.journal.read(ctx.now_ns(), self.entity.hash(), below, ticket);
-        ReadingGuard { journal: Rc::clone(&self.journal), reading }
+        let entity = self.entity.hash();
+        if let Some(Away { desk, home, .. }) = self.away.as_deref() {
+            let shard = self.shard.number;
+            return ReadingGuard::Far(desk.read(*home, (entity, shard), below, ticket));
+        }
+        if let Some(desk) = ctx.shared::<Desk>() {
+            desk.overtake(ctx.now_ns(), entity);
+        }
+        let reading = self.journal.read(ctx.now_ns(), entity, below, ticket);
+        ReadingGuard::Near(NearReading { journal: Rc::clone(&self.journal), reading })
+    }
+
+    /// The entity's last number in the log; known with the first records when another core has the log.
+    pub fn sequence(&self) -> u64 {
+        if self.is_away() { 0 } else { self.journal.sequence_of(self.entity.hash()) }
     }
 }
 
@@ -123,7 +156,13 @@ fn other_name(payload: &[u8]) -> String {
 }
 
 /// A reading that ends with the one who reads.
-pub(crate) struct ReadingGuard {
+pub(crate) enum ReadingGuard {
+    Near(NearReading),
+    Far(FarReading),
+}
+
+/// A reading of the core's own log.
+pub(crate) struct NearReading {
     journal: Rc<CoreJournal>,
     reading: ReadingId,
 }
@@ -137,11 +176,22 @@ impl ReadingGuard {
         &self,
         ticket: Ticket<Result<Found, ReadFailed>>,
     ) -> Result<(), Ticket<Result<Found, ReadFailed>>> {
-        self.journal.read_on(self.reading, ticket)
+        match self {
+            ReadingGuard::Near(near) => near.journal.read_on(near.reading, ticket),
+            ReadingGuard::Far(far) => far.read_on(ticket),
+        }
+    }
+
+    /// What another core's log said of the entity when the reading began.
+    pub fn begun(&self) -> Option<Begun> {
+        match self {
+            ReadingGuard::Near(_) => None,
+            ReadingGuard::Far(far) => far.begun(),
+        }
     }
 }
 
-impl Drop for ReadingGuard {
+impl Drop for NearReading {
     fn drop(&mut self) {
         self.journal.cancel_read(self.reading);
     }

@@ -5,8 +5,10 @@
 //! do when records are durable.
 //!
 //! Invariants: what is to happen when records are durable happens once or, after a failure, not at all; an actor that
-//! waits for records or reads them takes no commands.
+//! waits for records or reads them takes no commands. Which core of its node an actor runs on makes no difference to
+//! either.
 
+mod afar;
 mod attached;
 mod entity_id;
 mod steps;

@@ -11,6 +11,7 @@ use mainspring::driver::CoreDisk;
 use mainspring::node::NodeSpawn;
 use mainspring::prelude::*;
 
+use crate::device::afar::{Desk, Exchange};
 use crate::device::{
     CoreJournal, CoreSettings, JournalDevice, JournalFigures, OpenLogError, OpenedLog, Published,
 };
@@ -79,6 +80,8 @@ struct PreparedCore {
     opened: OpenedLog,
     folder: LogFolder,
     published: Arc<Published>,
+    /// To the other cores, if there are any.
+    exchange: Option<Arc<Exchange>>,
     open: Arc<Open>,
 }
 
@@ -234,13 +237,14 @@ impl Journal {
         &self.settings.path
     }
 
-    /// The core that an entity belongs to. Known once a node has started with this journal; 0 before.
+    /// The core whose log an entity has. Known once a node has started with this journal; 0 before.
     pub fn core_of(&self, id: impl Into<EntityId>) -> u16 {
         let cores = self.shared.cores.load(Ordering::Acquire).max(1);
         (shard_of(&id.into(), self.settings.shard_count) % cores) as u16
     }
 
-    /// Prepares the actor of an event-sourced entity, on the core that it belongs to.
+    /// Prepares the actor of an event-sourced entity, on the core whose log it has. With
+    /// [`on_core`](NodeSpawn::on_core) it runs on another one, and its records go there and back.
     pub fn entity<'n, E: EventSourced>(
         &self,
         node: &'n Node,
@@ -252,7 +256,8 @@ impl Journal {
         node.actor(move || Persistent::new(id.clone(), make.clone())).on_core(core)
     }
 
-    /// Prepares the actor of an entity whose state is kept whole, on the core that it belongs to.
+    /// Prepares the actor of an entity whose state is kept whole, on the core whose log it has. With
+    /// [`on_core`](NodeSpawn::on_core) it runs on another one, and its records go there and back.
     pub fn stored<'n, D: DurableState>(
         &self,
         node: &'n Node,
@@ -305,10 +310,12 @@ impl Journal {
             MakerSettings { segment_bytes: log.segment_bytes, direct, ..MakerSettings::default() };
         let maker = SegmentMaker::start(settings)?;
         let open = Arc::new(Open { maker, _directory: directory });
+        let exchange = (node.cores > 1).then(|| Arc::new(Exchange::new(node.cores)));
         let prepared = read.into_iter().map(|read| {
             let (opened, folder) = read?;
             let published = Arc::new(Published::new(opened.durable_lsn()));
-            Ok(PreparedCore { opened, folder, published, open: Arc::clone(&open) })
+            let (exchange, open) = (exchange.clone(), Arc::clone(&open));
+            Ok(PreparedCore { opened, folder, published, exchange, open })
         });
         prepared.collect()
     }
@@ -381,16 +388,14 @@ impl Extension for Journal {
             let mut prepared = self.shared.prepared.lock().unwrap_or_else(PoisonError::into_inner);
             prepared.get_mut(core).and_then(Option::take)
         };
-        let (Some(PreparedCore { opened, folder, published, open }), Some(disk)) =
-            (prepared, seat.shared::<CoreDisk>())
-        else {
-            return;
-        };
+        let (Some(prepared), Some(disk)) = (prepared, seat.shared::<CoreDisk>()) else { return };
+        let PreparedCore { opened, folder, published, exchange, open } = prepared;
         let alarm: Alarm = seat.alarm();
         let maker = match open.maker.client(folder.path.clone(), Arc::new(move || alarm.ring())) {
             Ok(maker) => maker,
             Err(error) => {
                 tracing::error!(core, %error, "a core has no journal");
+                exchange.into_iter().for_each(|exchange| exchange.close(seat.core()));
                 return;
             }
         };
@@ -398,6 +403,9 @@ impl Extension for Journal {
         let settings = CoreSettings { cores: seat.cores(), ..self.settings.core };
         let journal = CoreJournal::new(opened, Box::new(storage), settings, published);
         seat.share(std::rc::Rc::clone(&journal));
+        if let Some(exchange) = exchange {
+            Desk::install(seat, &journal, exchange);
+        }
         seat.add_device(Box::new(JournalDevice::new(journal)));
     }
 }

@@ -10,6 +10,7 @@
 //! before the command's events are durable; when it is not known whether they are, the actor fails and is never
 //! resumed.
 
+mod afar;
 mod effect;
 mod event_sourced;
 mod persistent;

@@ -17,11 +17,12 @@ use crate::device::{CommitFailed, Committed, CoreJournal, Group, GroupRecord, Re
 use crate::entity::{Attached, End, EntityId, Offered, Steps, fail_next};
 use crate::format::RecordKind;
 use crate::log::AppendError;
-use crate::schema::{ArchivedEvent, EventBuffer, Events};
+use crate::schema::{ArchivedEvent, EventBuffer, Events, WriteError};
 
 /// An actor whose state is the fold of its events: see [`EventSourced`].
 ///
-/// It is spawned on the core that its id belongs to ([`Journal::core_of`](crate::Journal::core_of)). Commands that
+/// It runs on any core of its node. On the one whose log it has ([`Journal::core_of`](crate::Journal::core_of)) it
+/// writes there itself; elsewhere that core's log is used from afar, for the price of the way. Commands that
 /// come while it recovers, and while events are being written, wait in its stash; what finds no room there is a
 /// dead letter of the reason [`StashFull`](mainspring::Reason::StashFull). When it fails it should be
 /// [restarted](mainspring::Restart) with a pause.
@@ -36,7 +37,7 @@ pub struct Persistent<E: EventSourced> {
     pub(super) attached: Option<Attached<Kind>>,
     pub(super) recovering: Option<Recovering>,
     /// What happens when the events that are being written are durable.
-    after: Option<After<E>>,
+    pub(super) after: Option<After<E>>,
 }
 
 /// What all actors of one type on a core have in common.
@@ -49,7 +50,7 @@ pub(crate) struct Kind {
     pub(super) settings: PersistenceSettings,
 }
 
-struct After<E: EventSourced> {
+pub(super) struct After<E: EventSourced> {
     /// The events, to tell how each is read.
     events: EffectEvents<E>,
     steps: Steps<E, Persistent<E>>,
@@ -105,9 +106,12 @@ impl<E: EventSourced> Persistent<E> {
         effect: &EffectEvents<E>,
         command_id: Option<u128>,
     ) -> Result<Offered, PersistRejected> {
-        let Some(Attached { journal, kind, entity, shard }) = &mut self.attached else {
+        let Some(Attached { journal, kind, entity, shard, away }) = &mut self.attached else {
             return Ok(Offered::Busy);
         };
+        if away.is_some() {
+            return self.persist_afar(ctx, effect, command_id);
+        }
         let shard = *shard;
         let mut buffer = journal.take_buffer();
         let sequence = self.sequence;
@@ -150,7 +154,7 @@ impl<E: EventSourced> Persistent<E> {
     }
 
     /// The events of the last command are durable, or nobody knows.
-    fn persisted(
+    pub(super) fn persisted(
         &mut self,
         ctx: &mut Context<'_, Self>,
         outcome: Result<Committed, CommitFailed>,
@@ -216,24 +220,19 @@ impl<E: EventSourced> Persistent<E> {
 
     fn snapshot(&mut self, ctx: &mut Context<'_, Self>) {
         let sequence = self.sequence;
-        let Some(Attached { journal, kind, entity, shard }) = &mut self.attached else { return };
+        let Some(Attached { journal, kind, entity, shard, away }) = &mut self.attached else {
+            return;
+        };
+        if away.is_some() {
+            return self.snapshot_afar(ctx);
+        }
+        let (shard, layout) = (*shard, kind.state_layout);
         let mut buffer = journal.take_buffer();
-        let ids: Vec<[u8; 16]> = self.commands.iter().map(|id| id.to_le_bytes()).collect();
-        let state = self.state.write(&mut buffer).map_err(SnapshotFailed::from);
-        let taken = state.and_then(|place| {
-            let layout = Some(kind.state_layout);
-            let payload = buffer.get(place);
-            let state = GroupRecord { kind: RecordKind::State, layout, sequence, payload };
-            let commands = ids.iter().map(|id| GroupRecord {
-                kind: RecordKind::Command,
-                layout: None,
-                sequence,
-                payload: id,
-            });
-            let records: Vec<_> = std::iter::once(state).chain(commands).collect();
-            let group = Group { entity, shard: *shard, after: sequence, records: &records };
-            Ok(journal.append(ctx.now_ns(), group)?)
+        let (state, commands) = (&self.state, &self.commands);
+        let taken = with_snapshot(state, commands, sequence, layout, &mut buffer, |records| {
+            journal.append(ctx.now_ns(), Group { entity, shard, after: sequence, records })
         });
+        let taken = taken.map_err(SnapshotFailed::from).and_then(|taken| Ok(taken?));
         journal.give_buffer(buffer);
         match taken {
             Ok(place) => {
@@ -249,7 +248,7 @@ impl<E: EventSourced> Persistent<E> {
     }
 
     /// A snapshot is durable; events before the oldest one that is kept may go.
-    fn snapshot_taken(
+    pub(super) fn snapshot_taken(
         &mut self,
         ctx: &mut Context<'_, Self>,
         outcome: Result<Committed, CommitFailed>,
@@ -270,21 +269,25 @@ impl<E: EventSourced> Persistent<E> {
     }
 
     fn give_up_events(&mut self, ctx: &mut Context<'_, Self>) {
-        let Some(Attached { journal, kind, entity, shard }) = &mut self.attached else { return };
+        let Some(Attached { journal, kind, entity, shard, away }) = &mut self.attached else {
+            return;
+        };
         let now_ms = journal.wall_clock_ms();
         let Some(to_sequence) = self.snapshots.to_give_up(&kind.settings, now_ms) else { return };
-        let deletion = GroupRecord {
-            kind: RecordKind::Deletion,
-            layout: None,
-            sequence: to_sequence,
-            payload: &[],
-        };
-        let group = Group { entity, shard: *shard, after: self.sequence, records: &[deletion] };
+        if away.is_some() {
+            return self.give_up_afar(ctx, to_sequence);
+        }
+        let records = &[deletion(to_sequence)];
+        let group = Group { entity, shard: *shard, after: self.sequence, records };
         // A deletion that is refused is made good by the next one.
         if journal.append(ctx.now_ns(), group).is_ok() {
-            self.snapshots.given_up(to_sequence);
-            self.state.on_signal(ctx, &PersistenceSignal::EventsDeleted { to_sequence });
+            self.events_deleted(ctx, to_sequence);
         }
+    }
+
+    pub(super) fn events_deleted(&mut self, ctx: &mut Context<'_, Self>, to_sequence: u64) {
+        self.snapshots.given_up(to_sequence);
+        self.state.on_signal(ctx, &PersistenceSignal::EventsDeleted { to_sequence });
     }
 
     fn fail_next(&self, ctx: &mut Context<'_, Self>) -> Next<Self> {
@@ -312,6 +315,9 @@ impl<E: EventSourced> Persistent<E> {
         ctx: &mut Context<'_, Self>,
         found: Result<crate::device::Found, crate::device::ReadFailed>,
     ) -> Next<Self> {
+        if let (Some(attached), Some(recovering)) = (&mut self.attached, &self.recovering) {
+            attached.take_begun(recovering.begun());
+        }
         match self.take_in(found) {
             Recovery::GoesOn => {
                 let ticket = ctx.ticket(Self::found);
@@ -347,9 +353,25 @@ fn append_many<E: EventSourced>(
     events: &[E::Event],
     command_id: Option<u128>,
 ) -> Result<(u64, Range<u64>), PersistRejected> {
-    let Some(Attached { journal, kind, entity, shard }) = attached else {
+    let Some(Attached { journal, kind, entity, shard, .. }) = attached else {
         return Err(Refused::Log(AppendError::Poisoned).into());
     };
+    let shard = *shard;
+    let taken = with_records::<E, _>(kind, buffer, after, events, command_id, |records| {
+        journal.append(now_ns, Group { entity, shard, after, records })
+    });
+    Ok(taken??)
+}
+
+/// Gives `give` the records of events, of their tags and of the id of their command.
+pub(super) fn with_records<E: EventSourced, T>(
+    kind: &Kind,
+    buffer: &mut EventBuffer,
+    after: u64,
+    events: &[E::Event],
+    command_id: Option<u128>,
+    give: impl FnOnce(&[GroupRecord<'_>]) -> T,
+) -> Result<T, PersistRejected> {
     let mut places = Vec::with_capacity(events.len());
     for event in events {
         let tags = checked_tags(E::tags(event))?;
@@ -367,7 +389,32 @@ fn append_many<E: EventSourced>(
     }
     let id = command_id.map(u128::to_le_bytes);
     records.extend(id.iter().map(|id| fixed(RecordKind::Command, sequence, id)));
-    Ok(journal.append(now_ns, Group { entity, shard: *shard, after, records: &records })?)
+    Ok(give(&records))
+}
+
+/// Gives `give` the records of a snapshot: the state, and the ids of the commands that are remembered.
+pub(super) fn with_snapshot<E: EventSourced, T>(
+    state: &E,
+    commands: &VecDeque<u128>,
+    sequence: u64,
+    layout: usize,
+    buffer: &mut EventBuffer,
+    give: impl FnOnce(&[GroupRecord<'_>]) -> T,
+) -> Result<T, WriteError> {
+    let ids: Vec<[u8; 16]> = commands.iter().map(|id| id.to_le_bytes()).collect();
+    let place = state.write(buffer)?;
+    let payload = buffer.get(place);
+    let state = GroupRecord { kind: RecordKind::State, layout: Some(layout), sequence, payload };
+    let command =
+        |id| GroupRecord { kind: RecordKind::Command, layout: None, sequence, payload: id };
+    let commands = ids.iter().map(|id| command(&id[..]));
+    let records: Vec<_> = std::iter::once(state).chain(commands).collect();
+    Ok(give(&records))
+}
+
+/// Events up to this one are not needed.
+pub(super) fn deletion(sequence: u64) -> GroupRecord<'static> {
+    GroupRecord { kind: RecordKind::Deletion, layout: None, sequence, payload: &[] }
 }
 
 /// Of an effect that may have no events.
@@ -397,12 +444,12 @@ impl<E: EventSourced> Actor for Persistent<E> {
         let (mut effect, command_id) = self.decide(command);
         if !effect.events().is_empty() {
             match self.persist(ctx, &effect.events, command_id) {
-                Ok(Offered::Taken) => {
+                Ok(Offered::Busy) => return Next::Stash,
+                Ok(offered) => {
                     let Effect { events, steps } = effect;
                     self.after = Some(After { events, steps, command_id });
-                    return Next::Same;
+                    return offered.next();
                 }
-                Ok(Offered::Busy) => return Next::Stash,
                 Err(rejected) => {
                     effect = without_events(self.state.on_rejected(command, &rejected));
                     if rejected.is_fenced() {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::event_sourced::EventSourced;
 use super::persistent::{Persistent, remember};
 use super::signal::RecoveryFailed;
+use crate::device::afar::Begun;
 use crate::device::{Found, FoundRecord, ReadFailed};
-use crate::entity::ReadingGuard;
+use crate::entity::{Attached, ReadingGuard};
 use crate::format::RecordKind;
 use crate::format::dictionary::SchemaEntry;
 use crate::schema::{ArchivedEvent, Events, Reader};
@@ -43,6 +44,13 @@ impl Recovering {
         ticket: mainspring::device::Ticket<Result<Found, ReadFailed>>,
     ) -> Result<(), mainspring::device::Ticket<Result<Found, ReadFailed>>> {
         self.reading.read_on(ticket)
+    }
+}
+
+impl Recovering {
+    /// What another core's log said when the recovery began.
+    pub fn begun(&self) -> Option<Begun> {
+        self.reading.begun()
     }
 }
 
@@ -94,10 +102,7 @@ impl<E: EventSourced> Persistent<E> {
             Some(state) => {
                 self.state = state;
                 self.sequence = sequence;
-                let written_at_ms = self
-                    .attached
-                    .as_ref()
-                    .map(|attached| attached.journal.state_written_at_ms(attached.entity.hash()));
+                let written_at_ms = self.attached.as_ref().map(Attached::state_written_at_ms);
                 self.snapshots.recovered(sequence, written_at_ms.unwrap_or(u64::MAX));
                 Ok(())
             }

@@ -46,10 +46,13 @@ pub enum RecoveryFailed {
         /// The core.
         core: u16,
     },
-    /// The entity belongs to another core of the node.
-    #[error("the entity belongs to core {home}, and this is core {core}: start it there")]
+    /// The log of the entity is another core's, and the journals of the cores do not know each other: a testkit has
+    /// installed them one by one.
+    #[error(
+        "the log of the entity is that of core {home}, and core {core} has no way there: start it on {home}"
+    )]
     OnAnotherCore {
-        /// Where it belongs.
+        /// The core of its log.
         home: u16,
         /// Where it was started.
         core: u16,

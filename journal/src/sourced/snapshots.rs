@@ -36,6 +36,11 @@ impl Snapshots {
         }
     }
 
+    /// It was surely not written.
+    pub fn refused(&mut self, sequence: u64) {
+        self.taken.retain(|snapshot| snapshot.sequence != sequence);
+    }
+
     /// The entity was made from a snapshot that was written no later than then.
     pub fn recovered(&mut self, sequence: u64, written_at_ms: u64) {
         self.push(Snapshot { sequence, durable_at_ms: Some(written_at_ms) });

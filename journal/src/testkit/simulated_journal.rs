@@ -8,6 +8,7 @@ use mainspring::testkit::At;
 
 use super::SimulatedDisk;
 use super::simulated_storage::{DeviceConduct, SimulatedFooters, SimulatedStorage};
+use crate::device::afar::{Desk, Exchange};
 use crate::device::{CoreJournal, CoreSettings, JournalDevice, OpenLogError, OpenedLog, Published};
 use crate::format::RecordKind;
 use crate::format::commit_frame::FRAME_HEADER_BYTES;
@@ -74,6 +75,15 @@ impl SimulatedJournal {
     /// # Errors
     /// [`OpenLogError`] when the disk holds no log that can be used.
     pub fn install(&self, at: &At) -> Result<Rc<CoreJournal>, OpenLogError> {
+        self.install_with(at, None)
+    }
+
+    /// The same, as one of the journals of a node with several cores.
+    pub(super) fn install_with(
+        &self,
+        at: &At,
+        exchange: Option<Arc<Exchange>>,
+    ) -> Result<Rc<CoreJournal>, OpenLogError> {
         let mut installed = None;
         at.install(|seat| {
             let opened = self.open(u32::from(seat.core())).map(|(opened, spare)| {
@@ -86,6 +96,9 @@ impl SimulatedJournal {
                     journal.drop_segments_early();
                 }
                 seat.share(Rc::clone(&journal));
+                if let Some(exchange) = exchange {
+                    Desk::install(seat, &journal, exchange);
+                }
                 seat.add_device(Box::new(JournalDevice::new(Rc::clone(&journal))));
                 journal
             });

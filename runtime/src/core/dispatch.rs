@@ -607,10 +607,7 @@ impl Core {
             KEEP => {
                 self.commit_turn();
                 self.observe_outcome(me, Outcome::Keep);
-                if let Some(frame) = frame {
-                    let stored = self.store(frame);
-                    self.keep_frame(me, stored);
-                }
+                frame.into_iter().for_each(|frame| self.keep_aside(me, frame));
             }
             AGAIN => {
                 self.commit_turn();
@@ -649,21 +646,6 @@ impl Core {
         self.turn_failed(me, failure_of(panic));
     }
 
-    /// Copies a frame to where a suspended actor's messages wait.
-    pub(crate) fn hold(&mut self, me: u64, frame: RawFrame) {
-        let stored = self.store(frame);
-        self.hold_frame(me, stored);
-    }
-
-    fn stash(&mut self, me: u64, frame: RawFrame) {
-        let stored = self.store(frame);
-        self.stash_frame(me, stored);
-    }
-
-    fn store(&mut self, frame: RawFrame) -> StoredFrame {
-        StoredFrame::new(frame.header, frame.bytes())
-    }
-
     /// Dispatches a frame that was stored: from a stash, a timer, or a large message.
     pub(crate) fn dispatch_stored(&mut self, stored: &StoredFrame) {
         let frame = RawFrame { header: stored.header, payload: stored.bytes().as_ptr() };
@@ -699,7 +681,7 @@ impl RawFrame {
     }
 
     /// The payload. Only inside a dispatch, while the frame's memory is in place.
-    fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> &[u8] {
         // SAFETY: a raw frame is made from memory that stays in place until its dispatch is over.
         unsafe { std::slice::from_raw_parts(self.payload, self.payload_len()) }
     }

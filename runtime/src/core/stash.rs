@@ -10,6 +10,7 @@ use std::collections::VecDeque;
 use super::Core;
 use super::cold::Phase;
 use super::dead_letters::Reason;
+use super::local_queue::RawFrame;
 use super::schedule::TimerKey;
 use super::timers::TimerId;
 use crate::actor::{Signal, StopReason};
@@ -156,6 +157,21 @@ impl Stash {
 }
 
 impl Core {
+    /// Copies a frame to where a suspended actor's messages wait.
+    pub(crate) fn hold(&mut self, me: u64, frame: RawFrame) {
+        self.hold_frame(me, StoredFrame::new(frame.header, frame.bytes()));
+    }
+
+    /// Copies a frame for the actor's next behaviour.
+    pub(crate) fn stash(&mut self, me: u64, frame: RawFrame) {
+        self.stash_frame(me, StoredFrame::new(frame.header, frame.bytes()));
+    }
+
+    /// Copies a frame until the ticket is redeemed that its actor waits for.
+    pub(crate) fn keep_aside(&mut self, me: u64, frame: RawFrame) {
+        self.keep_frame(me, StoredFrame::new(frame.header, frame.bytes()));
+    }
+
     /// Keeps a message for the actor's next behaviour.
     pub(crate) fn stash_frame(&mut self, me: u64, frame: StoredFrame) {
         if let Some(frame) = self.keep(me, frame, Stash::stash) {
@@ -172,9 +188,9 @@ impl Core {
         }
     }
 
-    /// Keeps a message until the ticket is redeemed that its actor waits for; of one that waits for none it was
-    /// handled. There is one for each actor, so the limit of the stash does not apply.
-    pub(crate) fn keep_frame(&mut self, me: u64, mut frame: StoredFrame) {
+    /// Keeps a message aside; of an actor that waits for no ticket it was handled. There is one for each actor, so the
+    /// limit of the stash does not apply.
+    fn keep_frame(&mut self, me: u64, mut frame: StoredFrame) {
         let Some(cold) = self.slots.cold_if_any(me) else { return frame.forget_locals() };
         if cold.phase != Phase::Suspended {
             // They belong to the frame that this is a copy of.
