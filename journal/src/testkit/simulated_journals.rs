@@ -33,7 +33,7 @@ impl SimulatedJournals {
     /// Empty journals for so many cores; the seed decides what a crash leaves.
     pub fn seeded(seed: u64, cores: u16) -> Self {
         let journal = |core: u16| {
-            let seed = seed.wrapping_mul(1 << 16).wrapping_add(u64::from(core));
+            let seed = seed ^ u64::from(core) << 48;
             let mut journal = SimulatedJournal::seeded(seed);
             journal.core.cores = cores.max(1);
             journal

@@ -34,6 +34,19 @@ fn what_actors_have_promised_holds_while_segments_are_given_back_and_the_power_i
 }
 
 #[test]
+fn what_actors_have_promised_holds_while_they_hop_between_cores_and_the_power_is_cut() {
+    let counted = run_all(seeds() / 2, Pace::Hops);
+    assert!(counted.happened_all() && counted.hops > 0, "{counted:?}");
+}
+
+#[test]
+fn an_entity_afar_that_answers_before_its_events_are_durable_is_caught() {
+    let caught =
+        (0..SEEDS_TO_CATCH).find_map(|seed| World::run(seed, Pace::Hops, Flaw::AnswersEarly).err());
+    assert!(caught.is_some(), "it went unseen for {SEEDS_TO_CATCH} seeds");
+}
+
+#[test]
 fn segments_that_are_dropped_before_their_copies_are_durable_are_found_out() {
     let caught =
         (0..SEEDS_TO_CATCH).find_map(|seed| World::run(seed, Pace::Bursts, Flaw::DropsEarly).err());

@@ -1,4 +1,4 @@
-//! Entities on a simulated core, and what happens to them.
+//! Entities on simulated cores, and what happens to them.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -10,12 +10,14 @@ use mainspring_journal::device::CoreJournal;
 use mainspring_journal::format::RecordKind;
 use mainspring_journal::format::record::Records;
 use mainspring_journal::sourced::{PersistenceSettings, Retention};
-use mainspring_journal::testkit::SimulatedJournal;
+use mainspring_journal::testkit::SimulatedJournals;
 
 use crate::entity::{ANSWERS_EARLY, Answer, Command, FORGETS_IDS, actor};
 use crate::observer::Observer;
 
 const ENTITIES: usize = 4;
+/// Cores of the node where entities hop between them.
+const CORES: u16 = 3;
 /// Lives of the node, each ended by a power cut.
 const LIVES: u64 = 3;
 
@@ -42,6 +44,8 @@ pub enum Pace {
     Mixed,
     /// A lot of work for one entity at a time, so that segments die while other entities have little in them.
     Bursts,
+    /// As `Mixed`, with entities that stop on one core and start on another one, which may be slow.
+    Hops,
 }
 
 /// How often things have happened.
@@ -57,6 +61,7 @@ pub struct Counted {
     pub deletions: u64,
     pub segments_dropped: u64,
     pub bytes_copied: u64,
+    pub hops: u64,
 }
 
 impl Counted {
@@ -71,6 +76,7 @@ impl Counted {
         self.deletions += other.deletions;
         self.segments_dropped += other.segments_dropped;
         self.bytes_copied += other.bytes_copied;
+        self.hops += other.hops;
     }
 
     pub fn happened_all(&self) -> bool {
@@ -84,7 +90,8 @@ impl Counted {
 
 pub struct World {
     random: fastrand::Rng,
-    journal: SimulatedJournal,
+    journals: SimulatedJournals,
+    cores: u16,
     observers: Vec<Observer>,
     /// Commands that were sent and may be sent again.
     adds: Vec<Vec<(u64, u32)>>,
@@ -98,7 +105,7 @@ pub struct World {
 /// One life of the node.
 struct Life {
     sim: Simulation,
-    journal: Rc<CoreJournal>,
+    journals: Vec<Rc<CoreJournal>>,
     probes: Vec<Probe<Answer>>,
     actors: Vec<ActorRef<Command>>,
 }
@@ -112,7 +119,7 @@ impl World {
         for life in 0..LIVES {
             let mut node = world.begin(seed * LIVES + life)?;
             let steps = match pace {
-                Pace::Mixed => world.random.usize(5..40),
+                Pace::Mixed | Pace::Hops => world.random.usize(5..40),
                 Pace::Bursts => world.random.usize(50..200),
             };
             for _ in 0..steps {
@@ -121,7 +128,7 @@ impl World {
             world.hear(&node)?;
             world.count(&node);
             drop(node);
-            world.journal.crash();
+            world.journals.crash();
             world.counted.crashes += 1;
         }
         world.begin(seed)?;
@@ -130,55 +137,66 @@ impl World {
 
     fn new(seed: u64, pace: Pace, flaw: Flaw) -> World {
         let mut random = fastrand::Rng::with_seed(seed);
-        let mut journal = SimulatedJournal::seeded(seed);
+        let cores = if pace == Pace::Hops { CORES } else { 1 };
+        let mut journals = SimulatedJournals::seeded(seed, cores);
         let segment_bytes = 4_096 * random.u64(12..40);
-        journal.log.segment_bytes = segment_bytes;
-        journal.log.frames_in_flight_limit = random.usize(1..4);
-        journal.core.persistence = PersistenceSettings {
+        let frames_in_flight = random.usize(1..4);
+        let persistence = PersistenceSettings {
             snapshot_every: [0, 3, 10][random.usize(0..3)],
             keep_snapshots: random.u32(1..4),
             retention: [Retention::KeepAll, Retention::ToSnapshot][random.usize(0..2)],
             commands_remembered: 64,
         };
-        if pace == Pace::Bursts {
-            journal.core.persistence.snapshot_every = 3;
-            // More than are ever sent.
-            journal.core.persistence.commands_remembered = 1_000;
-            journal.core.persistence.retention = Retention::ToSnapshot;
-            // In bursts little time passes.
-            journal.core.reclaim.bytes_per_second = 1 << 30;
-            journal.core.reclaim.moves_all_events = random.bool();
-            journal.core.reclaim.live_limit_percent = [0, 25, 60][random.usize(0..3)];
-        }
-        if flaw == Flaw::DropsEarly {
-            journal.drop_segments_early();
-        }
-        journal.set_conduct(|conduct| {
-            conduct.segment_bytes = segment_bytes;
-            conduct.segment_ns = 100_000;
-            conduct.skips_sync = flaw == Flaw::SkipsSync;
-            conduct.hides_failures = flaw == Flaw::HidesFailures;
+        let (moves_all_events, live_limit_percent) = match pace {
+            Pace::Bursts => (random.bool(), [0, 25, 60][random.usize(0..3)]),
+            _ => (false, 0),
+        };
+        journals.set(|journal| {
+            journal.log.segment_bytes = segment_bytes;
+            journal.log.frames_in_flight_limit = frames_in_flight;
+            journal.core.persistence = persistence;
+            if pace == Pace::Bursts {
+                journal.core.persistence.snapshot_every = 3;
+                // More than are ever sent.
+                journal.core.persistence.commands_remembered = 1_000;
+                journal.core.persistence.retention = Retention::ToSnapshot;
+                // In bursts little time passes.
+                journal.core.reclaim.bytes_per_second = 1 << 30;
+                journal.core.reclaim.moves_all_events = moves_all_events;
+                journal.core.reclaim.live_limit_percent = live_limit_percent;
+            }
+            if flaw == Flaw::DropsEarly {
+                journal.drop_segments_early();
+            }
+            journal.set_conduct(|conduct| {
+                conduct.segment_bytes = segment_bytes;
+                conduct.segment_ns = 100_000;
+                conduct.skips_sync = flaw == Flaw::SkipsSync;
+                conduct.hides_failures = flaw == Flaw::HidesFailures;
+            });
         });
         let observers = (0..ENTITIES).map(|_| Observer::default()).collect();
         let adds = vec![Vec::new(); ENTITIES];
         let counted = Counted::default();
-        World { random, journal, observers, adds, groups: 0, counted, pace, busy: 0 }
+        World { random, journals, cores, observers, adds, groups: 0, counted, pace, busy: 0 }
     }
 
-    /// The journal is opened, every entity recovers, and tells what it is.
+    /// The journals are opened, every entity recovers, and tells what it is.
     fn begin(&mut self, seed: u64) -> Result<Life, String> {
-        self.journal.set_conduct(|conduct| {
-            conduct.failing_writes = 0;
-            conduct.has_space = true;
+        self.journals.set(|journal| {
+            journal.set_conduct(|conduct| {
+                conduct.failing_writes = 0;
+                conduct.has_space = true;
+            });
         });
-        let mut sim = Simulation::seeded(seed);
-        let opened = self.journal.install(&sim.at(0));
-        let journal = opened.map_err(|error| format!("the journal was not opened: {error}"))?;
+        let mut sim = Simulation::seeded(seed).cores(self.cores);
+        let opened = self.journals.install(&mut sim);
+        let journals = opened.map_err(|error| format!("a journal was not opened: {error}"))?;
         self.check_numbers()?;
         sim.run_for(Duration::from_millis(3));
-        let actors = (0..ENTITIES).map(|entity| spawn(&mut sim, entity)).collect();
+        let actors = (0..ENTITIES).map(|entity| spawn(&mut sim, self.any_core(), entity)).collect();
         let probes = (0..ENTITIES).map(|_| sim.probe()).collect();
-        let mut node = Life { sim, journal, probes, actors };
+        let mut node = Life { sim, journals, probes, actors };
         for entity in 0..ENTITIES {
             let reply_to = node.probes[entity].actor();
             node.sim.tell(node.actors[entity], &Command::Tell { reply_to });
@@ -233,14 +251,28 @@ impl World {
                 node.sim.run_for(Duration::from_micros(pause));
                 node.sim.stop(node.actors[entity]);
                 node.sim.run_until_idle();
-                node.actors[entity] = spawn(&mut node.sim, entity);
+                let core = self.any_core();
+                self.counted.hops += u64::from(core != node.actors[entity].core());
+                node.actors[entity] = spawn(&mut node.sim, core, entity);
             }
             76 => {
                 self.counted.failed_writes += 1;
-                self.journal.fail_next_write();
+                let core = self.any_core();
+                self.journals.core(core).fail_next_write();
             }
-            77..=78 => self.journal.set_space(self.random.bool()),
-            79 => self.journal.reject_next(),
+            77..=78 => {
+                let core = self.any_core();
+                self.journals.core(core).set_space(self.random.bool());
+            }
+            79 => {
+                let core = self.any_core();
+                self.journals.core(core).reject_next();
+            }
+            80..=83 if self.cores > 1 => {
+                let core = self.any_core();
+                let pause = Duration::from_micros(self.random.u64(1..300));
+                node.sim.at(0).core(core).stall(pause);
+            }
             _ => {
                 let pause = self.random.u64(1..600);
                 node.sim.run_for(Duration::from_micros(pause));
@@ -248,10 +280,16 @@ impl World {
         }
     }
 
+    fn any_core(&mut self) -> u16 {
+        if self.cores == 1 { 0 } else { self.random.u16(0..self.cores) }
+    }
+
     fn count(&mut self, node: &Life) {
-        let figures = node.journal.figures();
-        self.counted.segments_dropped += figures.segments_dropped;
-        self.counted.bytes_copied += figures.bytes_copied_forward;
+        for journal in &node.journals {
+            let figures = journal.figures();
+            self.counted.segments_dropped += figures.segments_dropped;
+            self.counted.bytes_copied += figures.bytes_copied_forward;
+        }
     }
 
     fn group(&mut self) -> u64 {
@@ -293,11 +331,15 @@ impl World {
 
     /// The events of every entity stand in the log in order and without a hole.
     fn check_numbers(&mut self) -> Result<(), String> {
+        (0..self.cores).try_for_each(|core| self.check_numbers_of(core))
+    }
+
+    fn check_numbers_of(&mut self, core: u16) -> Result<(), String> {
         let mut last: BTreeMap<u64, u64> = BTreeMap::new();
         let mut broken = None;
         let mut deletions = 0;
         let mut first_segment = 0;
-        let read = self.journal.read(0, &mut |frame| {
+        let read = self.journals.core(core).read(core.into(), &mut |frame| {
             if first_segment == 0 {
                 first_segment = frame.header.segment_id;
             }
@@ -325,8 +367,8 @@ impl World {
     }
 }
 
-fn spawn(sim: &mut Simulation, entity: usize) -> ActorRef<Command> {
-    sim.at(0).spawn_with(
+fn spawn(sim: &mut Simulation, core: u16, entity: usize) -> ActorRef<Command> {
+    sim.at(0).core(core).spawn_with(
         move || actor(entity as u64),
         |spawn| spawn.on_failure(OnFailure::Restart(Restart::at_most(3))).start(),
     )
