@@ -20,9 +20,12 @@ use super::hosting::{Hosting, Peers, Regions, Tables};
 use super::moving::COORDINATOR_CORE;
 use super::region::{Make, Region};
 use super::types_file;
-use crate::entities::{Lives, Residents, ShardCount, ShardLoads};
+use crate::entities::{Lives, MOST_RESIDENTS, Residents, ShardCount, ShardLoads};
 use crate::handoff;
 use crate::passivation::Passivation;
+
+/// Room for entities that are stopping, however few may be active.
+const STOPPING: u32 = 1_024;
 
 /// The entities of a node.
 ///
@@ -219,7 +222,7 @@ fn tables<M: Message>(
     };
     Ok(Tables {
         shards: handoff::Region::new(core, 0..cores, shard_count.get(), settings),
-        residents: Residents::new(shard_count, residents_limit(entity_type.at_most))?,
+        residents: Residents::new(shard_count, residents_limit(entity_type))?,
         lives: Lives::new(entity_type.lives)?,
         passivation: Passivation::new(entity_type.passivation())?,
         loads: ShardLoads::new(shard_count, u32::from(cores))?,
@@ -233,8 +236,11 @@ fn tables<M: Message>(
 }
 
 /// Entities that are stopping, or in trouble, need room beside the active ones.
-pub(super) fn residents_limit(at_most: u32) -> u32 {
-    at_most.saturating_add(at_most / 4).saturating_add(1_024).min(crate::entities::MOST_RESIDENTS)
+fn residents_limit(entity_type: &EntityType) -> u32 {
+    let active = entity_type.at_most;
+    let stopping = active / 4 + STOPPING;
+    let limit = active.saturating_add(stopping).saturating_add(entity_type.lives.most_troubled);
+    limit.min(MOST_RESIDENTS)
 }
 
 impl Extension for Sharding {
