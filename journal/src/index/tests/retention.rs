@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::super::retention::{Liveness, NotInOrder, assess, is_live};
-use super::super::{Search, ShardRow};
+use super::super::retention::is_live;
+use super::super::{Entity, EntityTable, Footer, Posting, Search, ShardRow, ShardTable};
 use super::*;
 
 const ENTITIES: u64 = 6;
@@ -139,11 +139,10 @@ impl Log {
         }
     }
 
-    /// Copies forward what is live in the oldest segment, and gives the segment back.
-    fn give_back(&mut self, oldest: u64, liveness: &mut Liveness) -> u64 {
+    /// Copies forward what is live in the oldest segment. Whether there was nothing.
+    fn give_back(&mut self, oldest: u64) -> bool {
         let (footers, (entities, shards)) = self.tables();
         let assessment = assess(&footers[&oldest], &entities, &shards);
-        liveness.assessed(&assessment);
         for (entity, posting) in &assessment.live {
             // Meanwhile the log goes on.
             if self.random.bool() {
@@ -168,11 +167,38 @@ impl Log {
                 epoch: *epoch,
             });
         }
-        liveness.copied_forward(oldest);
-        assert_eq!(liveness.droppable_prefix().next(), Some(oldest));
-        liveness.dropped(oldest);
-        assessment.live_bytes()
+        assessment.live.is_empty() && assessment.shards.is_empty()
     }
+}
+
+/// What a reclaimer writes anew before a segment can be given back.
+#[derive(Debug)]
+struct Assessment {
+    /// Its live records with their entities, in the order in which they stand: to be copied forward.
+    live: Vec<(u64, Posting)>,
+    /// The shards whose last record it holds: to be stated anew.
+    shards: Vec<ShardRow>,
+}
+
+/// Looks at every record of a sealed segment.
+fn assess(footer: &Footer, entities: &EntityTable, shards: &ShardTable) -> Assessment {
+    let segment_id = footer.header().segment_id;
+    let mut live = Vec::new();
+    for row in footer.entities() {
+        // An entity that the table does not know is taken as the footer has it: nothing of it is lost.
+        let entity = entities.get(row.entity).copied().unwrap_or_else(|| {
+            let mut entity = Entity::default();
+            entity.apply_row(row, segment_id);
+            entity
+        });
+        let own = footer.postings_of(row).iter();
+        let own = own.filter(|posting| is_live(posting, &entity));
+        live.extend(own.map(|posting| (row.entity, *posting)));
+    }
+    live.sort_unstable_by_key(|(_, posting)| posting.offset);
+    let is_last = |row: &ShardRow| row.segment_id <= segment_id;
+    let known = footer.shards().iter().map(|row| *shards.get(row.shard).unwrap_or(row));
+    Assessment { live, shards: known.filter(is_last).collect() }
 }
 
 #[test]
@@ -180,17 +206,14 @@ fn a_log_whose_front_is_given_back_answers_as_before() {
     let mut dead_segments = 0;
     for seed in 0..150 {
         let mut log = Log::seeded(seed);
-        let mut liveness = Liveness::default();
         for id in 2..12 {
             for _ in 0..log.random.usize(1..30) {
                 log.step();
             }
-            liveness.sealed(id - 1, 64).expect("in order");
             log.segments.insert(id, Vec::new());
             if log.random.u8(0..3) > 0 {
                 let oldest = *log.segments.keys().next().expect("there is one");
-                let live_bytes = log.give_back(oldest, &mut liveness);
-                dead_segments += u32::from(live_bytes == 0);
+                dead_segments += u32::from(log.give_back(oldest));
                 let before = log.views();
                 log.segments.remove(&oldest);
                 let context = format!("seed {seed}, segment {oldest}");
@@ -200,22 +223,4 @@ fn a_log_whose_front_is_given_back_answers_as_before() {
         }
     }
     assert!(dead_segments > 0, "no segment was ever dead by itself");
-}
-
-#[test]
-fn only_segments_at_the_front_are_given_back() {
-    let mut liveness = Liveness::default();
-    for (id, live_bytes) in [(5, 100), (6, 200), (7, 300)] {
-        liveness.sealed(id, live_bytes).expect("in order");
-    }
-    assert_eq!(liveness.sealed(9, 1), Err(NotInOrder { segment_id: 9, last: 7 }));
-    liveness.copied_forward(6);
-    assert_eq!(liveness.droppable_prefix().count(), 0);
-    assert_eq!((liveness.oldest_live(), liveness.live_bytes()), (Some(5), 400));
-    liveness.copied_forward(5);
-    assert_eq!(liveness.droppable_prefix().collect::<Vec<_>>(), [5, 6]);
-    liveness.dropped(6);
-    liveness.dropped(5);
-    assert_eq!(liveness.droppable_prefix().collect::<Vec<_>>(), [6]);
-    assert_eq!(liveness.oldest_live(), Some(7));
 }
