@@ -172,17 +172,18 @@ fn started(journals: &SimulatedJournals, seed: u64) -> Simulation {
 
 /// An id whose log is that of core 0 in a node of two cores.
 fn id_of_core_0() -> u64 {
+    (1..).find(|id| home_is_0(*id)).expect("an id")
+}
+
+/// Whether the log of an entity is that of core 0 in a node of two cores.
+fn home_is_0(id: u64) -> bool {
     let journals = SimulatedJournals::seeded(1, 2);
     let mut sim = started(&journals, 1);
+    let tally = tally_on(&mut sim, 1, id);
     let probe = sim.probe::<Answer>();
-    (1..)
-        .find(|id| {
-            let tally = tally_on(&mut sim, 1, *id);
-            add(&mut sim, tally, 1, &probe);
-            sim.run_for(Duration::from_millis(5));
-            records(&journals, 0) > 0
-        })
-        .expect("an id")
+    add(&mut sim, tally, 1, &probe);
+    sim.run_for(Duration::from_millis(5));
+    records(&journals, 0) > 0
 }
 
 fn records(journals: &SimulatedJournals, core: u16) -> usize {
@@ -565,4 +566,39 @@ fn a_reading_ends_with_its_reader_on_the_other_core_too() {
     sim.assert_quiet_within(Duration::from_millis(50));
     let tally = tally_on(&mut sim, 1, id);
     assert_eq!(sum(&mut sim, tally), (40, 40));
+}
+
+#[test]
+fn a_life_on_the_core_of_the_log_begins_behind_what_an_earlier_one_has_sent_from_afar() {
+    let id = id_of_core_0();
+    for seed in 1..=40 {
+        let mut journals = SimulatedJournals::seeded(seed, 2);
+        // From some seed on, the log has no room for a second event at once.
+        journals.set(|journal| {
+            journal.log.pending_limit_bytes = if seed > 20 { 4_096 } else { 1 << 20 }
+        });
+        let mut sim = started(&journals, seed);
+        let far = tally_on(&mut sim, 1, id);
+        let other = (id + 1..).find(|other| home_is_0(*other)).expect("an id");
+        let near = tally_on(&mut sim, 0, other);
+        let probe = sim.probe::<Answer>();
+        sim.run_for(Duration::from_millis(5));
+        // The core of the log is late: what is sent to it lies there.
+        sim.at(0).core(0).stall(Duration::from_micros(200));
+        for bytes in [3_000, 3_000] {
+            sim.tell(near, &Command::Large { bytes, reply_to: probe.actor() });
+        }
+        add(&mut sim, far, 5, &probe);
+        sim.run_for(Duration::from_micros(seed % 20 * 11));
+        sim.stop(far);
+        sim.run_until_idle();
+        let near = tally_on(&mut sim, 0, id);
+        let (sum, events) = sum(&mut sim, near);
+        assert!((sum, events) == (5, 1) || (sum, events) == (0, 0), "{sum} of {events}");
+        let probe = sim.probe::<Answer>();
+        add(&mut sim, near, 1, &probe);
+        sim.run_for(Duration::from_millis(20));
+        let answer = probe.next();
+        assert_eq!(answer, Answer::Sum { sum: sum + 1, events: events + 1 }, "seed {seed}");
+    }
 }
