@@ -157,7 +157,9 @@ impl Asking {
     /// The reader takes the next batch: where it is to be asked for. The ticket comes back when the reading is over.
     pub fn read_on(&mut self, number: u64, ticket: ReadTicket) -> Result<u16, ReadTicket> {
         match self.readings.get_mut(&number) {
-            Some(reading) if reading.is_sent && !reading.is_cancelled => {
+            Some(reading)
+                if reading.is_sent && !reading.is_cancelled && reading.ticket.is_none() =>
+            {
                 reading.ticket = Some(ticket);
                 Ok(reading.home)
             }

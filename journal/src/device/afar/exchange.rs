@@ -1,4 +1,8 @@
 //! The queues between the cores of a node: all that they share.
+//!
+//! The queues are those of a well-kept library, and nothing is shared beside them but two marks of who has ended. What
+//! has to be right here is the order: something is put into a queue first, then its core is woken, by the runtime's
+//! alarm; and a core asks who has ended before it looks into its queue for the last time.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

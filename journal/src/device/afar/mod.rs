@@ -23,6 +23,8 @@ mod exchange;
 mod letters;
 mod owned_found;
 mod serving;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use desk::{Desk, FarGroup, FarReading};
 pub(crate) use exchange::Exchange;

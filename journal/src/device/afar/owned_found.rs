@@ -15,6 +15,15 @@ pub(crate) struct OwnedFound {
     pub is_last: bool,
 }
 
+#[cfg(test)]
+impl OwnedFound {
+    /// No records.
+    pub fn empty(is_last: bool) -> Self {
+        let bytes = GatheredBytes::new();
+        OwnedFound { bytes, records: Vec::new(), layouts: Vec::new(), entity: 0, is_last }
+    }
+}
+
 impl From<Found> for OwnedFound {
     /// Records in blocks as they were fetched are copied: other readers may have the same blocks.
     fn from(found: Found) -> Self {
