@@ -1,5 +1,5 @@
-//! What travels between cores is what was packed, has a place whatever is under way, and comes in order; a core that ends
-//! leaves nobody waiting.
+//! What travels between cores is what was packed, has a place whatever is under way, and comes in order; a core that
+//! ends leaves nobody waiting.
 
 use std::collections::BTreeMap;
 
