@@ -17,6 +17,7 @@ mod passivate;
 mod region;
 mod sharding;
 mod tenancy;
+mod tenants;
 mod types_file;
 mod wording;
 

@@ -21,6 +21,7 @@ use super::figures::RegionFigures;
 use super::hosting::Hosting;
 use super::kept::Kept;
 use super::parcel::Parcel;
+use super::tenants::Tenants;
 use super::wording::message_of;
 use crate::entities::{Arrival, ShardLoad, Slot, ToEntityKey};
 use crate::handoff::{Input, Output, Route};
@@ -46,8 +47,8 @@ where
     pub(super) make: Make<A>,
     pub(super) coordinator: Arc<OnceLock<ActorRef<Directive>>>,
     pub(super) kept: Kept<A::Message>,
-    /// Which entity an actor is, by the actor's slot number.
-    pub(super) tenants: Vec<Option<Slot>>,
+    /// Which entity an actor is.
+    pub(super) tenants: Tenants,
     /// Shards whose entities are asked to stop, with the step to answer.
     pub(super) draining: BTreeMap<u32, u64>,
     /// Entities whose request to stop found the queue full.
@@ -79,7 +80,7 @@ where
             make,
             coordinator,
             kept: Kept::new(entity_type.kept_limit_bytes),
-            tenants: Vec::new(),
+            tenants: Tenants::default(),
             draining: BTreeMap::new(),
             unstopped: Vec::new(),
             outputs: VecDeque::new(),

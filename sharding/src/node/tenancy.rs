@@ -71,11 +71,7 @@ where
         tables.residents.replace(slot, Some(tenant));
         tables.lives.started(&mut tables.residents, slot);
         tables.figures.started += 1;
-        let number = actor.address().slot() as usize;
-        if self.tenants.len() <= number {
-            self.tenants.resize(number + 1, None);
-        }
-        self.tenants[number] = Some(slot);
+        self.tenants.insert(actor.address(), slot);
         Some(actor)
     }
 
@@ -128,9 +124,7 @@ where
         actor: Address,
         reason: StopReason,
     ) {
-        let Some(slot) = self.tenants.get_mut(actor.slot() as usize).and_then(Option::take) else {
-            return;
-        };
+        let Some(slot) = self.tenants.take(actor) else { return };
         let born_ns = {
             let tables = &mut *self.hosting.tables.borrow_mut();
             tables.passivation.remove(slot);
@@ -188,7 +182,7 @@ where
         }
         let asked = std::mem::take(&mut self.hosting.tables.borrow_mut().asked_to_stop);
         for actor in asked {
-            if let Some(Some(slot)) = self.tenants.get(actor.slot() as usize).copied() {
+            if let Some(slot) = self.tenants.get(actor) {
                 self.count(|figures| figures.passivated_asked += 1);
                 self.passivate(ctx, slot);
             }

@@ -62,3 +62,25 @@ fn a_stream_of_distinct_ids_keeps_the_core_at_its_limit() {
     assert_eq!((figures.active, figures.entities), (100, 100), "{figures:?}");
     assert_eq!(figures.passivated_limit, 4_900);
 }
+
+#[test]
+fn an_entity_that_comes_while_others_leave_is_not_taken_for_one_of_them() {
+    let shelf = EntityType::new("diary").shards(4).at_most(8);
+    let mut library = Library::new(Simulation::seeded(1), 1, shelf);
+    let writer = library.writer(0);
+    let (rounds, diaries) = (20, 64);
+    for round in 0..rounds {
+        for id in 0..diaries {
+            library.write(writer, id, round, 1);
+        }
+    }
+    library.settle();
+    let notes = library.notes();
+    for id in 0..diaries {
+        let of_one: Vec<u64> =
+            notes.iter().filter(|(other, _)| *other == id).map(|(_, n)| *n).collect();
+        assert_eq!(of_one, (0..rounds).collect::<Vec<_>>(), "diary {id}");
+    }
+    assert!(library.lives() > diaries, "{} lives", library.lives());
+    assert_eq!(library.figures(0).kept_bytes, 0);
+}
