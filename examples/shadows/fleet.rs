@@ -105,7 +105,8 @@ impl Fleet {
     pub fn ended(&mut self, planned: &Planned, desired: Option<u32>) {
         let device = &mut self.devices[planned.place];
         device.under_way = device.under_way.saturating_sub(1);
-        device.configuration = desired.map_or(device.configuration, |it| it.max(device.configuration));
+        device.configuration =
+            desired.map_or(device.configuration, |it| it.max(device.configuration));
     }
 
     /// How often a device was drawn that had too much under way.

@@ -146,7 +146,7 @@ fn read(site: Site) -> Result<(), LifeError> {
     let mut speaker = Speaker::default();
     // Spread over all devices: the first ones are those that speak most.
     let stride = devices / singly;
-    let is_single = |device: u32| device % stride == 0 && device / stride < singly;
+    let is_single = |device: u32| device.is_multiple_of(stride) && device / stride < singly;
     let some = (0..singly).map(|number| number * stride);
     let took = site.read_singly(some, |device, shadow| speaker.found(device, &shadow))?;
     say(&Line::Singly { took: took.into_iter().map(|took_ns| (took_ns, 1)).collect() })?;

@@ -24,6 +24,9 @@ mod site;
 mod supervisor;
 mod table;
 
+#[cfg(test)]
+mod lock_tests;
+
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;

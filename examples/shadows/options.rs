@@ -8,7 +8,7 @@ use mainspring::node::cores::{Cores, CoresError};
 use mainspring_tuning::{SysRoot, Topology};
 
 /// Moves of a run, if nobody says how many.
-const MOVES: u32 = 0;
+const MOVES: u32 = 100;
 
 /// A million shadows of devices, durable and spread over all cores, and a proof that nothing was lost.
 ///

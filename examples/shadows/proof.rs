@@ -173,7 +173,10 @@ mod tests {
     #[test]
     fn a_last_update_that_is_lost_is_found() {
         let found = violation(shadow(2)).expect("it is lost");
-        assert!(found.contains("update 3 was acknowledged, the last one that is there is 2"), "{found}");
+        assert!(
+            found.contains("update 3 was acknowledged, the last one that is there is 2"),
+            "{found}"
+        );
     }
 
     #[test]

@@ -108,7 +108,9 @@ impl Report {
     pub fn violation(&self) -> Option<String> {
         let overtaken = self.load.tally.overtaken;
         if overtaken > 0 {
-            return Some(format!("{overtaken} updates were handled behind later ones of their device"));
+            return Some(format!(
+                "{overtaken} updates were handled behind later ones of their device"
+            ));
         }
         self.proof.first_violations.first().cloned()
     }

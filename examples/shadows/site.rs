@@ -76,8 +76,7 @@ impl Site {
             // Shards move when they are told to, and stay there.
             .rebalance(RebalanceSettings { balance: Balance::Off, ..RebalanceSettings::default() });
         let sharding = Sharding::stored_in(data);
-        let shadows =
-            sharding.entities(shadow, |id| Stored::new(id.bytes(), Shadow::default))?;
+        let shadows = sharding.entities(shadow, |id| Stored::new(id.bytes(), Shadow::default))?;
         let node = Node::builder()
             .name("shadows")
             .cores(options.cores.clone())
@@ -130,7 +129,10 @@ impl Site {
     }
 
     /// What was measured since the last question.
-    pub fn measure(&self, gateways: &[ActorRef<GatewayMessage>]) -> Result<Vec<Measured>, SiteError> {
+    pub fn measure(
+        &self,
+        gateways: &[ActorRef<GatewayMessage>],
+    ) -> Result<Vec<Measured>, SiteError> {
         self.ask_gateways(gateways, |reply_to| GatewayMessage::Measure { reply_to })
     }
 

@@ -18,6 +18,8 @@ use super::shadow::{Shadow, reading_of};
 
 /// How long a life may take to say something new.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long shards may still move when enough updates are acknowledged.
+const MOVES_WITHIN: Duration = Duration::from_secs(30);
 /// A kill comes up to so much later than it is due, so that it hits any point.
 const KILL_DELAY_US: u64 = 20_000;
 /// Lines of a life that wait to be read.
@@ -96,7 +98,8 @@ impl Drop for ChildGuard {
     }
 }
 
-/// Has updates go on until enough are acknowledged, and kills the process while more are under way.
+/// Has updates go on until enough are acknowledged and the shards have moved, and kills the process while more are
+/// under way.
 pub fn load(
     options: &Options,
     data: &Path,
@@ -108,7 +111,8 @@ pub fn load(
     let mut ledger = Ledger::new(options.devices, options.seed);
     let mut loaded = Loaded::new();
     let (mut begun, mut filled, mut news) = (Instant::now(), None, Instant::now());
-    while ledger.updates() < all || filled.is_none() {
+    let mut enough = None;
+    while filled.is_none() || enough.is_none() || loaded.has_moves_left(options, enough) {
         match life.line("updates go on", ledger.updates(), all)? {
             Line::Ready { cores, memory_bytes, .. } => {
                 begun = Instant::now();
@@ -129,6 +133,9 @@ pub fn load(
         if news.elapsed() > PATIENCE {
             let done = ledger.updates();
             return Err(RunError::Stalled { doing: "updates go on", done, all });
+        }
+        if ledger.updates() >= all {
+            enough.get_or_insert_with(Instant::now);
         }
         progress.look(|| loaded.progress(ledger.updates(), all));
     }
@@ -305,6 +312,13 @@ impl Loaded {
         record(&mut self.moves, &figures.moves.took);
         self.most_bytes = self.most_bytes.max(figures.memory_bytes);
         self.figures = figures;
+    }
+
+    /// Whether shards are still to move, and may take that long.
+    fn has_moves_left(&self, options: &Options, enough: Option<Instant>) -> bool {
+        let has_time = enough.is_some_and(|enough| enough.elapsed() < MOVES_WITHIN);
+        let ended = self.figures.moves.moved + self.figures.moves.failed;
+        has_time && self.cores > 1 && ended < options.moves.into()
     }
 
     fn progress(&self, updates: u64, all: u64) -> String {

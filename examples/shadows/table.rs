@@ -69,9 +69,7 @@ fn show_memory(f: &mut fmt::Formatter<'_>, load: &Load, restart: &Restart) -> fm
     writeln!(
         f,
         "  for each device {:>12.0}   bytes, with {} of the shadows in memory; {:.0} without any",
-        load.memory_per_device_bytes,
-        load.filled_active,
-        restart.memory_per_absent_device_bytes
+        load.memory_per_device_bytes, load.filled_active, restart.memory_per_absent_device_bytes
     )
 }
 
@@ -79,8 +77,7 @@ fn show_restart(f: &mut fmt::Formatter<'_>, restart: &Restart) -> fmt::Result {
     let opened_ms = restart.opened_us as f64 / 1e3;
     writeln!(f, "  journal open    {opened_ms:>12.0}   ms after the start")?;
     show_times(f, "activation", &restart.activation_ns)?;
-    let (rate, count, seconds) =
-        (restart.recoveries_per_second, restart.together, restart.seconds);
+    let (rate, count, seconds) = (restart.recoveries_per_second, restart.together, restart.seconds);
     writeln!(f, "  recoveries      {rate:>12.0}   a second, {count} in {seconds:.2} s")
 }
 
