@@ -2,9 +2,9 @@
 //!
 //! A shadow holds what a device was told to be and what it last said it is. It is an entity of
 //! [`mainspring_sharding`], kept whole in a journal: it starts at its first message on the core that has its shard,
-//! leaves memory when it is not used, moves with its shard while updates go on, and is found again after the process was
-//! killed. The program does all of this to it, and proves in the end that every update that was acknowledged is there.
-//! Exit codes: 0 proved, 1 not proved or the run failed, 2 the command line is bad.
+//! leaves memory when it is not used, moves with its shard while updates go on, and is found again after the process
+//! was killed. The program does all of this to it, and proves in the end that every update that was acknowledged is
+//! there. Exit codes: 0 proved, 1 not proved or the run failed, 2 the command line is bad.
 
 mod blackout;
 mod data;

@@ -12,10 +12,10 @@ const MOVES: u32 = 100;
 
 /// A million shadows of devices, durable and spread over all cores, and a proof that nothing was lost.
 ///
-/// Every device gets its first update; then they speak, some far more often than others, while shards move from core to
-/// core and the shadows of quiet devices leave memory. In the midst of it the process is killed with SIGKILL and started
-/// again, and every shadow is asked: what was acknowledged must be there. Exit codes: 0 proved, 1 something was lost or
-/// the run failed, 2 the command line is bad.
+/// Every device gets its first update; then they speak, some far more often than others, while shards move from core
+/// to core and the shadows of quiet devices leave memory. In the midst of it the process is killed with SIGKILL and
+/// started again, and every shadow is asked: what was acknowledged must be there. Exit codes: 0 proved, 1 something was
+/// lost or the run failed, 2 the command line is bad.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "shadows", version)]
 pub struct Options {
