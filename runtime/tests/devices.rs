@@ -233,6 +233,80 @@ fn a_message_that_is_kept_ends_with_its_actor_or_its_actors_life() {
     assert_eq!(sim.dead_letters(mainspring::Reason::Stopping), 0, "it was handled once");
 }
 
+#[message]
+struct Parcel {
+    what: Local<Arc<()>>,
+}
+
+/// Keeps a parcel until the device is done, and takes what is in it when it comes again.
+#[derive(Default)]
+struct Careful {
+    comes_again: bool,
+    waited: bool,
+    taken: Vec<Arc<()>>,
+}
+
+impl Actor for Careful {
+    type Message = Parcel;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, parcel: &Archived<Parcel>) -> Next<Self> {
+        if std::mem::replace(&mut self.waited, true) {
+            self.taken.extend(parcel.what.take());
+            return Next::Same;
+        }
+        let Some(delay) = ctx.shared::<Delay>() else { return Next::Fault };
+        let ticket = ctx.ticket(
+            |careful: &mut Careful, _: &mut Context<Self>, _: u64| {
+                if careful.comes_again { Next::Again } else { Next::Same }
+            },
+        );
+        ctx.suspend_until(&ticket);
+        delay.waiting.borrow_mut().push_back((ctx.now_ns() + 1_000_000, ticket));
+        Next::Keep
+    }
+}
+
+struct ParcelSender {
+    to: ActorRef<Parcel>,
+    what: Arc<()>,
+}
+
+impl Actor for ParcelSender {
+    type Message = Done;
+
+    fn receive(&mut self, _: &mut Context<Self>, _: &Archived<Done>) -> Next<Self> {
+        Next::Same
+    }
+
+    fn started(&mut self, ctx: &mut Context<Self>) -> Next<Self> {
+        if let Some(to) = ctx.local(self.to) {
+            ctx.tell_local(to, &Parcel { what: Local::new(Arc::clone(&self.what)) });
+        }
+        Next::Stop
+    }
+}
+
+#[test]
+fn what_a_kept_message_holds_is_taken_when_it_comes_again_or_freed() {
+    for (comes_again, stops, expected) in [(true, false, 1), (false, false, 0), (true, true, 0)] {
+        let mut sim = Simulation::seeded(7);
+        sim.at(0).install(install);
+        let what = Arc::new(());
+        let to = sim.spawn(move || Careful { comes_again, ..Careful::default() });
+        let sent = Arc::clone(&what);
+        sim.spawn(move || ParcelSender { to, what: Arc::clone(&sent) });
+        sim.run_until_idle();
+        let kept = Arc::strong_count(&what);
+        if stops {
+            sim.stop(to);
+        }
+        sim.run_for(Duration::from_millis(5));
+        // One here; what the message holds is the only other one.
+        assert_eq!(kept, 2, "it is kept while the actor waits");
+        assert_eq!(Arc::strong_count(&what), 1 + expected, "again {comes_again}, stops {stops}");
+    }
+}
+
 /// Takes what its tickets are redeemed with.
 #[derive(Default)]
 struct Collected(RefCell<Vec<(u64, bool)>>);
