@@ -88,8 +88,18 @@ pub enum Refused {
         /// How many there are.
         count: u32,
     },
+    /// The log is another core's, and as much is on its way there as may be. It passes.
+    #[error(
+        "as much as may be is on its way to the log of core {core}; nothing was written, try again"
+    )]
+    UnderWay {
+        /// The core.
+        core: u16,
+    },
     /// The core of the log has ended.
-    #[error("core {core}, whose log has the entity, has ended; nothing was written; start the node again")]
+    #[error(
+        "core {core}, whose log has the entity, has ended; nothing was written; start the node again"
+    )]
     Closed {
         /// The core.
         core: u16,

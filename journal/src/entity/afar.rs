@@ -101,7 +101,7 @@ impl<K> Attached<K> {
                 desk.append(self.far_group(home, after, records), ticket);
                 Ok(Offered::Sent)
             }
-            Err(Refused::NotReady) => {
+            Err(Refused::UnderWay { .. }) => {
                 let ticket = ctx.ticket(|_: &mut A, _: &mut Context<'_, A>, (): ()| retake());
                 ctx.suspend_until(&ticket);
                 desk.wait_for_room(ticket);

@@ -63,7 +63,7 @@ impl Desk {
         }
         match self.asking.borrow().may_send(home, bytes_of(records)) {
             true => Ok(()),
-            false => Err(Refused::NotReady),
+            false => Err(Refused::UnderWay { core: home }),
         }
     }
 
