@@ -94,7 +94,10 @@ pub enum TypesError {
         path: PathBuf,
     },
     /// The file of types is damaged.
-    #[error("line {line} of {} is not \"shards name\": {text:?}; restore the file", path.display())]
+    #[error(
+        "line {line} of {} is not \"shards name\" of one more type: {text:?}; restore the file",
+        path.display()
+    )]
     Damaged {
         /// The file.
         path: PathBuf,

@@ -1,7 +1,8 @@
 //! The file that remembers how many shards each type has.
 //!
-//! One line a type: the number of shards, a space, the name. It is replaced as a whole, so a crash leaves the old
-//! one or the new one. A type that is no longer declared stays in it.
+//! One line a type: the number of shards, a space, the name, in which whatever is not printable ASCII is escaped as
+//! [`char::escape_default`] does it. It is replaced as a whole, so a crash leaves the old one or the new one. A type
+//! that is no longer declared stays in it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,6 +10,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use super::error::TypesError;
+use crate::entities::ShardCount;
 
 /// The name of the file in its directory.
 pub const TYPES_FILE: &str = "entity-types";
@@ -41,16 +43,49 @@ pub(super) fn agree<'t>(
 }
 
 fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, u32>, TypesError> {
-    let lines = text.lines().enumerate().map(|(number, line)| {
-        let damaged = || TypesError::Damaged {
-            path: path.to_owned(),
-            line: number + 1,
-            text: line.to_owned(),
-        };
-        let (shards, name) = line.split_once(' ').ok_or_else(damaged)?;
-        Ok((name.to_owned(), shards.parse().map_err(|_| damaged())?))
-    });
-    lines.collect()
+    let mut types = BTreeMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let is_new = parse_line(line).is_some_and(|(name, shards)| {
+            // Of two lines for one type, none can be believed.
+            types.insert(name, shards).is_none()
+        });
+        if !is_new {
+            let (line, text) = (number + 1, line.to_owned());
+            return Err(TypesError::Damaged { path: path.to_owned(), line, text });
+        }
+    }
+    Ok(types)
+}
+
+fn parse_line(line: &str) -> Option<(String, u32)> {
+    let (shards, name) = line.split_once(' ')?;
+    let shards = ShardCount::new(shards.parse().ok()?).ok()?;
+    Some((unescape(name)?, shards.get()))
+}
+
+/// The text that [`str::escape_default`] made this of.
+fn unescape(text: &str) -> Option<String> {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(letter) = rest.next() {
+        if letter != '\\' {
+            plain.push(letter);
+            continue;
+        }
+        plain.push(match rest.next()? {
+            't' => '\t',
+            'n' => '\n',
+            'r' => '\r',
+            quoted @ ('\\' | '\'' | '"') => quoted,
+            'u' => {
+                let (number, after) = rest.as_str().strip_prefix('{')?.split_once('}')?;
+                rest = after.chars();
+                char::from_u32(u32::from_str_radix(number, 16).ok()?)?
+            }
+            _ => return None,
+        });
+    }
+    Some(plain)
 }
 
 fn replace(directory: &Path, path: &Path, types: &BTreeMap<String, u32>) -> std::io::Result<()> {
@@ -64,4 +99,25 @@ fn replace(directory: &Path, path: &Path, types: &BTreeMap<String, u32>) -> std:
     file.sync_all()?;
     fs::rename(&beside, path)?;
     File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_name_comes_back_as_it_was(name in any::<String>()) {
+            let line = format!("7 {}", name.escape_default());
+            prop_assert_eq!(line.lines().count(), 1);
+            prop_assert_eq!(parse_line(&line), Some((name, 7)));
+        }
+
+        #[test]
+        fn no_line_is_too_odd_to_be_looked_at(line in any::<String>()) {
+            let _ = parse_line(&line);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 
 mod cast;
 
+mod bad_input;
 mod bounds;
 mod delivery;
 mod failures;
