@@ -12,6 +12,7 @@
 //! | [`ownership`] | who owns a shard, and since which change |
 //! | [`passivation`] | which entities have to leave: those that were idle, and those beyond a limit |
 //! | [`rebalance`] | which shards are to move to which core |
+//! | [`testkit`] | entities on the simulator, and storms of moves over them |
 #![forbid(unsafe_code)]
 
 mod chunks;
@@ -22,6 +23,7 @@ pub mod node;
 pub mod ownership;
 pub mod passivation;
 pub mod rebalance;
+pub mod testkit;
 
 pub use node::{
     DeclareError, Entities, EntityId, EntityRef, EntityTarget, EntityTellError, EntityType,

@@ -131,6 +131,12 @@ pub struct DrainBegun {
     pub shards: u32,
 }
 
+/// Where somebody wants a shard to be.
+struct Wish {
+    to: u16,
+    reply_to: ActorRef<MoveEnded>,
+}
+
 /// See the module's header.
 pub(crate) struct Coordinator<M> {
     peers: Arc<Peers<M>>,
@@ -139,7 +145,7 @@ pub(crate) struct Coordinator<M> {
     rebalancer: Rebalancer,
     moves: Moves<u16>,
     /// Who wants to know of the end of a move.
-    asked: BTreeMap<u32, ActorRef<MoveEnded>>,
+    asked: BTreeMap<u32, Wish>,
     /// What the shards cost since the last round.
     loads: BTreeMap<u32, ShardLoad>,
     loads_since_ns: u64,
@@ -188,13 +194,36 @@ impl<M: Message> Coordinator<M> {
             (Ok(()), Some(record)) => Some(MoveOutcome::Moved { epoch: record.epoch.0 }),
             (Ok(()), None) => None,
         };
-        let Some(reply_to) = reply_to else { return };
-        let (answered, outcome) = match outcome {
-            Some(outcome) => (Some(reply_to), outcome),
-            None => (self.asked.insert(shard, reply_to), MoveOutcome::UnderWay),
+        if let Some(outcome) = outcome {
+            if let Some(reply_to) = reply_to {
+                ctx.tell(reply_to, &MoveEnded { shard, outcome });
+            }
+            return;
+        }
+        let before = match reply_to {
+            Some(reply_to) => self.asked.insert(shard, Wish { to, reply_to }),
+            None => self.asked.remove(&shard),
         };
-        if let Some(answered) = answered {
-            ctx.tell(answered, &MoveEnded { shard, outcome });
+        if let Some(Wish { reply_to, .. }) = before {
+            ctx.tell(reply_to, &MoveEnded { shard, outcome: MoveOutcome::UnderWay });
+        }
+    }
+
+    /// Answers those whose wish is no longer waited for although no move has fulfilled it: the shard was there when its
+    /// turn came, the core was drained, or somebody else wished otherwise.
+    fn answer_moot(&mut self, ctx: &mut Context<'_, Self>) {
+        let rebalancer = &self.rebalancer;
+        let is_moot = |shard: &u32, _: &mut Wish| {
+            !rebalancer.is_asked(*shard) && !rebalancer.is_under_way(*shard)
+        };
+        let moot: Vec<(u32, Wish)> = self.asked.extract_if(.., is_moot).collect();
+        for (shard, Wish { to, reply_to }) in moot {
+            let outcome = match self.store.record(shard) {
+                Some(record) if record.owner == to => MoveOutcome::Moved { epoch: record.epoch.0 },
+                _ if self.rebalancer.is_drained(to) => MoveOutcome::Drained,
+                _ => MoveOutcome::UnderWay,
+            };
+            ctx.tell(reply_to, &MoveEnded { shard, outcome });
         }
     }
 
@@ -277,7 +306,11 @@ impl<M: Message> Coordinator<M> {
 
     fn finished(&mut self, ctx: &mut Context<'_, Self>, shard: u32, outcome: Outcome<u16>) {
         self.rebalancer.ended(shard, ctx.now_ns());
-        if let Some(reply_to) = self.asked.remove(&shard) {
+        if self.rebalancer.is_asked(shard) {
+            // Another move than the one that is wished for, which begins with the next round.
+            return;
+        }
+        if let Some(Wish { reply_to, .. }) = self.asked.remove(&shard) {
             ctx.tell(reply_to, &MoveEnded { shard, outcome: outcome.into() });
         }
     }
@@ -338,6 +371,7 @@ impl<M: Message> Actor for Coordinator<M> {
         if self.rebalancer.under_way() == 0 {
             self.plan(ctx);
         }
+        self.answer_moot(ctx);
         self.arm(ctx);
         Next::Same
     }

@@ -56,6 +56,11 @@ impl<M: Message> Entities<M> {
         Entities { hash, shard_count, shared }
     }
 
+    /// The hash of the type's name, by which a core finds its region.
+    pub(crate) fn type_hash(&self) -> u64 {
+        self.hash
+    }
+
     /// The entity of an id, whether it runs or not.
     ///
     /// # Errors

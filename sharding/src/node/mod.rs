@@ -31,3 +31,5 @@ pub use figures::RegionFigures;
 pub use passivate::passivate;
 pub use sharding::Sharding;
 pub use types_file::TYPES_FILE;
+
+pub(crate) use hosting::{Hosting, Regions};

@@ -198,6 +198,21 @@ impl Rebalancer {
         self.next_round_ns
     }
 
+    /// Whether a wish for this shard waits for its round.
+    pub fn is_asked(&self, shard: u32) -> bool {
+        self.asked.contains_key(&shard)
+    }
+
+    /// Whether a move of this shard has not been reported as ended.
+    pub fn is_under_way(&self, shard: u32) -> bool {
+        self.under_way.contains(&shard)
+    }
+
+    /// Whether no shard may go to this core.
+    pub fn is_drained(&self, core: u16) -> bool {
+        self.drained.contains(&core)
+    }
+
     /// How many moves have not been reported as ended.
     pub fn under_way(&self) -> usize {
         self.under_way.len()

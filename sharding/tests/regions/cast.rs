@@ -1,17 +1,16 @@
 //! The entities that the scenarios are played with, and a node in a simulation that has them.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use mainspring::device::Extension;
 use mainspring::prelude::*;
 use mainspring::testkit::{Probe, Simulation};
-use mainspring_sharding::entities::ToEntityKey;
-use mainspring_sharding::node::{Directive, MoveEnded, MoveOutcome};
+use mainspring_sharding::testkit::{
+    Acknowledged, Command, MoveStorm, ShardingTest, StormReport, TestRegion, Witness,
+};
 use mainspring_sharding::{
-    Entities, EntityRef, EntityTarget, EntityTellError, EntityType, RegionFigures, Sharding,
-    passivate,
+    Entities, EntityRef, EntityTarget, EntityTellError, EntityType, passivate,
 };
 
 /// What a [`Diary`] takes.
@@ -24,6 +23,8 @@ pub enum Entry {
     Rest,
     /// Panics.
     Fail,
+    /// Does a command of a storm.
+    Do { number: u64, reply_to: ActorRef<Acknowledged> },
     /// Says how much was written down in this life.
     Count { reply_to: ActorRef<Counted> },
 }
@@ -49,7 +50,8 @@ pub struct Diary {
     id: u64,
     life: u64,
     entries: u64,
-    listener: Option<ActorRef<Noted>>,
+    listener: ActorRef<Noted>,
+    witness: Witness,
 }
 
 impl Actor for Diary {
@@ -59,10 +61,13 @@ impl Actor for Diary {
         match entry {
             ArchivedEntry::Note { n } => {
                 self.entries += 1;
-                if let Some(listener) = self.listener {
-                    let (n, core) = (n.to_native(), ctx.core());
-                    ctx.tell(listener, &Noted { id: self.id, n, life: self.life, core });
-                }
+                let (n, core) = (n.to_native(), ctx.core());
+                ctx.tell(self.listener, &Noted { id: self.id, n, life: self.life, core });
+            }
+            ArchivedEntry::Do { number, reply_to } => {
+                let number = number.to_native();
+                self.witness.handled(number);
+                ctx.tell(*reply_to, &Acknowledged { number });
             }
             ArchivedEntry::Rest => assert!(passivate(ctx), "a diary is an entity"),
             ArchivedEntry::Fail => panic!("told to"),
@@ -144,45 +149,50 @@ impl Actor for Hurried {
     }
 }
 
-/// A node with diaries.
+/// A node with diaries: a region under test, and what its diaries tell.
 pub struct Library {
-    pub sim: Simulation,
+    region: TestRegion<Entry>,
     pub diaries: Entities<Entry>,
     pub noted: Probe<Noted>,
+    pub witness: Witness,
     lives: Arc<AtomicU64>,
+}
+
+impl Deref for Library {
+    type Target = TestRegion<Entry>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.region
+    }
+}
+
+impl DerefMut for Library {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.region
+    }
 }
 
 impl Library {
     pub fn new(sim: Simulation, cores: u16, entity_type: EntityType) -> Self {
-        let mut sim = sim.cores(cores);
-        let sharding = Sharding::new();
-        let noted = sim.probe::<Noted>();
+        let mut test = ShardingTest::on(sim).cores(cores);
+        let noted = test.probe::<Noted>();
         let lives = Arc::new(AtomicU64::new(0));
-        let (listener, counted) = (noted.actor(), Arc::clone(&lives));
+        let witness = Witness::new();
+        let (listener, counted, shown) = (noted.actor(), Arc::clone(&lives), witness.clone());
         let make = move |id: mainspring_sharding::EntityId<'_>| {
             let life = counted.fetch_add(1, Ordering::Relaxed) + 1;
             let id = id.number().expect("diaries have numbers");
             assert_ne!(id, UNMAKEABLE, "this one cannot be made");
-            Diary { id, life, entries: 0, listener: Some(listener) }
+            Diary { id, life, entries: 0, listener, witness: shown.clone() }
         };
-        let diaries = sharding.entities(entity_type, make).expect("a good type");
-        for core in 0..cores {
-            sim.at(0).core(core).install(|seat| sharding.install(seat));
-        }
-        sim.run_for(Duration::from_millis(1));
-        Library { sim, diaries, noted, lives }
+        let region = test.entities(entity_type, make).expect("a good type");
+        let diaries = region.entities().clone();
+        Library { region, diaries, noted, witness, lives }
     }
 
     /// Sends from outside.
     pub fn tell(&mut self, id: u64, entry: &Entry) {
-        let key = id.to_entity_key().expect("a number is an id");
-        let (region, message) = self.diaries.addressed(&key, entry).expect("the node is there");
-        self.sim.tell(region, &message);
-    }
-
-    /// Lets everything happen that happens soon.
-    pub fn settle(&mut self) {
-        self.sim.run_for(Duration::from_millis(20));
+        self.region.tell(id, entry).expect("the node is there");
     }
 
     /// An id whose shard begins on one of two cores.
@@ -217,29 +227,17 @@ impl Library {
         self.sim.tell(writer, &Write { to, from, count });
     }
 
-    /// Begins to move a shard; the outcome comes to the probe.
-    pub fn begin_move(&mut self, shard: u32, to: u16) -> Probe<MoveEnded> {
-        let ended = self.sim.probe::<MoveEnded>();
-        let coordinator = self.diaries.coordinator().expect("the node is there");
-        let reply_to = Some(ended.actor());
-        self.sim.tell(coordinator, &Directive::Move { shard, to, reply_to });
-        ended
-    }
-
-    /// Moves a shard and waits until it is there.
-    pub fn move_shard(&mut self, shard: u32, to: u16) -> MoveOutcome {
-        let ended = self.begin_move(shard, to);
-        self.settle();
-        ended.next().outcome
-    }
-
-    pub fn figures(&mut self, core: u16) -> RegionFigures {
-        let probe = self.sim.probe::<RegionFigures>();
-        let message = self.diaries.ask_figures(probe.actor());
-        let region = self.diaries.region(core).expect("the core is there");
-        self.sim.tell(region, &message);
-        self.settle();
-        probe.next()
+    /// Commands to diaries while shards move; every promise holds, or the test fails.
+    pub fn storm(&mut self, storm: &MoveStorm) -> StormReport {
+        let witness = self.witness.clone();
+        let of =
+            |command: Command| Entry::Do { number: command.number, reply_to: command.reply_to };
+        let survived = self.region.move_storm(storm, &witness, of);
+        survived.unwrap_or_else(|broken| {
+            // A test that makes entities panic may have silenced the hook.
+            eprintln!("{broken}");
+            panic!("{broken}")
+        })
     }
 }
 

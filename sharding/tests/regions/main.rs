@@ -8,3 +8,4 @@ mod bounds;
 mod delivery;
 mod failures;
 mod moves;
+mod storms;

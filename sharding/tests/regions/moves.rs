@@ -70,13 +70,8 @@ fn a_core_is_drained_of_its_shards() {
         library.tell(id, &Entry::Note { n: 0 });
     }
     library.settle();
-    let coordinator = library.diaries.coordinator().expect("there");
-    let begun = library.sim.probe();
-    let reply_to = Some(begun.actor());
-    let drain = mainspring_sharding::node::Directive::Drain { core: 1, reply_to };
-    library.sim.tell(coordinator, &drain);
+    assert_eq!(library.drain_core(1), 10);
     library.sim.run_for(Duration::from_secs(5));
-    assert_eq!(begun.next().shards, 10);
     assert_eq!(library.figures(1).shards, 0);
     assert_eq!(library.figures(1).entities, 0);
     let shards: u32 = [0, 2].map(|core| library.figures(core).shards).iter().sum();
@@ -149,4 +144,32 @@ fn too_much_for_a_shard_that_moves_is_refused_to_the_sender() {
     assert!(refused_at_once > 800, "{refusals:?}");
     assert_eq!(notes + figures.refused_moving, 1_001, "every message is noted or refused");
     assert!(figures.refused_moving >= refused_at_once);
+}
+
+#[test]
+fn a_wish_that_a_later_one_replaces_is_answered() {
+    let shelf = shelf()
+        .rebalance(RebalanceSettings { balance: Balance::Off, ..RebalanceSettings::default() });
+    let mut library = Library::new(Simulation::seeded(3), 3, shelf);
+    // The coordinator finds all wishes at once, and the later two wait for the end of the first round.
+    library.sim.at(0).core(0).stall(Duration::from_millis(1));
+    let round = library.begin_move(1, 2);
+    let elsewhere = library.begin_move(0, 1);
+    let home = library.begin_move(0, 0);
+    library.sim.run_for(Duration::from_secs(5));
+    assert!(matches!(round.next().outcome, MoveOutcome::Moved { .. }));
+    assert!(matches!(home.next().outcome, MoveOutcome::Moved { .. }));
+    assert_eq!(elsewhere.next().outcome, MoveOutcome::UnderWay);
+}
+
+#[test]
+fn a_wish_for_a_core_that_is_drained_meanwhile_is_answered() {
+    let mut library = Library::new(Simulation::seeded(3), 3, shelf());
+    library.sim.at(0).core(0).stall(Duration::from_millis(1));
+    let round = library.begin_move(1, 2);
+    let wish = library.begin_move(0, 1);
+    assert_eq!(library.drain_core(1), 1);
+    library.sim.run_for(Duration::from_secs(5));
+    assert!(matches!(round.next().outcome, MoveOutcome::Moved { .. }));
+    assert_eq!(wish.next().outcome, MoveOutcome::Drained);
 }
