@@ -29,3 +29,8 @@ pub use node::{
     DeclareError, Entities, EntityId, EntityRef, EntityTarget, EntityTellError, EntityType,
     RegionFigures, Sharding, passivate,
 };
+
+/// The code in docs/sharding.md is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/sharding.md")]
+pub struct ShardingPage;
