@@ -53,8 +53,9 @@ impl<'a, A: Actor> Context<'a, A> {
     }
 
     /// What an extension has left on this core.
-    pub(crate) fn shared_of(&self, of: TypeId) -> Option<Rc<dyn Any>> {
-        self.core.shared.iter().find(|(shared, _)| *shared == of).map(|(_, value)| Rc::clone(value))
+    #[inline]
+    pub(crate) fn shared_of(&self, of: TypeId) -> Option<&Rc<dyn Any>> {
+        self.core.shared.iter().find(|(shared, _)| *shared == of).map(|(_, value)| value)
     }
 
     /// The reference to this actor.

@@ -135,7 +135,13 @@ impl<A: Actor> Context<'_, A> {
 
     /// What an extension has left on this core, by its type.
     pub fn shared<T: 'static>(&self) -> Option<Rc<T>> {
-        self.shared_of(TypeId::of::<T>()).and_then(|shared| shared.downcast().ok())
+        self.shared_of(TypeId::of::<T>()).cloned().and_then(|shared| shared.downcast().ok())
+    }
+
+    /// As [`Context::shared`], without a reference of one's own: for what is looked at with every message.
+    #[inline]
+    pub fn shared_ref<T: 'static>(&self) -> Option<&T> {
+        self.shared_of(TypeId::of::<T>()).and_then(|shared| shared.downcast_ref())
     }
 }
 

@@ -42,7 +42,11 @@ impl ShardCount {
     /// The shard of an id: its hash, modulo the number of shards.
     #[inline]
     pub fn shard_of(self, key: &EntityKey<'_>) -> u32 {
-        (key.hash() % u64::from(self.0)) as u32
+        // A division costs more than all else here, and the number of shards is a power of two most of the time.
+        match self.0.is_power_of_two() {
+            true => key.hash() as u32 & (self.0 - 1),
+            false => (key.hash() % u64::from(self.0)) as u32,
+        }
     }
 }
 
@@ -64,6 +68,11 @@ mod tests {
         assert_eq!(
             shards.shard_of(&[0_u8].to_entity_key().unwrap()),
             (0xC44B_DFF4_074E_ECDB_u64 % 1_000) as u32
+        );
+        let even = ShardCount::new(1_024).unwrap();
+        assert_eq!(
+            even.shard_of(&[0_u8].to_entity_key().unwrap()),
+            (0xC44B_DFF4_074E_ECDB_u64 % 1_024) as u32
         );
         let one = ShardCount::new(1).unwrap();
         assert_eq!(one.shard_of(&7_u64.to_entity_key().unwrap()), 0);

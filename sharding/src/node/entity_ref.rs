@@ -7,7 +7,7 @@ use mainspring::message::{ArchivedTagged, LocalMessage, Message, Tagged};
 use mainspring::prelude::*;
 
 use super::error::EntityTellError;
-use super::hosting::Regions;
+use super::hosting;
 use crate::entities::{EntityKey, ToEntityKey};
 
 /// The name of an entity among all types: what an [`EntityRef`] is made of.
@@ -42,10 +42,9 @@ pub trait EntityTarget<M: Message> {
     ///
     /// # Errors
     /// [`EntityTellError`]; nothing was sent and the turn goes on.
+    #[inline]
     fn tell<A: Actor>(&self, ctx: &mut Context<'_, A>, message: &M) -> Result<(), EntityTellError> {
-        let regions = ctx.shared::<Regions>().ok_or(EntityTellError::UnknownType)?;
-        let region = regions.find::<M>(self.entity_type()).ok_or(EntityTellError::UnknownType)?;
-        region.tell(ctx, &key(self)?, message)
+        hosting::tell(ctx, self.entity_type(), &key(self)?, message)
     }
 
     /// Asks the entity a question; see [`Context::ask`].
@@ -66,9 +65,7 @@ pub trait EntityTarget<M: Message> {
             + Copy
             + 'static,
     {
-        let regions = ctx.shared::<Regions>().ok_or(EntityTellError::UnknownType)?;
-        let region = regions.find::<M>(self.entity_type()).ok_or(EntityTellError::UnknownType)?;
-        region.ask(ctx, &key(self)?, request, deadline, then)
+        hosting::ask(ctx, self.entity_type(), &key(self)?, request, deadline, then)
     }
 }
 
@@ -92,6 +89,7 @@ impl<M: Message> EntityTarget<M> for ArchivedEntityRef<M> {
     }
 }
 
+#[inline]
 fn key<M: Message>(
     target: &(impl EntityTarget<M> + ?Sized),
 ) -> Result<EntityKey<'_>, EntityTellError> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::DeclareError;
 use crate::entities::{LifeSettings, Lives, MOST_RESIDENTS, Residents, ShardCount};
 use crate::passivation::{Passivation, PassivationSettings};
-use crate::rebalance::{RebalanceSettings, Rebalancer};
+use crate::rebalance::{Balance, RebalanceSettings, Rebalancer};
 
 /// The most bytes of a type's name.
 pub const MOST_NAME_BYTES: usize = 256;
@@ -105,6 +105,12 @@ impl EntityType {
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether what its shards cost decides which of them move.
+    pub(crate) fn looks_at_loads(&self) -> bool {
+        let RebalanceSettings { traffic, balance, .. } = self.rebalance;
+        traffic.is_some() || matches!(balance, Balance::Load { .. })
     }
 
     pub(crate) fn passivation(&self) -> PassivationSettings {

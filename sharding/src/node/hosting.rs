@@ -44,6 +44,13 @@ impl Regions {
         Rc::clone(hosting).downcast().ok()
     }
 
+    /// As [`find`](Self::find), for a message that is sent at once.
+    #[inline]
+    fn get<M: Message>(&self, entity_type: u64) -> Option<&Hosting<M>> {
+        let (_, hosting) = self.types.iter().find(|(known, _)| *known == entity_type)?;
+        hosting.downcast_ref()
+    }
+
     /// The region that is this actor, if its entities take messages `M`.
     pub fn of_parent<M: Message>(&self, parent: Address) -> Option<Rc<Hosting<M>>> {
         let mut all = self.types.iter().filter_map(|(_, any)| {
@@ -110,6 +117,8 @@ pub(crate) struct Tables<M> {
     pub lives: Lives,
     pub passivation: Passivation,
     pub loads: ShardLoads,
+    /// Whether anybody looks at the loads.
+    pub counts_messages: bool,
     pub figures: RegionFigures,
     /// The number of the last message that went to the core's own region.
     pub last_way: u64,
@@ -124,6 +133,20 @@ pub(crate) struct Tables<M> {
 }
 
 impl<M> Tables<M> {
+    /// Counts a message for a shard, if anybody looks at what shards cost.
+    #[inline]
+    pub fn count_message(&mut self, shard: u32, origin: u16) {
+        if self.counts_messages {
+            self.loads.message(shard, origin);
+        }
+    }
+
+    /// Whether no message of this core for the shard may still be queued for the core's own region.
+    #[inline]
+    fn is_clear(&self, shard: u32) -> bool {
+        self.ways[shard as usize] <= self.seen_way
+    }
+
     /// Whether one more message may wait for its shard: at least as large as its root.
     fn has_room_to_park(&self, id_bytes: usize, root_bytes: usize) -> bool {
         self.shards.parked().1 + id_bytes + root_bytes <= self.parked_limit_bytes
@@ -136,71 +159,90 @@ enum Way<M> {
     Region(ActorRef<RegionMessage<M>>, Delivery),
 }
 
+/// Sends a message to an entity as part of the running turn.
+#[inline]
+pub(crate) fn tell<A: Actor, M: Message>(
+    ctx: &mut Context<'_, A>,
+    entity_type: u64,
+    key: &EntityKey<'_>,
+    message: &M,
+) -> Result<(), EntityTellError> {
+    match way(ctx, entity_type, key)? {
+        Way::Entity(actor) => Ok(ctx.try_tell(actor, message)?),
+        Way::Region(region, delivery) => {
+            let enclosed = Enclosed::of(message)
+                .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
+            let message = (Envelope::Deliver(delivery), vec![enclosed]);
+            Ok(ctx.try_tell(region, &message)?)
+        }
+    }
+}
+
+/// Asks an entity a question as part of the running turn.
+pub(crate) fn ask<'c, A, M, R, F>(
+    ctx: &'c mut Context<'_, A>,
+    entity_type: u64,
+    key: &EntityKey<'_>,
+    request: impl FnOnce(ActorRef<R>) -> M,
+    deadline: Duration,
+    then: F,
+) -> Result<Asked<'c>, EntityTellError>
+where
+    A: Actor,
+    M: Message,
+    R: LocalMessage,
+    F: Fn(&mut A, &mut Context<'_, A>, Result<&Archived<R>, AskError>) -> Next<A> + Copy + 'static,
+{
+    match way(ctx, entity_type, key)? {
+        Way::Entity(actor) => Ok(ctx.ask(actor, request, deadline, then)),
+        Way::Region(region, delivery) => {
+            // A request that is too large leaves its place empty, and the region refuses what has none.
+            let request = |reply_to| {
+                let enclosed = Enclosed::of(&request(reply_to));
+                (Envelope::Deliver(delivery), enclosed.into_iter().collect())
+            };
+            Ok(ctx.ask(region, request, deadline, then))
+        }
+    }
+}
+
+#[inline]
+fn way<A: Actor, M: Message>(
+    ctx: &Context<'_, A>,
+    entity_type: u64,
+    key: &EntityKey<'_>,
+) -> Result<Way<M>, EntityTellError> {
+    let regions = ctx.shared_ref::<Regions>().ok_or(EntityTellError::UnknownType)?;
+    let hosting = regions.get::<M>(entity_type).ok_or(EntityTellError::UnknownType)?;
+    match hosting.running(key, ctx.now_ns()) {
+        Some(actor) => Ok(Way::Entity(actor)),
+        None => hosting.way_by_region(key),
+    }
+}
+
 impl<M: Message> Hosting<M> {
-    /// Sends a message as part of the running turn.
-    pub fn tell<A: Actor>(
-        &self,
-        ctx: &mut Context<'_, A>,
-        key: &EntityKey<'_>,
-        message: &M,
-    ) -> Result<(), EntityTellError> {
-        match self.way(key, ctx.now_ns())? {
-            Way::Entity(actor) => Ok(ctx.try_tell(actor, message)?),
-            Way::Region(region, delivery) => {
-                let enclosed = Enclosed::of(message)
-                    .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
-                let message = (Envelope::Deliver(delivery), vec![enclosed]);
-                Ok(ctx.try_tell(region, &message)?)
-            }
-        }
-    }
-
-    /// Asks a question as part of the running turn.
-    pub fn ask<'c, A, R, F>(
-        &self,
-        ctx: &'c mut Context<'_, A>,
-        key: &EntityKey<'_>,
-        request: impl FnOnce(ActorRef<R>) -> M,
-        deadline: Duration,
-        then: F,
-    ) -> Result<Asked<'c>, EntityTellError>
-    where
-        A: Actor,
-        R: LocalMessage,
-        F: Fn(&mut A, &mut Context<'_, A>, Result<&Archived<R>, AskError>) -> Next<A>
-            + Copy
-            + 'static,
-    {
-        match self.way(key, ctx.now_ns())? {
-            Way::Entity(actor) => Ok(ctx.ask(actor, request, deadline, then)),
-            Way::Region(region, delivery) => {
-                // A request that is too large leaves its place empty, and the region refuses what has none.
-                let request = |reply_to| {
-                    let enclosed = Enclosed::of(&request(reply_to));
-                    (Envelope::Deliver(delivery), enclosed.into_iter().collect())
-                };
-                Ok(ctx.ask(region, request, deadline, then))
-            }
-        }
-    }
-
+    /// The actor of an entity that runs here and to which the way is clear. Counts the message.
     #[inline]
-    fn way(&self, key: &EntityKey<'_>, now_ns: u64) -> Result<Way<M>, EntityTellError> {
+    fn running(&self, key: &EntityKey<'_>, now_ns: u64) -> Option<ActorRef<M>> {
         let tables = &mut *self.tables.borrow_mut();
         let shard = tables.residents.shard_count().shard_of(key);
-        tables.loads.message(shard, self.core);
-        let is_clear = tables.ways[shard as usize] <= tables.seen_way;
+        tables.count_message(shard, self.core);
+        if tables.shards.route(shard) != Route::Here || !tables.is_clear(shard) {
+            return None;
+        }
+        let found = tables.residents.find(key)?;
+        let tenant = found.value.filter(|_| found.state == State::Active)?;
+        tables.passivation.touch(found.slot, now_ns);
+        Some(tenant.actor)
+    }
+
+    /// The way of a message that cannot go straight to its entity.
+    #[inline(never)]
+    fn way_by_region(&self, key: &EntityKey<'_>) -> Result<Way<M>, EntityTellError> {
+        let tables = &mut *self.tables.borrow_mut();
+        let shard = tables.residents.shard_count().shard_of(key);
         match tables.shards.route(shard) {
-            Route::Here if is_clear => {
-                if let Some(found) = tables.residents.find(key)
-                    && found.state == State::Active
-                    && let Some(tenant) = found.value
-                {
-                    tables.passivation.touch(found.slot, now_ns);
-                    return Ok(Way::Entity(tenant.actor));
-                }
-            }
-            Route::There(owner, epoch) if is_clear => {
+            Route::There(owner, epoch) if tables.is_clear(shard) => {
                 let region = self.peers.get(owner).ok_or(TellError::Gone)?;
                 return Ok(Way::Region(region, self.delivery(key, epoch, 0)));
             }

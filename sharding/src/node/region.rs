@@ -26,7 +26,6 @@ use super::wording::message_of;
 use crate::entities::{Arrival, ShardLoad, Slot, ToEntityKey};
 use crate::handoff::{Input, Output, Route};
 use crate::ownership::Epoch;
-use crate::rebalance::Balance;
 
 /// The shortest time between two ticks.
 const TICK_NS: u64 = 1_000_000;
@@ -72,8 +71,6 @@ where
         coordinator: Arc<OnceLock<ActorRef<Directive>>>,
         entity_type: &EntityType,
     ) -> Self {
-        let looks_at_loads = entity_type.rebalance.traffic.is_some()
-            || matches!(entity_type.rebalance.balance, Balance::Load { .. });
         Region {
             core: hosting.core,
             hosting,
@@ -86,7 +83,7 @@ where
             outputs: VecDeque::new(),
             is_acting: false,
             armed_ns: u64::MAX,
-            report_ns: looks_at_loads.then_some(0),
+            report_ns: entity_type.looks_at_loads().then_some(0),
         }
     }
 
@@ -110,7 +107,7 @@ where
             };
             let shard = tables.residents.shard_count().shard_of(&key);
             if way == 0 {
-                tables.loads.message(shard, origin);
+                tables.count_message(shard, origin);
             }
             let epoch = Epoch(delivery.epoch.to_native());
             let is_clear = match tables.shards.route(shard) {

@@ -226,6 +226,7 @@ fn tables<M: Message>(
         lives: Lives::new(entity_type.lives)?,
         passivation: Passivation::new(entity_type.passivation())?,
         loads: ShardLoads::new(shard_count, u32::from(cores))?,
+        counts_messages: entity_type.looks_at_loads(),
         figures: super::figures::RegionFigures::default(),
         last_way: 0,
         seen_way: 0,
