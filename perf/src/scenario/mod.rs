@@ -11,6 +11,7 @@ mod ask_cross_core;
 mod ask_same_core;
 mod client_ask;
 mod empty;
+mod entity;
 mod fan_out;
 mod gathering;
 mod journal_append;
@@ -197,6 +198,14 @@ pub enum ScenarioError {
         /// What the runtime said.
         source: mainspring::Error,
     },
+    /// Entities were refused.
+    #[error("{doing}: {source}")]
+    Sharding {
+        /// What was being done.
+        doing: &'static str,
+        /// What the sharding said.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The actors did not come to the end of the round in time. Their node was shut down.
     #[error(
         "the round was not done after {limit_seconds} s: a message was lost, or far too many were asked for"
@@ -265,6 +274,12 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &journal_recover::JournalRecover,
         &journal_recover::JournalOpen,
         &journal_replay::JournalReplay,
+        &entity::RawBoxedMap,
+        &entity::EntityTell,
+        &entity::EntityTellCrossCore,
+        &entity::ENTITY_ACTIVATION,
+        &entity::ENTITY_IDLE_MEMORY,
+        &entity::EntityHandoff,
         &savina::ping_pong::PING_PONG,
         &savina::count::COUNT,
         &savina::fork_join_throughput::FORK_JOIN_THROUGHPUT,
