@@ -49,7 +49,7 @@ pub struct Options {
     pub idle: u64,
 
     /// Updates that are under way at the same time, on each core.
-    #[arg(long, value_name = "N", default_value_t = 2_048)]
+    #[arg(long, value_name = "N", default_value_t = 256)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=16_384))]
     pub window: u16,
 
