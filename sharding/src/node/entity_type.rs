@@ -33,6 +33,7 @@ pub struct EntityType {
     pub(crate) stop_within_ns: u64,
     pub(crate) lives: LifeSettings,
     pub(crate) rebalance: RebalanceSettings,
+    pub(crate) remembered_per_second: Option<u32>,
 }
 
 impl EntityType {
@@ -48,6 +49,7 @@ impl EntityType {
             stop_within_ns: 10_000_000_000,
             lives: LifeSettings::default(),
             rebalance: RebalanceSettings::default(),
+            remembered_per_second: None,
         }
     }
 
@@ -99,6 +101,14 @@ impl EntityType {
     /// When shards are moved without being asked for: to keep their number equal on all cores unless set.
     pub fn rebalance(mut self, settings: RebalanceSettings) -> Self {
         self.rebalance = settings;
+        self
+    }
+
+    /// Entities that run when their shard moves to another core are started there without a message, at most so many in
+    /// a second on a core (0 counts as 1). They begin with their next message unless set. A restart of the node
+    /// remembers none.
+    pub fn remember(mut self, starts_per_second: u32) -> Self {
+        self.remembered_per_second = Some(starts_per_second);
         self
     }
 

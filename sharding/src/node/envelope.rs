@@ -18,6 +18,8 @@ pub enum Envelope {
     Handover { from: u16, word: Word },
     /// The ownership store answers.
     StoreAnswered { shard: u32, step: u64, answer: Answer },
+    /// Entities that ran where the shard was before, and are to run again.
+    Remembered { shard: u32, ids: Vec<Vec<u8>> },
     /// Somebody wants to know what was counted.
     Figures { reply_to: ActorRef<RegionFigures> },
     /// Time has passed.

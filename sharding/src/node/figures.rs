@@ -30,6 +30,8 @@ pub struct RegionFigures {
     pub refused_sends: u64,
     /// Messages refused while their shard moved.
     pub refused_moving: u64,
+    /// Entities that ran when their shard left, and whose ids found no room on the way to its new core.
+    pub not_remembered: u64,
     /// Bytes of messages that wait for entities that start or stop.
     pub kept_bytes: u64,
     /// Messages that wait for shards that move.

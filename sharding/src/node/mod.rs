@@ -15,6 +15,7 @@ mod moving;
 mod parcel;
 mod passivate;
 mod region;
+mod remembered;
 mod sharding;
 mod tenancy;
 mod tenants;

@@ -66,7 +66,11 @@ where
             Output::Seal { shard, step, .. } => {
                 self.input(ctx, Input::Sealed { shard, step, last_sequence: 0 });
             }
-            Output::Open { .. } => {}
+            Output::Open { shard, .. } => {
+                if let Some(remembered) = &mut self.remembered {
+                    remembered.open(shard);
+                }
+            }
             Output::Store { step, request } => {
                 let (from, shard) = (self.core, request.shard());
                 let question = request.into();
@@ -124,6 +128,9 @@ where
         if to == self.core {
             return self.input(ctx, Input::Message { from: self.core, message });
         }
+        if let handoff::Message::HostShard { shard, .. } = &message {
+            self.send_remembered(ctx, *shard, to);
+        }
         let (word, enclosed) = word_of(message);
         if let Some(region) = self.hosting.peers.get(to) {
             // One that finds no room is said again after a time.
@@ -134,6 +141,7 @@ where
     /// Asks the entities of a shard to stop when they have handled what they have got. What was kept for them goes
     /// with the shard.
     fn stop_entities(&mut self, ctx: &mut Context<'_, Self>, shard: u32, step: u64) {
+        self.remember(shard);
         self.draining.insert(shard, step);
         for (slot, state) in self.entities_of(shard) {
             self.send_back_kept(ctx, shard, slot);

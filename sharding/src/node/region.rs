@@ -21,6 +21,7 @@ use super::figures::RegionFigures;
 use super::hosting::Hosting;
 use super::kept::Kept;
 use super::parcel::Parcel;
+use super::remembered::Remembered;
 use super::tenants::Tenants;
 use super::wording::message_of;
 use crate::entities::{Arrival, ShardLoad, Slot, ToEntityKey};
@@ -56,6 +57,10 @@ where
     pub(super) outputs: VecDeque<Output<u16, Parcel<A::Message>>>,
     /// A loop over `outputs` is under way further up the call stack.
     pub(super) is_acting: bool,
+    /// Entities that start again where their shard goes, if they do.
+    pub(super) remembered: Option<Remembered>,
+    /// The most active entities.
+    pub(super) at_most: u32,
     armed_ns: u64,
     /// When the loads are told next, if anybody looks at them.
     report_ns: Option<u64>,
@@ -82,6 +87,8 @@ where
             unstopped: Vec::new(),
             outputs: VecDeque::new(),
             is_acting: false,
+            remembered: entity_type.remembered_per_second.map(Remembered::new),
+            at_most: entity_type.at_most,
             armed_ns: u64::MAX,
             report_ns: entity_type.looks_at_loads().then_some(0),
         }
@@ -206,6 +213,7 @@ where
         self.input(ctx, Input::Tick);
         self.stop_what_is_due(ctx);
         self.start_what_is_due(ctx);
+        self.start_remembered(ctx);
         if let Some(report_ns) = &mut self.report_ns
             && *report_ns <= ctx.now_ns()
         {
@@ -246,6 +254,7 @@ where
                 tables.lives.next_deadline_ns(),
                 tables.passivation.next_deadline_ns(),
                 self.report_ns,
+                self.remembered.as_ref().and_then(Remembered::next_deadline_ns),
                 (!self.unstopped.is_empty() || !tables.asked_to_stop.is_empty()).then_some(0),
             ];
             deadlines.into_iter().flatten().min()
@@ -292,6 +301,11 @@ where
             ArchivedEnvelope::StoreAnswered { shard, step, answer } => {
                 let (shard, step) = (shard.to_native(), step.to_native());
                 self.input(ctx, Input::StoreAnswered { shard, step, answer: answer.into() });
+            }
+            ArchivedEnvelope::Remembered { shard, ids } => {
+                if let Some(remembered) = &mut self.remembered {
+                    remembered.wait(shard.to_native(), ids.iter().map(|id| id.as_slice().into()));
+                }
             }
             ArchivedEnvelope::Figures { reply_to } => ctx.tell(*reply_to, &self.figures()),
             ArchivedEnvelope::Tick => self.tick(ctx),

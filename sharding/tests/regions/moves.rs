@@ -173,3 +173,28 @@ fn a_wish_for_a_core_that_is_drained_meanwhile_is_answered() {
     assert!(matches!(round.next().outcome, MoveOutcome::Moved { .. }));
     assert_eq!(wish.next().outcome, MoveOutcome::Drained);
 }
+
+#[test]
+fn remembered_entities_start_where_their_shard_goes_at_a_limited_rate() {
+    let shelf = EntityType::new("diary")
+        .shards(1)
+        .remember(1_000)
+        .rebalance(RebalanceSettings { balance: Balance::Off, ..RebalanceSettings::default() });
+    let mut library = Library::new(Simulation::seeded(3), 2, shelf);
+    for id in 0..1_200 {
+        library.tell(id, &Entry::Note { n: 0 });
+    }
+    library.tell(7, &Entry::Rest);
+    library.settle();
+    assert_eq!(library.figures(0).entities, 1_199);
+    let moved = library.begin_move(0, 1);
+    library.settle();
+    assert!(matches!(moved.next().outcome, MoveOutcome::Moved { .. }));
+    let early = library.figures(1).entities;
+    assert!(early > 0 && early < 400, "{early} are started within 40 ms");
+    library.sim.run_for(Duration::from_secs(2));
+    let figures = library.figures(1);
+    assert_eq!((figures.entities, figures.not_remembered), (1_199, 0), "the one at rest rests");
+    assert_eq!(library.figures(0).entities, 0);
+    assert_eq!(library.lives(), 1_200 + 1_199);
+}

@@ -87,7 +87,7 @@ fn storms_in_which_entities_fail_double_and_reorder_nothing() {
             ..LifeSettings::default()
         };
         let idle = Duration::from_micros(1_500);
-        let frail = shelf().failures(failures).passivate_after(idle);
+        let frail = shelf().failures(failures).passivate_after(idle).remember(100_000);
         let mut library = Library::new(sim, 3, frail);
         add(&mut sum, &library.storm(&MoveStorm { failures_percent: 20, ..MoveStorm::default() }));
     });
