@@ -279,6 +279,7 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &entity::EntityTellCrossCore,
         &entity::ENTITY_ACTIVATION,
         &entity::ENTITY_IDLE_MEMORY,
+        &entity::EntityPassivation,
         &entity::EntityHandoff,
         &savina::ping_pong::PING_PONG,
         &savina::count::COUNT,

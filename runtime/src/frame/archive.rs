@@ -26,7 +26,7 @@ use crate::address::ActorRef;
 use crate::message::{LocalMessage, Message, ReadError, Reply, owned};
 
 /// Where [`write_boxed`] begins to grow, in bytes.
-const BOXED_START_BYTES: usize = 16 * 1024;
+const BOXED_START_BYTES: usize = 2 * 1024;
 
 /// The message does not fit the room it was given. Nothing was published; the room holds rubbish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

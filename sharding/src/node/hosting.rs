@@ -128,6 +128,8 @@ pub(crate) struct Tables<M> {
     pub ways: Box<[u64]>,
     /// Bytes that may wait for shards that move.
     pub parked_limit_bytes: usize,
+    /// Messages of this core wait for room on the way to another: later ones go behind them.
+    pub is_behind: bool,
     /// Entities that asked to be stopped.
     pub asked_to_stop: Vec<Address>,
 }
@@ -141,10 +143,11 @@ impl<M> Tables<M> {
         }
     }
 
-    /// Whether no message of this core for the shard may still be queued for the core's own region.
+    /// Whether no message of this core for the shard may still wait, for the core's own region or for room on the way
+    /// from there.
     #[inline]
     fn is_clear(&self, shard: u32) -> bool {
-        self.ways[shard as usize] <= self.seen_way
+        self.ways[shard as usize] <= self.seen_way && !self.is_behind
     }
 
     /// Whether one more message may wait for its shard: at least as large as its root.

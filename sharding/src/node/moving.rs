@@ -4,13 +4,16 @@ use mainspring::message::Message;
 use mainspring::prelude::*;
 
 use super::coordinator::Directive;
-use super::envelope::{Delivery, Envelope};
+use super::envelope::{Delivery, Envelope, RegionMessage};
 use super::parcel::Parcel;
 use super::region::Region;
 use super::wording::word_of;
 use crate::entities::{Slot, State};
 use crate::handoff::{self, Input, Output};
 use crate::ownership::{Epoch, Ownership};
+
+/// Messages to other regions that may wait for room on their way.
+const UNSENT_LIMIT: usize = 16_384;
 
 /// The place of the coordinator.
 pub(super) const COORDINATOR_CORE: u16 = 0;
@@ -92,11 +95,7 @@ where
         let Parcel { id, message } = payload;
         let delivery = Delivery { from: self.core, epoch: epoch.0, way: 0, id: id.into_vec() };
         let message = (Envelope::Deliver(delivery), vec![message]);
-        let sent = match self.hosting.peers.get(to) {
-            Some(region) => ctx.try_tell(region, &message).is_ok(),
-            None => false,
-        };
-        if !sent {
+        if !self.send_to_peer(ctx, to, message) {
             self.count(|figures| figures.refused_sends += 1);
         }
     }
@@ -132,10 +131,40 @@ where
             self.send_remembered(ctx, *shard, to);
         }
         let (word, enclosed) = word_of(message);
-        if let Some(region) = self.hosting.peers.get(to) {
-            // One that finds no room is said again after a time.
-            let _ = ctx.try_tell(region, &(Envelope::Handover { from: self.core, word }, enclosed));
+        // One that is not taken is said again by the hand-off, after a longer time.
+        let _ =
+            self.send_to_peer(ctx, to, (Envelope::Handover { from: self.core, word }, enclosed));
+    }
+
+    /// Sends to the region of another core, behind what still waits for room on the way there. `false` when as much
+    /// waits as may.
+    fn send_to_peer(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        to: u16,
+        message: RegionMessage<A::Message>,
+    ) -> bool {
+        let Some(region) = self.hosting.peers.get(to) else { return false };
+        if self.unsent.is_empty() && ctx.try_tell(region, &message).is_ok() {
+            return true;
         }
+        if self.unsent.len() >= UNSENT_LIMIT {
+            return false;
+        }
+        self.unsent.push_back((region, message));
+        self.hosting.tables.borrow_mut().is_behind = true;
+        true
+    }
+
+    /// Sends what found no room before.
+    pub(super) fn send_unsent(&mut self, ctx: &mut Context<'_, Self>) {
+        while let Some((region, message)) = self.unsent.front() {
+            if ctx.try_tell(*region, message) == Err(TellError::Full) {
+                return;
+            }
+            self.unsent.pop_front();
+        }
+        self.hosting.tables.borrow_mut().is_behind = false;
     }
 
     /// Asks the entities of a shard to stop when they have handled what they have got. What was kept for them goes

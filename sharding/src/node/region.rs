@@ -37,6 +37,9 @@ const REPORT_NS: u64 = 1_000_000_000;
 /// Makes the entity of an id.
 pub(super) type Make<A> = Arc<dyn Fn(EntityId<'_>) -> A + Send + Sync>;
 
+/// A message, and the region that it is for.
+type Unsent<M> = (ActorRef<RegionMessage<M>>, RegionMessage<M>);
+
 /// See the module's header.
 pub(crate) struct Region<A: Actor>
 where
@@ -53,6 +56,8 @@ where
     pub(super) draining: BTreeMap<u32, u64>,
     /// Entities whose request to stop found the queue full.
     pub(super) unstopped: Vec<Slot>,
+    /// What found no room on its way to another region, in order.
+    pub(super) unsent: VecDeque<Unsent<A::Message>>,
     /// What the hand-off wants done.
     pub(super) outputs: VecDeque<Output<u16, Parcel<A::Message>>>,
     /// A loop over `outputs` is under way further up the call stack.
@@ -85,6 +90,7 @@ where
             tenants: Tenants::default(),
             draining: BTreeMap::new(),
             unstopped: Vec::new(),
+            unsent: VecDeque::new(),
             outputs: VecDeque::new(),
             is_acting: false,
             remembered: entity_type.remembered_per_second.map(Remembered::new),
@@ -256,6 +262,7 @@ where
                 self.report_ns,
                 self.remembered.as_ref().and_then(Remembered::next_deadline_ns),
                 (!self.unstopped.is_empty() || !tables.asked_to_stop.is_empty()).then_some(0),
+                (!self.unsent.is_empty()).then_some(0),
             ];
             deadlines.into_iter().flatten().min()
         };
@@ -287,6 +294,9 @@ where
         ctx: &mut Context<Self>,
         message: &Archived<RegionMessage<A::Message>>,
     ) -> Next<Self> {
+        if !self.unsent.is_empty() {
+            self.send_unsent(ctx);
+        }
         let enclosed: &[Archived<Enclosed<A::Message>>] = message.1.as_slice();
         match &message.0 {
             ArchivedEnvelope::Deliver(delivery) => match enclosed.first() {

@@ -232,6 +232,7 @@ fn tables<M: Message>(
         seen_way: 0,
         ways: vec![0; shard_count.get() as usize].into(),
         parked_limit_bytes: entity_type.parked_limit_bytes,
+        is_behind: false,
         asked_to_stop: Vec::new(),
     })
 }

@@ -198,3 +198,26 @@ fn remembered_entities_start_where_their_shard_goes_at_a_limited_rate() {
     assert_eq!(library.figures(0).entities, 0);
     assert_eq!(library.lives(), 1_200 + 1_199);
 }
+
+#[test]
+fn what_finds_no_room_on_its_way_to_another_core_goes_as_soon_as_there_is_some() {
+    let mut library = Library::new(Simulation::seeded(3), 2, shelf());
+    let id = library.id_on(0);
+    let shard = library.diaries.shard_of(id).expect("an id");
+    library.tell(id, &Entry::Note { n: 0 });
+    library.settle();
+    library.sim.at(0).core(0).fill_ring_to(1, true);
+    let moved = library.begin_move(shard, 1);
+    library.sim.run_for(Duration::from_millis(5));
+    library.tell(id, &Entry::Note { n: 1 });
+    library.sim.run_for(Duration::from_millis(5));
+    assert_eq!(moved.waiting(), 0, "the new owner has heard nothing yet");
+    library.sim.at(0).core(0).fill_ring_to(1, false);
+    library.sim.run_for(Duration::from_millis(5));
+    assert_eq!(
+        moved.waiting(),
+        1,
+        "and does not wait for the hand-off's own retry after two seconds"
+    );
+    assert_eq!(library.notes(), [(id, 0), (id, 1)]);
+}

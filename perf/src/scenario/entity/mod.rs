@@ -2,6 +2,7 @@
 
 mod activation;
 mod handoff;
+mod passivation;
 mod raw_boxed_map;
 mod tell;
 mod tell_cross_core;
@@ -13,6 +14,7 @@ use mainspring_sharding::{Entities, EntityType, Sharding};
 
 pub use activation::{ENTITY_ACTIVATION, ENTITY_IDLE_MEMORY};
 pub use handoff::EntityHandoff;
+pub use passivation::EntityPassivation;
 pub use raw_boxed_map::RawBoxedMap;
 pub use tell::EntityTell;
 pub use tell_cross_core::EntityTellCrossCore;
