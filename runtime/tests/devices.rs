@@ -432,3 +432,38 @@ fn an_extension_has_actors_of_its_own_until_the_core_is_full() {
     sim.run_until_idle();
     assert_eq!(done.next().number, 4);
 }
+
+/// Takes its time to be dropped, as the tables of millions of entities do.
+struct Heavy;
+
+impl Drop for Heavy {
+    fn drop(&mut self) {
+        let end = std::time::Instant::now() + Duration::from_millis(800);
+        while std::time::Instant::now() < end {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+struct HeavyExtension;
+
+impl Extension for HeavyExtension {
+    fn name(&self) -> &'static str {
+        "heavy"
+    }
+
+    fn prepare(&self, _: &NodePlan) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+
+    fn install(&self, seat: &mut Seat<'_>) {
+        seat.share(Rc::new(Heavy));
+    }
+}
+
+#[test]
+fn a_core_that_gives_back_much_is_waited_for_until_the_deadline() {
+    let builder = Node::builder().cores(Cores::count(1)).idle(IdleProfile::Eco);
+    let node = builder.with(HeavyExtension).start().expect("one core is allowed");
+    node.shutdown(Duration::from_secs(30)).expect("it ends before the deadline");
+}

@@ -11,7 +11,7 @@ const LOOK_EVERY: Duration = Duration::from_micros(200);
 /// How long a core may take to answer one look.
 const LOOK_PATIENCE: Duration = Duration::from_millis(100);
 
-/// How long a core's thread may take to end after it was told to.
+/// How long a core's thread may take to end after it was told to, at least: until the deadline if that is later.
 const END_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a core had left when the deadline passed.
@@ -74,7 +74,8 @@ pub(super) fn run(node: &mut Node, deadline: Duration) -> Result<(), ShutdownErr
         let _ = shared.injectors[core as usize].inject(Box::new(|core| core.finished = true));
     }
     shared.deadlines.close();
-    let ended = Instant::now() + END_PATIENCE;
+    // A core gives back what it had: millions of entries of its tables take their time.
+    let ended = (Instant::now() + END_PATIENCE).max(end);
     for (core, thread) in std::mem::take(&mut node.threads).into_iter().enumerate() {
         let core = core as u16;
         while !thread.is_finished() && Instant::now() < ended {
