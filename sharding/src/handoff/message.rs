@@ -26,6 +26,16 @@ pub struct Item<H, P> {
     pub content: Content<P>,
 }
 
+impl<H, P: Payload> Item<H, P> {
+    /// What it counts against the limit of a `Forward`.
+    pub(super) fn len_bytes(&self) -> usize {
+        match &self.content {
+            Content::Payload(payload) => payload.len_bytes(),
+            Content::Flush => 0,
+        }
+    }
+}
+
 /// What an item holds.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Content<P> {

@@ -25,8 +25,8 @@
 //! made known to all others ([`Input::PlaceJoined`]) before its own region ([`Region::joining`]) takes its first input,
 //! and [`Input::PlaceGone`] is the truth: that place never speaks again.
 //!
-//! Bounds: parked messages in bytes and in number for all shards of a region, messages of one `Forward`, moves at a
-//! time; beyond them the message is given back with a reason.
+//! Bounds: parked messages in bytes and in number for all shards of a region, and moves at a time; beyond them the
+//! message is given back with a reason. One `Forward` has a number of messages and of bytes; the next one has the rest.
 //!
 //! After Akka's shard coordinator and region (Pekko, `cluster-sharding`), with an epoch that a store decides, no
 //! barrier over all regions, and nothing dropped at the old owner.

@@ -222,12 +222,11 @@ impl<H: Home, P: Payload> Region<H, P> {
 
     /// Sends the next batch if none is on its way; ends the relay when nothing more can come.
     pub(super) fn relay_on(&mut self, turn: &mut Turn<'_, H, P>, shard: u32) {
-        let limit = self.settings.forward_limit;
         let Some(relay) = &mut self.slots[shard as usize].relay else { return };
         if relay.is_done(&self.places) {
             self.slot_mut(shard).relay = None;
             self.set_timer(shard, Timer::Relay, None);
-        } else if let Some((first, items)) = relay.next_batch(limit) {
+        } else if let Some((first, items)) = relay.next_batch(&self.settings) {
             let epoch = relay.epoch;
             turn.send(relay.to, Message::Forward { shard, epoch, first, items });
             self.relay_later(turn, shard);

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::message::{Content, Item, Payload};
 use super::parked::Ledger;
+use super::settings::Settings;
 use crate::ownership::{Epoch, Home};
 
 /// The stream from here to the owner of one epoch.
@@ -59,12 +60,18 @@ impl<H: Home, P: Payload> Relay<H, P> {
         }
     }
 
-    /// The batch to send when none is on its way.
-    pub fn next_batch(&mut self, limit: usize) -> Option<(u64, Vec<Item<H, P>>)> {
+    /// The batch to send when none is on its way: what fits, and at least one.
+    pub fn next_batch(&mut self, settings: &Settings) -> Option<(u64, Vec<Item<H, P>>)> {
         if self.sent > 0 || self.queue.is_empty() {
             return None;
         }
-        self.sent = self.queue.len().min(limit.max(1));
+        let mut bytes = 0_usize;
+        let fits = |item: &&Item<H, P>| {
+            bytes = bytes.saturating_add(item.len_bytes());
+            bytes <= settings.forward_limit_bytes
+        };
+        let limit = settings.forward_limit;
+        self.sent = self.queue.iter().take(limit).take_while(fits).count().max(1);
         self.batch()
     }
 

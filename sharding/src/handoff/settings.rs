@@ -9,6 +9,8 @@ pub struct Settings {
     pub parked_limit: usize,
     /// Messages in one `Forward`.
     pub forward_limit: usize,
+    /// Bytes in one `Forward`; a message that is larger goes alone.
+    pub forward_limit_bytes: usize,
     /// After how long a step is done again.
     pub retry_ns: u64,
     /// How long entities may take to stop before they are killed.
@@ -18,12 +20,14 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 16 MiB or 100,000 messages parked, 64 in one `Forward`, steps again after 2 s, entities killed after 10 s.
+    /// 16 MiB or 100,000 messages parked, 64 or 64 KiB in one `Forward`, steps again after 2 s, entities killed after
+    /// 10 s.
     fn default() -> Settings {
         Settings {
             parked_limit_bytes: 16 << 20,
             parked_limit: 100_000,
             forward_limit: 64,
+            forward_limit_bytes: 64 << 10,
             retry_ns: 2_000_000_000,
             stop_within_ns: 10_000_000_000,
             #[cfg(test)]

@@ -289,6 +289,24 @@ fn the_old_owner_forwards_in_batches_and_goes_on_for_those_who_have_not_heard() 
 }
 
 #[test]
+fn the_old_owner_forwards_no_more_bytes_at_once_than_its_limit_but_for_a_single_message() {
+    let mut place = Place::owner(Settings { forward_limit_bytes: 8, ..Settings::default() });
+    let step = place.give_away(B);
+    let payloads: [&[u8]; 4] = [b"four", b"two2", b"more than eight", b"x"];
+    payloads.iter().for_each(|payload| assert_eq!(place.arrive(C, 1, payload), []));
+    let given = record(B, 2, Some(A));
+    place.answer(step, StoreAnswer::Changed(given));
+    let mut outputs = place.hear(B, Message::ShardStarted { shard: 0, ownership: given });
+    let mut batches = Vec::new();
+    while let [Message::Forward { first, items, .. }] = sent(&outputs, B)[..] {
+        batches.push(items.len());
+        let next = first + items.len() as u64;
+        outputs = place.hear(B, Message::ForwardAcknowledged { shard: 0, epoch: Epoch(2), next });
+    }
+    assert_eq!(batches, [2, 1, 2], "the marker goes with the last");
+}
+
+#[test]
 fn the_new_owner_holds_each_sender_until_its_marker_has_come() {
     let mut place = Place::new(Settings::default());
     place.learn(record(B, 1, None));
