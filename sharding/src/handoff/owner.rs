@@ -267,7 +267,7 @@ impl<H: Home, P: Payload> Region<H, P> {
     }
 
     fn relay_later(&mut self, turn: &Turn<'_, H, P>, shard: u32) {
-        let due_ns = turn.now_ns.saturating_add(self.settings.retry_ns);
+        let due_ns = turn.now_ns.saturating_add(self.settings.retry_ns());
         self.set_timer(shard, Timer::Relay, Some(due_ns));
     }
 }

@@ -272,7 +272,7 @@ impl<H: Home, P: Payload> Region<H, P> {
     }
 
     pub(super) fn retry_later(&mut self, turn: &Turn<'_, H, P>, shard: u32) {
-        let due_ns = turn.now_ns.saturating_add(self.settings.retry_ns);
+        let due_ns = turn.now_ns.saturating_add(self.settings.retry_ns());
         self.set_timer(shard, Timer::State, Some(due_ns));
     }
 

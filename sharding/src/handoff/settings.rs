@@ -11,7 +11,7 @@ pub struct Settings {
     pub forward_limit: usize,
     /// Bytes in one `Forward`; a message that is larger goes alone.
     pub forward_limit_bytes: usize,
-    /// After how long a step is done again.
+    /// After how long a step is done again; 0 counts as 1.
     pub retry_ns: u64,
     /// How long entities may take to stop before they are killed.
     pub stop_within_ns: u64,
@@ -56,6 +56,11 @@ pub(crate) enum Flaw {
 }
 
 impl Settings {
+    /// Never at once: the tick that does a step again would not come to an end.
+    pub(super) fn retry_ns(&self) -> u64 {
+        self.retry_ns.max(1)
+    }
+
     /// Whether this guard is switched off; never outside of tests.
     #[cfg(test)]
     pub(super) fn lacks(&self, flaw: Flaw) -> bool {

@@ -307,6 +307,13 @@ fn the_old_owner_forwards_no_more_bytes_at_once_than_its_limit_but_for_a_single_
 }
 
 #[test]
+fn a_step_that_is_to_be_done_again_at_once_is_done_again_with_the_next_tick() {
+    let mut place = Place::new(Settings { retry_ns: 0, ..Settings::default() });
+    assert_eq!(place.arrive(A, 0, b"one").len(), 1, "it asks the store");
+    assert_eq!(place.pass_ns(1).len(), 1, "and once more");
+}
+
+#[test]
 fn the_new_owner_holds_each_sender_until_its_marker_has_come() {
     let mut place = Place::new(Settings::default());
     place.learn(record(B, 1, None));
