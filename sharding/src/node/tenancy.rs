@@ -11,8 +11,8 @@ use super::region::Region;
 use crate::entities::{Due, Ended, EntityKey, Slot, StartFailed, State};
 use crate::handoff::Input;
 
-/// Entities that are stopped or started again in one tick.
-const A_TICK: usize = 1_024;
+/// Entities that are stopped, started again, or started because they are remembered, in one tick.
+pub(super) const A_TICK: usize = 1_024;
 
 impl<A: Actor> Region<A>
 where
