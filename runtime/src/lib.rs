@@ -20,6 +20,7 @@ pub mod device;
 #[allow(unsafe_code)]
 pub mod driver;
 pub mod message;
+pub mod net;
 pub mod prelude;
 pub mod telemetry;
 pub mod testkit;
