@@ -1,2 +1,8 @@
-//! Frames between nodes at wire speed. Not begun: the crate holds its place so that imports go one way.
+//! Frames between nodes at wire speed.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`wire`] | the bytes of a connection after its handshake: frames, and the decoder of foreign bytes |
 #![forbid(unsafe_code)]
+
+pub mod wire;
