@@ -17,10 +17,12 @@ pub(crate) struct CpusetProblem {
 /// The effective cpuset of this process; `None` when no cpuset controller is in force.
 pub(crate) fn cpuset(root: &SysRoot) -> Result<Option<CpuSet>, CpusetProblem> {
     let groups = read(root, GROUPS_PATH)?;
-    let group = cpuset_group(&groups).map_err(|error| problem(Path::new(GROUPS_PATH), error))?;
+    let group =
+        group_of(&groups, CPUSET).map_err(|error| problem(Path::new(GROUPS_PATH), error))?;
     let Some((version, group)) = group else { return Ok(None) };
     let mounts = read(root, MOUNTS_PATH)?;
-    let Some(mount) = mounts.lines().filter_map(Mount::parse).find(|mount| mount.is_for(version))
+    let Some(mount) =
+        mounts.lines().filter_map(Mount::parse).find(|mount| mount.is_for(version, CPUSET))
     else {
         let missing = Problem::Contradiction(format!("no mount for the control group {group}"));
         return Err(problem(Path::new(MOUNTS_PATH), missing));
@@ -39,7 +41,25 @@ pub(crate) fn cpuset(root: &SysRoot) -> Result<Option<CpuSet>, CpusetProblem> {
     Ok(None)
 }
 
+/// The directories of this process's control group and of those above it that carry a controller's files, its own first;
+/// none when they cannot be told.
+pub(crate) fn directories(root: &SysRoot, controller: &str) -> Vec<String> {
+    let Ok(groups) = root.read(GROUPS_PATH) else { return Vec::new() };
+    let Ok(Some((version, group))) = group_of(&groups, controller) else { return Vec::new() };
+    let Ok(mounts) = root.read(MOUNTS_PATH) else { return Vec::new() };
+    let is_it = |mount: &Mount| mount.is_for(version, controller);
+    let Some(mount) = mounts.lines().filter_map(Mount::parse).find(is_it) else {
+        return Vec::new();
+    };
+    let directories = mount.directories_of(group).into_iter().take(LEVEL_LIMIT);
+    directories.map(|path| path.display().to_string().trim_end_matches('/').to_owned()).collect()
+}
+
+/// Groups nested more deeply are not looked at.
+const LEVEL_LIMIT: usize = 32;
+
 const GROUPS_PATH: &str = "/proc/self/cgroup";
+const CPUSET: &str = "cpuset";
 const MOUNTS_PATH: &str = "/proc/self/mountinfo";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,9 +77,9 @@ impl Version {
     }
 }
 
-/// The group that may carry a cpuset, from lines `id:controllers:group`. A machine may have both versions; then cpusets
-/// are managed by version 1 exactly when it has a line for them.
-fn cpuset_group(groups: &str) -> Result<Option<(Version, &str)>, Problem> {
+/// The group that may carry the controller's files, from lines `id:controllers:group`. A machine may have both versions;
+/// then a controller is managed by version 1 exactly when it has a line for it.
+fn group_of<'a>(groups: &'a str, controller: &str) -> Result<Option<(Version, &'a str)>, Problem> {
     let mut unified = None;
     for line in groups.lines() {
         let mut fields = line.splitn(3, ':');
@@ -68,7 +88,7 @@ fn cpuset_group(groups: &str) -> Result<Option<(Version, &str)>, Problem> {
         else {
             return Err(Problem::Contradiction("a line has no three fields".to_owned()));
         };
-        if controllers.split(',').any(|controller| controller == "cpuset") {
+        if controllers.split(',').any(|name| name == controller) {
             return Ok(Some((Version::V1, group)));
         }
         if id == "0" && controllers.is_empty() {
@@ -100,10 +120,10 @@ impl Mount {
         })
     }
 
-    fn is_for(&self, version: Version) -> bool {
+    fn is_for(&self, version: Version, controller: &str) -> bool {
         match version {
             Version::V1 => {
-                self.kind == "cgroup" && self.options.split(',').any(|option| option == "cpuset")
+                self.kind == "cgroup" && self.options.split(',').any(|option| option == controller)
             }
             Version::V2 => self.kind == "cgroup2",
         }
@@ -150,13 +170,13 @@ mod tests {
     #[test]
     fn version_1_manages_cpusets_when_it_has_a_line_for_them() {
         let hybrid = "3:cpuset:/docker/a\n1:name=systemd:/\n0::/system.slice\n";
-        assert_eq!(cpuset_group(hybrid), Ok(Some((Version::V1, "/docker/a"))));
+        assert_eq!(group_of(hybrid, CPUSET), Ok(Some((Version::V1, "/docker/a"))));
         let grouped = "4:cpu,cpuset,memory:/a:b\n";
-        assert_eq!(cpuset_group(grouped), Ok(Some((Version::V1, "/a:b"))));
+        assert_eq!(group_of(grouped, CPUSET), Ok(Some((Version::V1, "/a:b"))));
         let unified = "1:name=systemd:/\n0::/user.slice\n";
-        assert_eq!(cpuset_group(unified), Ok(Some((Version::V2, "/user.slice"))));
-        assert_eq!(cpuset_group(""), Ok(None));
-        assert!(cpuset_group("3:cpuset").is_err());
+        assert_eq!(group_of(unified, CPUSET), Ok(Some((Version::V2, "/user.slice"))));
+        assert_eq!(group_of("", CPUSET), Ok(None));
+        assert!(group_of("3:cpuset", CPUSET).is_err());
     }
 
     #[test]
@@ -165,7 +185,7 @@ mod tests {
             r"34 31 0:31 /a /mnt/with\040space rw shared:1 master:2 - cgroup cgroup rw,cpuset";
         let mount = Mount::parse(line).unwrap();
         assert_eq!((mount.root.as_str(), mount.directory.as_str()), ("/a", "/mnt/with space"));
-        assert!(mount.is_for(Version::V1) && !mount.is_for(Version::V2));
+        assert!(mount.is_for(Version::V1, CPUSET) && !mount.is_for(Version::V2, CPUSET));
         assert!(Mount::parse("34 31 - cgroup").is_none());
         assert!(Mount::parse("").is_none());
     }

@@ -92,6 +92,57 @@ impl CpuSet {
         self.numbers.iter().copied()
     }
 
+    /// Whether every CPU of this set is in the other.
+    pub fn is_subset(&self, other: &CpuSet) -> bool {
+        self.numbers.is_subset(&other.numbers)
+    }
+
+    /// The CPUs of this set which are not in the other.
+    pub fn difference(&self, other: &CpuSet) -> CpuSet {
+        self.numbers.difference(&other.numbers).copied().collect()
+    }
+
+    /// The CPUs which are in either set.
+    pub fn union(&self, other: &CpuSet) -> CpuSet {
+        self.numbers.union(&other.numbers).copied().collect()
+    }
+
+    /// Reads the kernel's other text form, a mask of hexadecimal digits in groups of 32 bits, such as `ff,00000001`.
+    ///
+    /// # Errors
+    /// [`CpuListError`] with the position of the first byte that is wrong.
+    pub fn from_mask(text: &str) -> Result<CpuSet, CpuListError> {
+        let mut cpus = CpuSet::new();
+        let mut first = 0;
+        for (position, found) in text.trim_end().char_indices().rev() {
+            if found == ',' {
+                continue;
+            }
+            let digit =
+                found.to_digit(16).ok_or(CpuListError::UnexpectedCharacter { position, found })?;
+            for bit in (0..4).filter(|bit| digit >> bit & 1 == 1) {
+                if first + bit >= CPU_LIMIT {
+                    return Err(CpuListError::NumberTooLarge { position });
+                }
+                cpus.insert(first + bit);
+            }
+            first = first.saturating_add(4);
+        }
+        Ok(cpus)
+    }
+
+    /// The set as a mask of hexadecimal digits in groups of 32 bits, at least as long as one for `cpus` CPUs.
+    pub fn to_mask(&self, cpus: u32) -> String {
+        let last = self.numbers.last().copied().unwrap_or(0);
+        let groups = cpus.max(last + 1).div_ceil(32);
+        let mut words = vec![0_u32; groups as usize];
+        for cpu in self.iter() {
+            words[(cpu / 32) as usize] |= 1 << (cpu % 32);
+        }
+        let words: Vec<String> = words.iter().rev().map(|word| format!("{word:08x}")).collect();
+        words.join(",")
+    }
+
     /// The CPUs which are in both sets.
     pub fn intersection(&self, other: &CpuSet) -> CpuSet {
         self.numbers.intersection(&other.numbers).copied().collect()
@@ -215,6 +266,20 @@ mod tests {
         assert_eq!(list("\n"), Ok(vec![]), "an empty file means no CPU");
         assert_eq!(list("5,1-2,2"), Ok(vec![1, 2, 5]), "order and repetition do not matter");
         assert_eq!(list("8191"), Ok(vec![8191]));
+    }
+
+    #[test]
+    fn the_kernels_masks_are_read_and_written() {
+        let cpus = |text| CpuSet::from_mask(text).map(|cpus| cpus.to_string());
+        assert_eq!(cpus("ff\n"), Ok("0-7".into()));
+        assert_eq!(cpus("00000001,80000000\n"), Ok("31-32".into()));
+        assert_eq!(cpus("0"), Ok(String::new()));
+        assert_eq!("31-32".parse::<CpuSet>().unwrap().to_mask(2), "00000001,80000000");
+        assert_eq!("0-1".parse::<CpuSet>().unwrap().to_mask(64), "00000000,00000003");
+        let found = CpuListError::UnexpectedCharacter { position: 1, found: 'x' };
+        assert_eq!(CpuSet::from_mask("0x1"), Err(found));
+        let too_long = format!("1{}", "0".repeat(CPU_LIMIT as usize / 4));
+        assert_eq!(CpuSet::from_mask(&too_long), Err(CpuListError::NumberTooLarge { position: 0 }));
     }
 
     #[test]

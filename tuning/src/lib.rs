@@ -5,6 +5,9 @@
 //! An entry that is missing or malformed costs precision, never the run: it is replaced by a named assumption, listed
 //! in [`Topology::notes`]. The same files give the same answer.
 //!
+//! The same way an audit holds what a profile wants against what the machine says: [`Facts`] are read once, and
+//! everything after that is a pure function of them.
+//!
 //! Refuses: to change anything. This library only reads.
 //!
 //! ```
@@ -17,17 +20,37 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod audit;
 mod cgroup;
+pub mod check;
+#[cfg(feature = "command")]
+pub mod command;
 mod cpu_set;
+mod facts;
+mod finding;
 mod note;
+mod pattern;
 mod placement;
+#[cfg(feature = "command")]
+mod profile;
+mod roles;
+mod surroundings;
 mod sys_root;
 #[allow(unsafe_code)]
 pub mod system;
 mod topology;
+mod want;
 
+pub use audit::{Audit, checks_of};
 pub use cpu_set::{CPU_LIMIT, CpuListError, CpuSet};
+pub use facts::{Facts, READING_LIMIT, Reading};
+pub use finding::{Capability, Change, Finding, Verdict};
 pub use note::Note;
 pub use placement::Placement;
-pub use sys_root::{FILE_LIMIT_BYTES, ReadError, SysRoot};
+#[cfg(feature = "command")]
+pub use profile::{Profile, ProfileError};
+pub use roles::Roles;
+pub use surroundings::Surroundings;
+pub use sys_root::{ENTRY_LIMIT, FILE_LIMIT_BYTES, Kept, ReadError, SysRoot};
 pub use topology::{Cpu, NOTE_LIMIT, Topology, TopologyError};
+pub use want::{ShardCpus, Takes, UNLIMITED, Unit, Want, Wanted};

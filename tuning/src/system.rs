@@ -1,10 +1,12 @@
-//! The two questions to the kernel for which there is no file: this thread's affinity mask, and resource limits.
+//! The questions to the kernel for which there is no file: this thread's affinity mask, resource limits, and how a
+//! network device holds interrupts back.
 //!
 //! Promises: nothing is changed, and a refusal of the kernel is returned, never guessed around. The only unsafe code of
 //! the crate.
 
 use crate::cpu_set::{CPU_LIMIT, CpuSet};
 use std::io;
+use std::os::fd::AsRawFd;
 
 /// A resource limit of this process. `None` means unlimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +51,59 @@ pub fn locked_memory_limit() -> io::Result<Limit> {
     let bytes = |limit| if limit == libc::RLIM_INFINITY { None } else { Some(limit) };
     Ok(Limit { soft_bytes: bytes(limit.rlim_cur), hard_bytes: bytes(limit.rlim_max) })
 }
+
+/// How long a network device holds interrupts back, so as to announce several frames at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Coalescing {
+    /// Whether the driver chooses the receiving side's delay.
+    pub is_receiving_adaptive: bool,
+    /// Whether the driver chooses the sending side's delay.
+    pub is_sending_adaptive: bool,
+    /// The delay of the receiving side, in microseconds.
+    pub receiving_us: u32,
+    /// The delay of the sending side, in microseconds.
+    pub sending_us: u32,
+}
+
+/// What the driver of the network device says of its interrupts.
+///
+/// # Errors
+/// The kernel's refusal: the device does not exist, or its driver has no such settings.
+pub fn coalescing(device: &str) -> io::Result<Coalescing> {
+    // SAFETY: an all-zero ifreq and an all-zero array are valid values of types of plain numbers.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if device.is_empty() || device.len() >= request.ifr_name.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(device.bytes()) {
+        *to = from as libc::c_char;
+    }
+    let mut answer = [0_u32; COALESCE_WORDS];
+    answer[0] = ETHTOOL_GET_COALESCE;
+    request.ifr_ifru.ifru_data = answer.as_mut_ptr().cast();
+    // Any socket will do: it only names the network namespace.
+    let socket = std::os::unix::net::UnixDatagram::unbound()?;
+    // SAFETY: the request and the array behind its pointer live until the call returns, and the kernel writes at most
+    // its ethtool_coalesce, which is the size of the array.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), SIOCETHTOOL as _, &mut request) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Coalescing {
+        is_receiving_adaptive: answer[ADAPTIVE_RECEIVING_WORD] != 0,
+        is_sending_adaptive: answer[ADAPTIVE_RECEIVING_WORD + 1] != 0,
+        receiving_us: answer[RECEIVING_WORD],
+        sending_us: answer[SENDING_WORD],
+    })
+}
+
+/// `struct ethtool_coalesce` of `include/uapi/linux/ethtool.h`: 23 numbers of 32 bits.
+const COALESCE_WORDS: usize = 23;
+const RECEIVING_WORD: usize = 1;
+const SENDING_WORD: usize = 5;
+const ADAPTIVE_RECEIVING_WORD: usize = 10;
+const ETHTOOL_GET_COALESCE: u32 = 0x0e;
+const SIOCETHTOOL: u32 = 0x8946;
 
 const WORD_BITS: u32 = libc::c_ulong::BITS;
 const MASK_WORDS: usize = (CPU_LIMIT / WORD_BITS) as usize;

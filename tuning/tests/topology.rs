@@ -1,6 +1,6 @@
 //! The topology of recorded machines, of damaged ones, and of the machine on which the tests run.
 
-use mainspring_tuning::{CpuSet, NOTE_LIMIT, SysRoot, Topology, TopologyError};
+use mainspring_tuning::{CpuSet, Kept, NOTE_LIMIT, SysRoot, Topology, TopologyError};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +46,14 @@ impl Damaged {
     fn remove(&self, path: &str) {
         let path = self.directory.join(path);
         if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }.unwrap();
+    }
+
+    /// The other files of a machine say nothing about its CPUs.
+    fn files_of_the_topology(&self) -> Vec<PathBuf> {
+        let root = SysRoot::recorded(&self.directory).keeping();
+        Topology::read(&root).unwrap();
+        let kept = root.kept().into_iter().filter(|(_, kept)| matches!(kept, Kept::File(_)));
+        kept.map(|(path, _)| self.directory.join(path.strip_prefix("/").unwrap())).collect()
     }
 
     fn read(&self) -> Result<Topology, TopologyError> {
@@ -247,7 +255,7 @@ fn with_each_file(damages: &[Damage], mut check: impl FnMut(&str, Topology, &Top
     for name in MACHINES {
         let machine = Damaged::copy(name, &format!("damage-{}", damages.len()));
         let intact = topology(name);
-        for file in files(&machine.directory) {
+        for file in machine.files_of_the_topology() {
             let bytes = fs::read(&file).unwrap();
             for damage in damages {
                 match damage {
