@@ -41,8 +41,8 @@ pub(crate) fn cpuset(root: &SysRoot) -> Result<Option<CpuSet>, CpusetProblem> {
     Ok(None)
 }
 
-/// The directories of this process's control group and of those above it that carry a controller's files, its own first;
-/// none when they cannot be told.
+/// The directories of this process's control group and of those above it that carry a controller's files, its own
+/// first; none when they cannot be told.
 pub(crate) fn directories(root: &SysRoot, controller: &str) -> Vec<String> {
     let Ok(groups) = root.read(GROUPS_PATH) else { return Vec::new() };
     let Ok(Some((version, group))) = group_of(&groups, controller) else { return Vec::new() };
@@ -77,8 +77,8 @@ impl Version {
     }
 }
 
-/// The group that may carry the controller's files, from lines `id:controllers:group`. A machine may have both versions;
-/// then a controller is managed by version 1 exactly when it has a line for it.
+/// The group that may carry the controller's files, from lines `id:controllers:group`. A machine may have both
+/// versions; then a controller is managed by version 1 exactly when it has a line for it.
 fn group_of<'a>(groups: &'a str, controller: &str) -> Result<Option<(Version, &'a str)>, Problem> {
     let mut unified = None;
     for line in groups.lines() {

@@ -46,8 +46,8 @@ pub struct Profile {
 pub enum ProfileError {
     /// Neither a built-in profile nor a file.
     #[error(
-        "there is no profile {name:?}; built in are {}, and a path to a file (with a slash or ending in .toml) is one of \
-         your own",
+        "there is no profile {name:?}; built in are {}, and a path to a file (with a slash or ending in .toml) \
+         is one of your own",
         built_in_names()
     )]
     Unknown {

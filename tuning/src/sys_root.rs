@@ -155,8 +155,8 @@ impl SysRoot {
         }
     }
 
-    /// How long a network device holds interrupts back, as lines `property: value` in the words of `ethtool`. A recorded
-    /// machine keeps them in `ethtool/DEVICE/coalesce`.
+    /// How long a network device holds interrupts back, as lines `property: value` in the words of `ethtool`. A
+    /// recorded machine keeps them in `ethtool/DEVICE/coalesce`.
     pub(crate) fn coalescing(&self, device: &str) -> Result<String, ReadError> {
         if self.recorded {
             return self.read(format!("/ethtool/{device}/coalesce"));

@@ -12,13 +12,15 @@ pub(super) const CHECKS: &[&Check] = &[&Check {
     reads: &[CURRENT, AVAILABLE],
     effect: "reading the time may become a system call or a trip to the hypervisor, a hundred times as dear",
     explanation: Explanation {
-        what: "Every timestamp comes from the clock source. `tsc` (on Arm `arch_sys_counter`) is read without leaving the \
-            program, in some 20 ns; `hpet` and `acpi_pm` are devices, read by a system call that takes a microsecond.",
-        cost: "None where the kernel itself trusts the TSC. The kernel gives it up when it drifts; forcing it then gives \
-            clocks that disagree between CPUs.",
-        disagreement: "Seastar's perftune.py sets tsc on hardware and kvm-clock in KVM guests, rpk always tsc. In a guest \
-            kvm-clock survives a move to another host, and it is nearly as cheap; on hosts with an invariant, scaled TSC \
-            tsc is right there too. When tsc is not offered, find out why before forcing it (dmesg, tsc=reliable).",
+        what: "Every timestamp comes from the clock source. `tsc` (on Arm `arch_sys_counter`) is read without \
+            leaving the program, in some 20 ns; `hpet` and `acpi_pm` are devices, read by a system call that takes a \
+            microsecond.",
+        cost: "None where the kernel itself trusts the TSC. The kernel gives it up when it drifts; forcing it then \
+            gives clocks that disagree between CPUs.",
+        disagreement: "Seastar's perftune.py sets tsc on hardware and kvm-clock in KVM guests, rpk always tsc. In a \
+            guest kvm-clock survives a move to another host, and it is nearly as cheap; on hosts with an invariant, \
+            scaled TSC tsc is right there too. When tsc is not offered, find out why before forcing it (dmesg, \
+            tsc=reliable).",
         source: "Linux, Documentation/timers/timekeeping.rst; Documentation/admin-guide/kernel-parameters.txt (tsc=)",
         measure: "mainspring-tune jitter prints the time between two readings of its clock",
     },

@@ -15,18 +15,18 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[GOVERNOR],
         effect: "after a quiet moment the first messages run at a low clock until the governor notices",
         explanation: Explanation {
-            what: "The governor of cpufreq chooses the clock of each CPU. `powersave` and `schedutil` follow the load, and \
-                the load is known only after the fact: a burst that follows a pause begins slowly. `performance` asks for \
-                the highest clock all the time. With intel_pstate and amd_pstate in active mode the names mean less: the \
-                processor decides, and cpu.energy_preference tells it what to prefer.",
-            cost: "Power and heat, also when nothing is to do. Where all cores share a power budget, idle cores that are \
-                kept fast can take turbo headroom from the busy ones.",
+            what: "The governor of cpufreq chooses the clock of each CPU. `powersave` and `schedutil` follow the \
+                load, and the load is known only after the fact: a burst that follows a pause begins slowly. \
+                `performance` asks for the highest clock all the time. With intel_pstate and amd_pstate in active \
+                mode the names mean less: the processor decides, and cpu.energy_preference tells it what to prefer.",
+            cost: "Power and heat, also when nothing is to do. Where all cores share a power budget, idle cores that \
+                are kept fast can take turbo headroom from the busy ones.",
             disagreement: "tuned's latency-performance and rpk set `performance`. Laptops and many clouds ship \
-                `schedutil` or `powersave`, and for throughput there is little between them. A core that spins is always \
-                loaded, so with the idle profile `busy` the governor matters least.",
+                `schedutil` or `powersave`, and for throughput there is little between them. A core that spins is \
+                always loaded, so with the idle profile `busy` the governor matters least.",
             source: "Linux, Documentation/admin-guide/pm/cpufreq.rst, intel_pstate.rst and amd-pstate.rst",
-            measure: "mainspring-tune effect cpu.governor; the difference shows in cross-core round trips of the idle \
-                profile `hybrid`, little in those of `busy`",
+            measure: "mainspring-tune effect cpu.governor; the difference shows in cross-core round trips of the \
+                idle profile `hybrid`, little in those of `busy`",
         },
         look: |case| {
             setting(
@@ -44,13 +44,15 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[PREFERENCE],
         effect: "the processor itself trades response for power, whatever the governor says",
         explanation: Explanation {
-            what: "With hardware-managed clocks (Intel HWP, AMD CPPC) the kernel only hints how much to favour speed over \
-                power. `performance` is the hint that ramps up at once. Under the governor `performance` the kernel gives \
-                this hint by itself and refuses others.",
+            what: "With hardware-managed clocks (Intel HWP, AMD CPPC) the kernel only hints how much to favour speed \
+                over power. `performance` is the hint that ramps up at once. Under the governor `performance` the \
+                kernel gives this hint by itself and refuses others.",
             cost: "Power and heat, as with cpu.governor.",
-            disagreement: "Distributions ship `balance_performance`, which is close on server parts under steady load and \
-                clearly slower after pauses. tuned's latency-performance sets the older energy_perf_bias instead.",
-            source: "Linux, Documentation/admin-guide/pm/intel_pstate.rst (Energy vs Performance Hints) and amd-pstate.rst",
+            disagreement: "Distributions ship `balance_performance`, which is close on server parts under steady \
+                load and clearly slower after pauses. tuned's latency-performance sets the older energy_perf_bias \
+                instead.",
+            source: "Linux, Documentation/admin-guide/pm/intel_pstate.rst (Energy vs Performance Hints) and \
+                amd-pstate.rst",
             measure: "mainspring-tune effect cpu.energy_preference",
         },
         look: |case| {
@@ -70,12 +72,13 @@ pub(super) const CHECKS: &[&Check] = &[
         effect: "off: every instruction takes longer; on: the clock depends on what the other cores do",
         explanation: Explanation {
             what: "Boost (Turbo on Intel) lets a core run above its guaranteed clock while power and heat allow.",
-            cost: "With boost the clock changes with the neighbours' load, so equal work takes unequal time; without it \
-                all work is slower, often by a quarter or more.",
-            disagreement: "tuned's latency-performance switches boost on, for speed; rpk's cpu tuner switches it off, for \
-                evenness. The profiles here want it on: a lower median and a lower tail are worth more to messages than a \
-                constant clock. For a benchmark that compares revisions, off is the better choice.",
-            source: "Linux, Documentation/admin-guide/pm/cpufreq.rst (Frequency Boost Support); intel_pstate.rst (no_turbo)",
+            cost: "With boost the clock changes with the neighbours' load, so equal work takes unequal time; without \
+                it all work is slower, often by a quarter or more.",
+            disagreement: "tuned's latency-performance switches boost on, for speed; rpk's cpu tuner switches it \
+                off, for evenness. The profiles here want it on: a lower median and a lower tail are worth more to \
+                messages than a constant clock. For a benchmark that compares revisions, off is the better choice.",
+            source: "Linux, Documentation/admin-guide/pm/cpufreq.rst (Frequency Boost Support); intel_pstate.rst \
+                (no_turbo)",
             measure: "mainspring-tune effect cpu.boost; look at the spread between runs as well as at the median",
         },
         look: boost,
@@ -87,18 +90,19 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[STATE_NAME, STATE_LATENCY, STATE_DISABLE],
         effect: "a core that slept is woken this much later, and its caches may be cold",
         explanation: Explanation {
-            what: "An idle CPU enters a sleep state; the deeper it sleeps, the longer it takes to come back, from about a \
-                microsecond to some hundred. The found value is the exit latency of the deepest state that is enabled. It \
-                is paid by cores that sleep when there is nothing to do (idle profiles `hybrid` and `eco`), and by the \
-                CPUs that take interrupts.",
-            cost: "Power and heat. On parts with a shared power budget, cores that never sleep deeply leave less turbo to \
-                the busy ones, so the limit should not be zero.",
-            disagreement: "tuned's latency-performance asks for the first real state (C1) and not for polling. A process \
-                can ask for the same while it runs by holding /dev/cpu_dma_latency open; the change planned here disables \
-                the states by name, which is visible and can be undone. A core of the idle profile `busy` never sleeps, so \
-                for it the state hardly matters.",
+            what: "An idle CPU enters a sleep state; the deeper it sleeps, the longer it takes to come back, from \
+                about a microsecond to some hundred. The found value is the exit latency of the deepest state that \
+                is enabled. It is paid by cores that sleep when there is nothing to do (idle profiles `hybrid` and \
+                `eco`), and by the CPUs that take interrupts.",
+            cost: "Power and heat. On parts with a shared power budget, cores that never sleep deeply leave less \
+                turbo to the busy ones, so the limit should not be zero.",
+            disagreement: "tuned's latency-performance asks for the first real state (C1) and not for polling. A \
+                process can ask for the same while it runs by holding /dev/cpu_dma_latency open; the change planned \
+                here disables the states by name, which is visible and can be undone. A core of the idle profile \
+                `busy` never sleeps, so for it the state hardly matters.",
             source: "Linux, Documentation/admin-guide/pm/cpuidle.rst; Documentation/power/pm_qos_interface.rst",
-            measure: "mainspring-tune effect cpu.idle_latency; ask at a low rate, so that the cores sleep between messages",
+            measure: "mainspring-tune effect cpu.idle_latency; ask at a low rate, so that the cores sleep between \
+                messages",
         },
         look: idle_latency,
     },
@@ -109,12 +113,12 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[CMDLINE],
         effect: "every idle CPU burns full power and takes turbo and shared execution units from the busy ones",
         explanation: Explanation {
-            what: "The boot parameter idle=poll keeps idle CPUs in a loop instead of letting them sleep, so that nothing \
-                ever wakes late. No profile here plans it: it is explained because it is often recommended.",
+            what: "The boot parameter idle=poll keeps idle CPUs in a loop instead of letting them sleep, so that \
+                nothing ever wakes late. No profile here plans it: it is explained because it is often recommended.",
             cost: "Full power on all CPUs all the time, no turbo, and with SMT the loop halves the busy sibling.",
-            disagreement: "Some trading set-ups use it. The kernel's own text says that it can lower the performance of a \
-                hyper-threaded machine. A bound on the sleep state (cpu.idle_latency) has nearly the same wake-up time, and \
-                spinning only where shards run is what the idle profile `busy` does.",
+            disagreement: "Some trading set-ups use it. The kernel's own text says that it can lower the performance \
+                of a hyper-threaded machine. A bound on the sleep state (cpu.idle_latency) has nearly the same \
+                wake-up time, and spinning only where shards run is what the idle profile `busy` does.",
             source: "Linux, Documentation/admin-guide/kernel-parameters.txt (idle=)",
             measure: "two boots and mainspring-perf pair between them; mind the clock of the busy cores",
         },
@@ -127,14 +131,16 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[SMT],
         effect: "whatever runs on the sibling takes execution units and cache from the shard",
         explanation: Explanation {
-            what: "With SMT two or more CPUs are one physical core. Work on a shard's sibling, also the kernel's, slows the \
-                shard down at moments of its own choosing. Off means that each core is one CPU.",
-            cost: "Half of the CPUs, and their throughput for everything that is not latency-critical. The found CPUs \
-                vanish at once: what was pinned to them is moved.",
-            disagreement: "rpk's help says that its cpu tuner switches SMT off; its code does not. tuned leaves it alone. \
-                A placement that uses one thread of each core and leaves the sibling idle has most of the benefit without \
-                the switch, and it is what mainspring does by default: so only isolated-spin wants SMT off.",
-            source: "Linux, Documentation/admin-guide/kernel-parameters.txt (nosmt); ABI/testing/sysfs-devices-system-cpu",
+            what: "With SMT two or more CPUs are one physical core. Work on a shard's sibling, also the kernel's, \
+                slows the shard down at moments of its own choosing. Off means that each core is one CPU.",
+            cost: "Half of the CPUs, and their throughput for everything that is not latency-critical. The found \
+                CPUs vanish at once: what was pinned to them is moved.",
+            disagreement: "rpk's help says that its cpu tuner switches SMT off; its code does not. tuned leaves it \
+                alone. A placement that uses one thread of each core and leaves the sibling idle has most of the \
+                benefit without the switch, and it is what mainspring does by default: so only isolated-spin wants \
+                SMT off.",
+            source: "Linux, Documentation/admin-guide/kernel-parameters.txt (nosmt); \
+                ABI/testing/sysfs-devices-system-cpu",
             measure: "mainspring-tune effect cpu.smt while something runs on the siblings",
         },
         look: smt,
@@ -146,16 +152,18 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[ISOLATED, PARTITIONED, CONTROLLERS],
         effect: "the scheduler may put any thread on a shard's CPU, and the shard waits for a time slice",
         explanation: Explanation {
-            what: "An isolated CPU is left out of load balancing: nothing runs there that was not put there. A partition of \
-                control groups version 2 (cpuset.cpus.partition = isolated) does so at run time; the boot parameter \
-                isolcpus=domain does it for good.",
-            cost: "The CPUs are lost to everybody else, also when the shards are idle. At least one CPU must be left over, \
-                better one in each NUMA node.",
-            disagreement: "Older guides, and tuned's realtime profile, use isolcpus. The kernel's documentation calls the \
-                partition the recommended way and isolcpus the less flexible one. Pinning alone (mainspring's default) \
-                keeps the shard in place, but nobody else out.",
-            source: "Linux, Documentation/admin-guide/cpu-isolation.rst; Documentation/admin-guide/cgroup-v2.rst (cpuset)",
-            measure: "mainspring-tune jitter on a shard's CPU: the time lost to other threads is what isolation gives back",
+            what: "An isolated CPU is left out of load balancing: nothing runs there that was not put there. A \
+                partition of control groups version 2 (cpuset.cpus.partition = isolated) does so at run time; the \
+                boot parameter isolcpus=domain does it for good.",
+            cost: "The CPUs are lost to everybody else, also when the shards are idle. At least one CPU must be left \
+                over, better one in each NUMA node.",
+            disagreement: "Older guides, and tuned's realtime profile, use isolcpus. The kernel's documentation \
+                calls the partition the recommended way and isolcpus the less flexible one. Pinning alone \
+                (mainspring's default) keeps the shard in place, but nobody else out.",
+            source: "Linux, Documentation/admin-guide/cpu-isolation.rst; Documentation/admin-guide/cgroup-v2.rst \
+                (cpuset)",
+            measure: "mainspring-tune jitter on a shard's CPU: the time lost to other threads is what isolation \
+                gives back",
         },
         look: isolation,
     },

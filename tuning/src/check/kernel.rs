@@ -14,11 +14,11 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[TIMER_MIGRATION],
         effect: "timers of other CPUs are moved to CPUs that are awake, and those are the shards'",
         explanation: Explanation {
-            what: "With 1 the kernel moves the timers of idle CPUs to busy ones, so that the idle can sleep on. A core that \
-                spins is never idle and so attracts them.",
+            what: "With 1 the kernel moves the timers of idle CPUs to busy ones, so that the idle can sleep on. A \
+                core that spins is never idle and so attracts them.",
             cost: "Idle CPUs wake more often and save less power.",
-            disagreement: "tuned's network-latency sets 0, the default is 1. With nohz_full the kernel keeps timers off those \
-                CPUs by itself.",
+            disagreement: "tuned's network-latency sets 0, the default is 1. With nohz_full the kernel keeps timers \
+                off those CPUs by itself.",
             source: "Linux, Documentation/admin-guide/sysctl/kernel.rst (timer_migration)",
             measure: "the row LOC of /proc/interrupts on the shards' CPUs, before and after, over ten seconds",
         },
@@ -33,12 +33,12 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[NMI_WATCHDOG],
         effect: "every CPU takes a non-maskable interrupt every few seconds and lends a counter to it",
         explanation: Explanation {
-            what: "The hard lockup detector programs a performance counter on each CPU and lets it interrupt. No isolation \
-                keeps it away.",
+            what: "The hard lockup detector programs a performance counter on each CPU and lets it interrupt. No \
+                isolation keeps it away.",
             cost: "A CPU that hangs in the kernel is no longer reported.",
-            disagreement: "tuned's network-latency and cpu-partitioning set 0. Distributions ship 1, because for most \
-                systems a report is worth more than some microseconds. Guests mostly have no counter for it and cannot \
-                switch it on.",
+            disagreement: "tuned's network-latency and cpu-partitioning set 0. Distributions ship 1, because for \
+                most systems a report is worth more than some microseconds. Guests mostly have no counter for it and \
+                cannot switch it on.",
             source: "Linux, Documentation/admin-guide/lockup-watchdogs.rst; sysctl/kernel.rst (nmi_watchdog)",
             measure: "the row NMI of /proc/interrupts on the shards' CPUs",
         },
@@ -51,11 +51,11 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[STAT_INTERVAL],
         effect: "a worker of the kernel wakes on each CPU every second to add up memory statistics",
         explanation: Explanation {
-            what: "How often each CPU's counters of virtual memory are added to the global ones. It is done on the CPU itself, \
-                by a worker that takes it for some microseconds.",
+            what: "How often each CPU's counters of virtual memory are added to the global ones. It is done on the \
+                CPU itself, by a worker that takes it for some microseconds.",
             cost: "Statistics of memory, as /proc/vmstat shows them, are up to so many seconds old.",
-            disagreement: "tuned's network-latency sets 10; the default is 1. CPUs without changes are skipped, so a shard \
-                that allocates nothing sees little of it either way.",
+            disagreement: "tuned's network-latency sets 10; the default is 1. CPUs without changes are skipped, so a \
+                shard that allocates nothing sees little of it either way.",
             source: "Linux, Documentation/admin-guide/sysctl/vm.rst (stat_interval)",
             measure: "mainspring-tune jitter: gaps once a second that come from another thread",
         },
@@ -70,11 +70,11 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[WORKQUEUES],
         effect: "work that the kernel defers may be done on a shard's CPU",
         explanation: Explanation {
-            what: "Deferred work that is bound to no CPU is done on any CPU of this mask. Without the shards in it, writing \
-                back files, tearing down devices and the like happens elsewhere.",
+            what: "Deferred work that is bound to no CPU is done on any CPU of this mask. Without the shards in it, \
+                writing back files, tearing down devices and the like happens elsewhere.",
             cost: "The CPUs that are left do all of it; too few of them slow down writing back.",
-            disagreement: "tuned's cpu-partitioning sets it; guides that rely on isolcpus alone often forget it: older kernels \
-                do not take isolated CPUs out of this mask by themselves.",
+            disagreement: "tuned's cpu-partitioning sets it; guides that rely on isolcpus alone often forget it: \
+                older kernels do not take isolated CPUs out of this mask by themselves.",
             source: "Linux, Documentation/core-api/workqueue.rst (Affinity Scopes, cpumask)",
             measure: "mainspring-tune jitter: the threads named kworker that run on the shards' CPUs",
         },
@@ -87,12 +87,13 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[CMDLINE, NOHZ_FULL],
         effect: "callbacks of read-copy-update run in soft interrupts on the shards' CPUs",
         explanation: Explanation {
-            what: "The kernel frees much of its memory in callbacks, on the CPU that asked for it. With rcu_nocbs threads do \
-                this, which can run on other CPUs.",
+            what: "The kernel frees much of its memory in callbacks, on the CPU that asked for it. With rcu_nocbs \
+                threads do this, which can run on other CPUs.",
             cost: "A boot parameter; a wake-up for each batch of callbacks, and threads that need CPU time elsewhere.",
-            disagreement: "tuned's cpu-partitioning sets it together with nohz_full, which implies it. For a core that makes \
-                few system calls there are few callbacks to move.",
-            source: "Linux, Documentation/admin-guide/kernel-parameters.txt (rcu_nocbs=); Documentation/admin-guide/kernel-per-CPU-kthreads.rst",
+            disagreement: "tuned's cpu-partitioning sets it together with nohz_full, which implies it. For a core \
+                that makes few system calls there are few callbacks to move.",
+            source: "Linux, Documentation/admin-guide/kernel-parameters.txt (rcu_nocbs=); \
+                Documentation/admin-guide/kernel-per-CPU-kthreads.rst",
             measure: "the row RCU of /proc/softirqs on the shards' CPUs",
         },
         look: rcu_nocbs,
@@ -102,18 +103,20 @@ pub(super) const CHECKS: &[&Check] = &[
         scope: Scope::Guest,
         takes: Takes::Words(&["shards", "none"]),
         reads: &[NOHZ_FULL],
-        effect: "the scheduler's tick interrupts a busy shard 100 to 1000 times a second, a few microseconds each time",
+        effect: "the scheduler's tick interrupts a busy shard 100 to 1000 times a second, a few microseconds each \
+            time",
         explanation: Explanation {
             what: "On the CPUs of nohz_full the tick stops while a single thread runs there.",
-            cost: "Every entry to the kernel and every return is dearer, because time has to be accounted there instead of in \
-                the tick. A comparison on the kernel's mailing list (March 2026, Xeon 6338N, 6.12-rt) found 300 to 350 ns more \
-                on average and a smaller worst case. A core that makes many system calls pays more than it gains.",
-            disagreement: "tuned's cpu-partitioning and realtime set it. The kernel's documentation wants a single thread that \
-                makes no system calls. mainspring's cores enter the kernel for io_uring, so only the profile isolated-spin \
-                wants it, and the answer should come from a measurement.",
+            cost: "Every entry to the kernel and every return is dearer, because time has to be accounted there \
+                instead of in the tick. A comparison on the kernel's mailing list (March 2026, Xeon 6338N, 6.12-rt) \
+                found 300 to 350 ns more on average and a smaller worst case. A core that makes many system calls \
+                pays more than it gains.",
+            disagreement: "tuned's cpu-partitioning and realtime set it. The kernel's documentation wants a single \
+                thread that makes no system calls. mainspring's cores enter the kernel for io_uring, so only the \
+                profile isolated-spin wants it, and the answer should come from a measurement.",
             source: "Linux, Documentation/timers/no_hz.rst; Documentation/admin-guide/cpu-isolation.rst",
-            measure: "two boots and mainspring-perf pair between them; the row LOC of /proc/interrupts shows whether the tick \
-                really stops",
+            measure: "two boots and mainspring-perf pair between them; the row LOC of /proc/interrupts shows whether \
+                the tick really stops",
         },
         look: nohz_full,
     },
@@ -124,14 +127,16 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[CMDLINE],
         effect: "off: any program on the machine may read what others keep secret",
         explanation: Explanation {
-            what: "Processors leak data through what they execute ahead of time; the kernel closes the leaks at each entry and \
-                at each switch. mitigations=off leaves them open and makes system calls and switches cheaper. No profile here \
-                plans it: it is explained because it is often recommended.",
-            cost: "Security. It can be weighed only where every program on the machine is trusted, the browser and the \
-                neighbour's container included.",
-            disagreement: "Some trading set-ups switch them off. The gain depends on the processor: newer ones have most of \
-                the fixes in hardware. A core that spins and reads its messages from memory rarely enters the kernel.",
-            source: "Linux, Documentation/admin-guide/kernel-parameters.txt (mitigations=); Documentation/admin-guide/hw-vuln/",
+            what: "Processors leak data through what they execute ahead of time; the kernel closes the leaks at each \
+                entry and at each switch. mitigations=off leaves them open and makes system calls and switches \
+                cheaper. No profile here plans it: it is explained because it is often recommended.",
+            cost: "Security. It can be weighed only where every program on the machine is trusted, the browser and \
+                the neighbour's container included.",
+            disagreement: "Some trading set-ups switch them off. The gain depends on the processor: newer ones have \
+                most of the fixes in hardware. A core that spins and reads its messages from memory rarely enters \
+                the kernel.",
+            source: "Linux, Documentation/admin-guide/kernel-parameters.txt (mitigations=); \
+                Documentation/admin-guide/hw-vuln/",
             measure: "two boots and mainspring-perf pair between them, on scenarios with many system calls",
         },
         look: mitigations,
@@ -146,8 +151,8 @@ pub(super) const CHECKS: &[&Check] = &[
             what: "0 lets every process create io_uring instances, 1 only members of kernel.io_uring_group and \
                 administrators, 2 nobody. Each core of a node needs one.",
             cost: "io_uring is a large part of the kernel, and it has had its share of security holes.",
-            disagreement: "Hardened distributions and some clouds ship 2 for that reason; 1 with a group is the compromise. A \
-                container's seccomp filter may forbid the calls even with 0 here.",
+            disagreement: "Hardened distributions and some clouds ship 2 for that reason; 1 with a group is the \
+                compromise. A container's seccomp filter may forbid the calls even with 0 here.",
             source: "Linux, Documentation/admin-guide/sysctl/kernel.rst (io_uring_disabled)",
             measure: "a node that starts has its rings; otherwise its error says what forbade them",
         },

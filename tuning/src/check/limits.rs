@@ -12,12 +12,13 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[LIMITS],
         effect: "rings and registered buffers are refused, or memory that should never be swapped may be",
         explanation: Explanation {
-            what: "How much memory a process may lock (RLIMIT_MEMLOCK). Buffers registered with io_uring count, and before \
-                Linux 5.12 its rings too; so does everything that mlock keeps from being swapped.",
-            cost: "Locked memory cannot be given to anybody else. The limit is a guard against a program that locks too \
-                much by mistake.",
-            disagreement: "Databases' guides say unlimited; distributions ship 8 MiB, systemd 8 MiB, older ones 64 KiB. A \
-                node needs 512 KiB for each ring's start; with registered buffers it is the sum of what is configured.",
+            what: "How much memory a process may lock (RLIMIT_MEMLOCK). Buffers registered with io_uring count, and \
+                before Linux 5.12 its rings too; so does everything that mlock keeps from being swapped.",
+            cost: "Locked memory cannot be given to anybody else. The limit is a guard against a program that locks \
+                too much by mistake.",
+            disagreement: "Databases' guides say unlimited; distributions ship 8 MiB, systemd 8 MiB, older ones 64 \
+                KiB. A node needs 512 KiB for each ring's start; with registered buffers it is the sum of what is \
+                configured.",
             source: "getrlimit(2); io_uring_register(2); systemd.exec(5) (LimitMEMLOCK=)",
             measure: "Max locked memory in /proc/PID/limits of the running node; VmLck in its status is what it uses",
         },
@@ -30,11 +31,11 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[LIMITS],
         effect: "connections, rings and segment files are refused when the descriptors run out",
         explanation: Explanation {
-            what: "How many file descriptors a process may have open. Each connection takes one, each core a few for its \
-                rings and wake-ups, the journal one for each segment file that is in use.",
+            what: "How many file descriptors a process may have open. Each connection takes one, each core a few for \
+                its rings and wake-ups, the journal one for each segment file that is in use.",
             cost: "None by itself: the kernel's table grows with what is really open.",
-            disagreement: "Distributions ship a soft limit of 1024 for programs that use select(2), which cannot handle \
-                more, and a hard limit of 524288. A process may raise its soft limit itself.",
+            disagreement: "Distributions ship a soft limit of 1024 for programs that use select(2), which cannot \
+                handle more, and a hard limit of 524288. A process may raise its soft limit itself.",
             source: "getrlimit(2); systemd.exec(5) (LimitNOFILE=)",
             measure: "ls /proc/PID/fd | wc -l of the running node",
         },
@@ -47,12 +48,12 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[LIMITS],
         effect: "threads that ask for a real-time class are refused it",
         explanation: Explanation {
-            what: "The highest real-time priority that an unprivileged process may take. A thread of a real-time class runs \
-                before all others.",
-            cost: "A spinning real-time thread starves whatever is bound to its CPU, the kernel's threads included; after \
-                95 % of each second the kernel stops it (sched_rt_runtime_us), which is a gap of 50 ms.",
-            disagreement: "Audio programs and control loops need it. mainspring's cores spin and never ask for it: an \
-                isolated CPU (cpu.isolation) gives them the same without the risk. No profile here wants it.",
+            what: "The highest real-time priority that an unprivileged process may take. A thread of a real-time \
+                class runs before all others.",
+            cost: "A spinning real-time thread starves whatever is bound to its CPU, the kernel's threads included; \
+                after 95 % of each second the kernel stops it (sched_rt_runtime_us), which is a gap of 50 ms.",
+            disagreement: "Audio programs and control loops need it. mainspring's cores spin and never ask for it: \
+                an isolated CPU (cpu.isolation) gives them the same without the risk. No profile here wants it.",
             source: "sched(7); getrlimit(2) (RLIMIT_RTPRIO); Linux, Documentation/scheduler/sched-rt-group.rst",
             measure: "chrt --pid PID shows the class of a thread",
         },
@@ -63,15 +64,16 @@ pub(super) const CHECKS: &[&Check] = &[
         scope: Scope::Container,
         takes: Takes::Words(&["none"]),
         reads: &[],
-        effect: "when the quota is used up, all threads of the group stop until the period ends, often for 50 ms and more",
+        effect: "when the quota is used up, all threads of the group stop until the period ends, often for 50 ms and \
+            more",
         explanation: Explanation {
-            what: "A control group may get so much CPU time in each period (cpu.max; in version 1 cpu.cfs_quota_us). It is \
-                how container platforms enforce a CPU limit. Cores that spin use all they get, so they meet any quota below \
-                one CPU for each.",
-            cost: "Without a quota the group can take what the machine has; whole CPUs by a cpuset bound it too, without \
-                stopping anybody.",
-            disagreement: "Platforms set limits by default for the sake of the neighbours. On Kubernetes the static CPU \
-                manager gives whole CPUs to a pod whose request is its limit.",
+            what: "A control group may get so much CPU time in each period (cpu.max; in version 1 cpu.cfs_quota_us). \
+                It is how container platforms enforce a CPU limit. Cores that spin use all they get, so they meet \
+                any quota below one CPU for each.",
+            cost: "Without a quota the group can take what the machine has; whole CPUs by a cpuset bound it too, \
+                without stopping anybody.",
+            disagreement: "Platforms set limits by default for the sake of the neighbours. On Kubernetes the static \
+                CPU manager gives whole CPUs to a pod whose request is its limit.",
             source: "Linux, Documentation/admin-guide/cgroup-v2.rst (cpu.max); Documentation/scheduler/sched-bwc.rst",
             measure: "nr_throttled and throttled_usec in the group's cpu.stat count how often and how long",
         },

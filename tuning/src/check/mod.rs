@@ -1,8 +1,8 @@
 //! The checks: what is looked at, why it matters, what it costs, who disagrees.
 //!
 //! Promises: a check is a row of data and a pure function of facts, roles and what is wanted; the same facts give the
-//! same finding. Ids are stable. Every check explains itself: a reason, its price, the other opinions, a source, and how
-//! to measure its effect on the machine at hand.
+//! same finding. Ids are stable. Every check explains itself: a reason, its price, the other opinions, a source, and
+//! how to measure its effect on the machine at hand.
 //!
 //! Refuses: to recommend what nobody asked for. Only what a profile wants is held against the machine.
 

@@ -1,5 +1,5 @@
-//! The commonest kind of check: a file of the kernel, or one such file for each CPU or device, that holds a value and can
-//! be written.
+//! The commonest kind of check: a file of the kernel, or one such file for each CPU or device, that holds a value and
+//! can be written.
 
 use super::{Case, Seen};
 use crate::cpu_set::CpuSet;
@@ -19,8 +19,8 @@ pub(super) enum Form {
     Bracketed,
 }
 
-/// Compares the files that fit the pattern with what is wanted. When there is none, the machine lacks what is set there:
-/// `absent` says what that is.
+/// Compares the files that fit the pattern with what is wanted. When there is none, the machine lacks what is set
+/// there: `absent` says what that is.
 pub(super) fn setting(case: &Case, pattern: &str, form: Form, absent: &str) -> Seen {
     let mut sorted = Sorted::default();
     for (captures, path, reading) in case.facts.matching(pattern) {
