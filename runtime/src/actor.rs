@@ -13,6 +13,7 @@ use crate::address::Address;
 use crate::context::Context;
 use crate::core::cell::{ActorInfo, BehaviorInfo, Cell};
 use crate::core::dispatch;
+use crate::frame::foreign::MessageInfo;
 use crate::message::LocalMessage;
 
 /// Isolated state, changed by one message at a time.
@@ -186,6 +187,7 @@ impl<A: Actor> InfoOf<A> {
         signal: dispatch::signal::<A>,
         stopped: dispatch::stopped::<A>,
         tracks_children: A::TRACKS_CHILDREN,
+        message: MessageInfo::of::<A::Message>(),
     };
 }
 

@@ -27,6 +27,7 @@ use crate::core::supervision::{OnFailure, Supervised};
 use crate::core::tasks::{Job, Task};
 use crate::core::turn::{Effect, NameChange};
 use crate::core::{Core, PLACE_MASK};
+use crate::frame::foreign::MessageInfo;
 use crate::message::{EnclosedView, LocalMessage, Message};
 
 /// The running turn of an actor of type `A`.
@@ -76,8 +77,9 @@ impl<'a, A: Actor> Context<'a, A> {
     where
         A: Port<M>,
     {
-        let number =
-            self.core.ports.number(TypeId::of::<A>(), TypeId::of::<M>(), dispatch::port::<A, M>);
+        let (actor, message) = (TypeId::of::<A>(), TypeId::of::<M>());
+        let info = MessageInfo::of::<M>();
+        let number = self.core.ports.number(actor, message, dispatch::port::<A, M>, info);
         match number {
             Some(number) => ActorRef::from_words(self.core.place | (number as u64) << 48, self.me),
             None => ActorRef::from_words(self.core.place, u64::MAX),

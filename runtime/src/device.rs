@@ -59,6 +59,14 @@ impl<'a> DeviceTurn<'a> {
         DeviceTurn { core }
     }
 
+    pub(crate) fn core_ref(&self) -> &Core {
+        self.core
+    }
+
+    pub(crate) fn core_mut(&mut self) -> &mut Core {
+        self.core
+    }
+
     /// Time of the core, in nanoseconds since a fixed point.
     pub fn now_ns(&self) -> u64 {
         self.core.now_ns

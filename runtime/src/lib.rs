@@ -21,6 +21,7 @@ pub mod device;
 pub mod driver;
 pub mod message;
 pub mod net;
+pub mod peer;
 pub mod prelude;
 pub mod telemetry;
 pub mod testkit;

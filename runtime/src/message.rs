@@ -94,38 +94,33 @@ pub use mainspring_macros::message;
     note = "put `#[message]` on the type, or wrap what cannot be copied in `Local`"
 )]
 pub trait LocalMessage:
-    Schema + Archive + for<'a> Serialize<LocalSerializer<'a>> + 'static
+    Schema
+    + for<'a> Serialize<LocalSerializer<'a>>
+    + Archive<Archived: for<'a> CheckBytes<WireChecker<'a>>>
+    + 'static
 {
 }
 
 impl<M> LocalMessage for M where
-    M: Schema + Archive + for<'a> Serialize<LocalSerializer<'a>> + 'static
+    M: Schema
+        + for<'a> Serialize<LocalSerializer<'a>>
+        + Archive<Archived: for<'a> CheckBytes<WireChecker<'a>>>
+        + 'static
 {
 }
 
 /// A message that may go to any actor, on this node or on another.
 ///
-/// Implemented for every [`LocalMessage`] that the wire serializer can write and the receiving node can check; there
-/// is nothing to implement by hand.
+/// Implemented for every [`LocalMessage`] that the wire serializer can write; there is nothing to implement by hand.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a message that may leave this node",
     label = "not a message for an `ActorRef`",
     note = "put `#[message]` on the type",
     note = "a type that holds a `Local` or a `LocalRef` goes to a `LocalRef` only"
 )]
-pub trait Message:
-    LocalMessage
-    + for<'a> Serialize<WireSerializer<'a>>
-    + Archive<Archived: for<'a> CheckBytes<WireChecker<'a>>>
-{
-}
+pub trait Message: LocalMessage + for<'a> Serialize<WireSerializer<'a>> {}
 
-impl<M> Message for M where
-    M: LocalMessage
-        + for<'a> Serialize<WireSerializer<'a>>
-        + Archive<Archived: for<'a> CheckBytes<WireChecker<'a>>>
-{
-}
+impl<M> Message for M where M: LocalMessage + for<'a> Serialize<WireSerializer<'a>> {}
 
 /// A message that can be read back into an owned value, for those who cannot stay in the frame: clients, tests,
 /// tasks.

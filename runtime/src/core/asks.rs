@@ -12,6 +12,7 @@ use super::local_queue::RawFrame;
 use super::schedule::Due;
 use super::stash::Held;
 use super::timers::TimerId;
+use crate::frame::foreign::MessageInfo;
 
 /// Stands in place of an ask's slot where an actor is suspended for a ticket; no table is so long.
 pub(crate) const TICKET_SLOT: u32 = u32::MAX;
@@ -114,6 +115,11 @@ impl Asks {
         ask.generation = ask.generation.wrapping_add(1);
         self.free.push(slot);
         Some((ask.asker, continuation, ask.timer))
+    }
+
+    /// What the question in a slot takes for an answer.
+    pub fn answer_of(&self, slot: u32, generation: u32) -> Option<&'static MessageInfo> {
+        self.find(slot, generation)?.continuation.map(|continuation| continuation.answer)
     }
 
     fn of(&self, asker: u64) -> Vec<(u32, u32)> {

@@ -18,6 +18,7 @@ use std::ptr::NonNull;
 use super::Core;
 use super::cold::Cold;
 use crate::actor::Actor;
+use crate::frame::foreign::MessageInfo;
 
 /// Set in `me` while frames must take the long way: not started, suspended, restarting, stopping, or with a receive
 /// timeout.
@@ -46,6 +47,8 @@ pub(crate) struct ActorInfo {
     pub signal: unsafe fn(&mut Core, NonNull<CellHead>, &crate::actor::Signal) -> u64,
     pub stopped: unsafe fn(&mut Core, NonNull<CellHead>),
     pub tracks_children: bool,
+    /// What its own address takes.
+    pub message: &'static MessageInfo,
 }
 
 /// What is known of a behaviour, once per handler function.
@@ -169,6 +172,12 @@ impl Slots {
     #[inline]
     fn is_tombstone(&self, cell: NonNull<CellHead>) -> bool {
         std::ptr::eq(cell.as_ptr(), &*self.tombstone)
+    }
+
+    /// What is known of a living actor's type.
+    pub fn actor_info(&self, me: u64) -> Option<&'static ActorInfo> {
+        // SAFETY: `find` gave a live head.
+        self.find(me).map(|cell| unsafe { (*cell.as_ptr()).actor })
     }
 
     /// The actor's word when `slot` is alive.
@@ -496,6 +505,7 @@ static NO_ACTOR: ActorInfo = ActorInfo {
     signal: never_signal,
     stopped: never_stopped,
     tracks_children: false,
+    message: MessageInfo::of::<()>(),
 };
 
 #[cfg(test)]

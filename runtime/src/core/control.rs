@@ -14,6 +14,7 @@ use super::names::NameNews;
 use crate::actor::{Signal, StopReason};
 use crate::address::{ActorRef, Address};
 use crate::core::dead_letters::DeadLetter;
+use crate::peer::NodeControl;
 
 /// Something that a core does for the runtime itself.
 #[derive(Debug)]
@@ -67,6 +68,8 @@ pub(crate) enum Control {
         continuation: Continuation,
         error: AskError,
     },
+    /// On core 0: news for another node.
+    ForNode(Box<NodeControl>),
     /// News of the node's names.
     Name(Box<NameNews>),
     /// An actor wants this core's dead letters.
@@ -102,14 +105,7 @@ impl Core {
     /// Sends a control message to the core of `to`.
     pub(crate) fn send_control(&mut self, to: Address, control: Control) {
         if to.node() != self.node() {
-            self.dead_letter(Reason::NoRoute, to, 0);
-            // Nothing is known of that node: whoever watches an actor there learns that.
-            if let Control::Watch { watcher, .. } = control {
-                let (_, me) = watcher.words();
-                let reason = StopReason::Unreachable;
-                self.control.push_back(Control::Terminated { me, actor: to, reason });
-            }
-            return;
+            return self.send_control_to_node(to, control);
         }
         if to.core() == self.index() {
             self.control.push_back(control);
@@ -167,6 +163,7 @@ impl Core {
                 Control::AskRefused { me, life, continuation, error } => {
                     self.ask_refused(me, life, continuation, error);
                 }
+                Control::ForNode(news) => self.queue_node_control(*news),
                 Control::Name(news) => self.name_news(*news),
                 Control::SubscribeDeadLetters(to) => self.subscribe_dead_letters(to),
                 Control::UnsubscribeDeadLetters(actor) => self.forget_subscriber(actor),

@@ -42,11 +42,15 @@ pub enum Reason {
     LateReply,
     /// The node was shutting down.
     Shutdown,
+    /// The node that sent it has another type of this name, or another type altogether.
+    SchemaMismatch,
+    /// Its bytes, from another node, are no message of its type.
+    Malformed,
 }
 
 impl Reason {
     /// Every reason, in the order of the counters.
-    pub const ALL: [Reason; 13] = [
+    pub const ALL: [Reason; 15] = [
         Reason::Full,
         Reason::NoActor,
         Reason::Stopping,
@@ -60,6 +64,8 @@ impl Reason {
         Reason::TurnFailed,
         Reason::LateReply,
         Reason::Shutdown,
+        Reason::SchemaMismatch,
+        Reason::Malformed,
     ];
 
     /// As metrics and logs write it.
@@ -78,6 +84,8 @@ impl Reason {
             Reason::TurnFailed => "turn_failed",
             Reason::LateReply => "late_reply",
             Reason::Shutdown => "shutdown",
+            Reason::SchemaMismatch => "schema_mismatch",
+            Reason::Malformed => "malformed",
         }
     }
 

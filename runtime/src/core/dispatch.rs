@@ -28,8 +28,9 @@ use super::{Core, KIND_SAMPLE, KIND_STOP, KIND_USER};
 use crate::actor::{Actor, Failure, Next, Port, Signal};
 use crate::address::PORT_REPLY;
 use crate::context::Context;
-use crate::frame::Header;
 use crate::frame::archive;
+use crate::frame::foreign::MessageInfo;
+use crate::frame::{FLAG_FOREIGN, Header};
 use crate::message::LocalMessage;
 
 pub(crate) const SAME: u64 = 0;
@@ -249,7 +250,11 @@ pub(crate) unsafe fn drop_state<A: Actor>(cell: NonNull<CellHead>) {
 
 /// What is called with the answer of an ask.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Continuation(Entry);
+pub(crate) struct Continuation {
+    entry: Entry,
+    /// What it takes.
+    pub answer: &'static MessageInfo,
+}
 
 impl Continuation {
     /// The handler `F` of the actor `A` for an answer `R`.
@@ -262,7 +267,7 @@ impl Continuation {
             + Copy
             + 'static,
     {
-        Continuation(answer::<A, R, F>)
+        Continuation { entry: answer::<A, R, F>, answer: MessageInfo::of::<R>() }
     }
 }
 
@@ -353,6 +358,9 @@ impl Core {
         if header.kind() == KIND_SAMPLE {
             return self.take_sample(frame.bytes());
         }
+        if header.flags() & FLAG_FOREIGN != 0 {
+            return self.take_foreign(frame);
+        }
         if header.kind() == KIND_STOP {
             return self.stop_in_turn(header.word1);
         }
@@ -433,7 +441,7 @@ impl Core {
         let bytes = frame.header.len() as usize;
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live; the continuation was made for this actor and for the reply's type.
-            unsafe { (continuation.0)(self, cell, frame.payload, bytes) }
+            unsafe { (continuation.entry)(self, cell, frame.payload, bytes) }
         });
         match catch_unwind(run) {
             Ok(SAME) => self.commit_turn(),
@@ -444,7 +452,7 @@ impl Core {
 
     /// One turn of an asker that gets no answer.
     pub(crate) fn run_failed_answer(&mut self, me: u64, continuation: Continuation, number: usize) {
-        self.run_bare(me, continuation.0, number);
+        self.run_bare(me, continuation.entry, number);
     }
 
     /// One turn without a frame: `entry` gets a null payload and `number`.

@@ -16,6 +16,7 @@ pub(crate) mod control;
 pub(crate) mod dead_letters;
 #[allow(unsafe_code)]
 pub(crate) mod dispatch;
+pub(crate) mod foreign;
 pub(crate) mod inbound;
 pub(crate) mod large;
 pub(crate) mod limits;
@@ -24,6 +25,7 @@ pub(crate) mod local_queue;
 pub(crate) mod names;
 pub(crate) mod observe;
 pub(crate) mod outbound;
+pub(crate) mod peers;
 pub(crate) mod ports;
 pub(crate) mod random;
 pub(crate) mod schedule;
@@ -50,6 +52,7 @@ use self::local_queue::LocalQueue;
 use self::names::Names;
 use self::observe::Observer;
 use self::outbound::Outbound;
+use self::peers::Peers;
 use self::ports::Ports;
 use self::random::Random;
 use self::schedule::PackedDue;
@@ -73,6 +76,9 @@ pub(crate) const KIND_SAMPLE: u8 = 2;
 
 /// The receiver stops when this comes to its turn.
 pub(crate) const KIND_STOP: u8 = 3;
+
+/// A client's message for another node: a core writes it to that node's outbox.
+pub(crate) const KIND_OUTWARD: u8 = 4;
 
 /// Sweeps with messages between two such samples.
 const SWEEPS_PER_SAMPLE: u64 = 64;
@@ -150,6 +156,8 @@ pub(crate) struct Core {
     pub shared: Shared,
     /// Number of the last ticket.
     pub tickets: u32,
+    /// Ways to other nodes.
+    pub peers: Peers,
     pub observer: Option<Observer>,
     node_name: Arc<str>,
     cores: u16,
@@ -159,6 +167,7 @@ pub(crate) struct Core {
     window_turns: u64,
     idle_sweeps: u32,
     slow_turn_logged_ns: u64,
+    refusal_logged_ns: u64,
     /// Whose turn was the last one.
     pub last_turn: u64,
     pub timed_turns_left: u32,
@@ -205,6 +214,7 @@ impl Core {
             devices: Vec::new(),
             shared: Shared::new(),
             tickets: 0,
+            peers: Peers::default(),
             observer: None,
             node_name: settings.node_name,
             cores: settings.cores,
@@ -214,6 +224,7 @@ impl Core {
             window_turns: 0,
             idle_sweeps: 0,
             slow_turn_logged_ns: 0,
+            refusal_logged_ns: 0,
             last_turn: 0,
             timed_turns_left: 0,
             finished: false,
@@ -424,6 +435,7 @@ impl Core {
             || !self.completions.is_empty()
             || !self.new_tasks.is_empty()
             || !self.unpublished_dead_letters.is_empty()
+            || self.peers.has_control()
             || self.has_inbound()
             || self.devices_have_work()
             || self.timers.next_deadline_ns().is_some_and(|deadline_ns| {

@@ -11,7 +11,7 @@ use super::local_queue::{LARGEST_PAYLOAD_BYTES, PushError};
 use super::stash::StoredFrame;
 use super::{Core, KIND_STOP, KIND_USER, PLACE_MASK};
 use crate::address::{ActorRef, Address, CLIENT_CORE_BASE, LocalRef, PORT_REPLY};
-use crate::frame::{FLAG_LOCAL, Header, archive};
+use crate::frame::{FLAG_LOCAL, FOREIGN_PREFIX_BYTES, ForeignPrefix, Header, archive};
 use crate::message::{EnclosedView, LocalMessage, Message};
 use crate::ring::{BoxedPayload, Producer};
 
@@ -129,7 +129,11 @@ impl Core {
         me: u64,
         message: &M,
     ) -> Result<(), TellError> {
-        let sent = self.write_elsewhere(place, me, message);
+        let sent = if place as u32 == self.node() {
+            self.write_elsewhere(place, me, message)
+        } else {
+            self.send_to_node(Address::from_words(place, me), message)
+        };
         if self.observed && sent.is_ok() {
             self.observe_sent_elsewhere(Address::from_words(place, me));
         }
@@ -189,6 +193,9 @@ impl Core {
         message: EnclosedView<'_, M>,
     ) -> Result<(), TellError> {
         let (place, me) = to.words();
+        if place as u32 != self.node() {
+            return self.send_archive_to_node::<M>(to.address(), message.bytes());
+        }
         self.send_bytes(place, me, KIND_USER, message.bytes())
     }
 
@@ -223,6 +230,34 @@ impl Core {
         self.queue
             .push_with(upper, me, bytes.len(), |room| copy_into(room, bytes))
             .map_err(|_| TellError::Full)
+    }
+
+    /// A frame from another node for a core or a client of this one. Its prefix goes in front of its archive.
+    pub(crate) fn send_foreign(
+        &mut self,
+        to: Address,
+        header: Header,
+        prefix: ForeignPrefix,
+        archive: &[u8],
+    ) -> Result<(), TellError> {
+        let (place, _) = to.words();
+        let (index, port) = self.way_to(place)?;
+        let limit_bytes = self.limits.message_bytes;
+        let Some(outbound) = &mut self.outbounds[index] else { return Err(TellError::Gone) };
+        if outbound.jammed {
+            return Err(TellError::Full);
+        }
+        let lane = if port == PORT_REPLY { outbound.reply_lane() } else { &mut outbound.user };
+        let payload_bytes = FOREIGN_PREFIX_BYTES + archive.len();
+        if let Ok(mut claim) = lane.claim(payload_bytes) {
+            let (front, behind) =
+                claim.payload()[..payload_bytes].split_at_mut(FOREIGN_PREFIX_BYTES);
+            front.copy_from_slice(&prefix.to_bytes());
+            behind.copy_from_slice(archive);
+            return claim.commit(header).map_err(|_| TellError::Full);
+        }
+        let whole = [&prefix.to_bytes()[..], archive].concat();
+        push_bytes(lane, header, &whole, limit_bytes)
     }
 
     /// Where a place's ring stands among the ways out, ready for the running turn to write to.
@@ -321,7 +356,7 @@ pub(crate) fn stored_local<M: LocalMessage>(
 }
 
 /// Appends a frame to a ring, boxed if it is too large for one.
-fn push_bytes(
+pub(crate) fn push_bytes(
     lane: &mut Producer,
     header: Header,
     bytes: &[u8],

@@ -161,6 +161,7 @@ impl Core {
         for outbound in self.outbounds.iter_mut().flatten() {
             outbound.rollback(self.turn);
         }
+        self.peers.rollback(self.turn);
         self.turn += 1;
         for (slot, generation) in std::mem::take(&mut self.opened_asks) {
             self.close_ask(slot, generation);

@@ -76,6 +76,9 @@ impl Core {
         cold.watching
             .retain(|watched| watched.words().1 != actor.words().1 || !same_place(*watched, actor));
         if cold.watching.len() < before {
+            if actor.node() != self.node() {
+                self.peers.forget_watch(me, actor);
+            }
             self.deliver_signal(me, Signal::Terminated { actor, reason });
         }
     }

@@ -21,8 +21,9 @@ use super::buffer::AlignedBuffer;
 use super::local::{self, LOCAL_PREFIX_BYTES, LOCALS_PER_MESSAGE_LIMIT};
 use super::scratch::{Inner, Scratch};
 use super::serializer::{LocalSerializer, Room, WireSerializer};
-use super::{FLAG_LOCAL, FRAME_ALIGN};
-use crate::address::ActorRef;
+use super::validation::{Malformed, References, check};
+use super::{FLAG_LOCAL, FRAME_ALIGN, ForeignPrefix};
+use crate::address::{ActorRef, Address};
 use crate::message::{LocalMessage, Message, ReadError, Reply, owned};
 
 /// Where [`write_boxed`] begins to grow, in bytes.
@@ -271,6 +272,45 @@ pub(crate) fn read_delivered<M: Reply>(
     let bytes = payload.as_slice();
     // SAFETY: senders write an `M` for an `ActorRef<M>`, and the buffer is aligned.
     owned::<M>(unsafe { root::<M>(bytes.as_ptr(), bytes.len()) })
+}
+
+/// As [`read_delivered`], for a payload that came from another node and begins with its prefix. Only references to
+/// actors of this `node` need belief.
+pub(crate) fn read_foreign<M: Reply>(
+    payload: &AlignedBuffer,
+    node: u32,
+) -> Result<M, ForeignRefused> {
+    let (prefix, archive) =
+        ForeignPrefix::split(payload.as_slice()).ok_or(ForeignRefused::Schema)?;
+    if prefix.fingerprint != M::FINGERPRINT {
+        return Err(ForeignRefused::Schema);
+    }
+    let references = OfOthers { node, believed: prefix.word != 0 };
+    // SAFETY: references to this node's actors pass only if the node that sent them is believed.
+    let root = unsafe { check::<M>(archive, &references) }?;
+    Ok(owned::<M>(root)?)
+}
+
+/// Why a payload from another node was not read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ForeignRefused {
+    #[error("the node that sent it has another type of message there")]
+    Schema,
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+struct OfOthers {
+    node: u32,
+    believed: bool,
+}
+
+impl References for OfOthers {
+    fn is_possible(&self, reference: Address, _: u64) -> bool {
+        self.believed || reference.node() != self.node
+    }
 }
 
 /// The root of the archive that is a payload.

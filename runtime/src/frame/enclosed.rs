@@ -215,13 +215,13 @@ impl<M, D: Fallible + ?Sized> Deserialize<Enclosed<M>, D> for ArchivedEnclosed<M
 
 // SAFETY: it passes only what is an archive of `M`, which is what the invariant asks for.
 unsafe impl<M: Message> Verify<WireChecker<'_>> for ArchivedEnclosed<M> {
-    fn verify(&self, _: &mut WireChecker<'_>) -> Result<(), validation::Reason> {
+    fn verify(&self, checker: &mut WireChecker<'_>) -> Result<(), validation::Reason> {
         let length = self.payload_bytes.to_native() as usize;
         let payload = bytes_of(self.blocks.as_slice()).get(..length);
         let payload =
             payload.ok_or_else(|| validation::Reason::of("an enclosed length out of bounds"))?;
         // SAFETY: whoever checks the message around it vouches for the references in it, here as well.
-        match unsafe { validation::check::<M>(payload) } {
+        match unsafe { validation::check::<M>(payload, checker.references()) } {
             Ok(_) => Ok(()),
             Err(malformed) => Err(malformed.reason),
         }

@@ -1,5 +1,6 @@
 //! What is enclosed comes out as it went in, and foreign bytes are checked inside and out.
 
+use crate::frame::validation::Believing;
 use proptest::prelude::*;
 
 use super::*;
@@ -37,7 +38,7 @@ proptest! {
         let parcel = Parcel { text, numbers };
         let bytes = wrapped(&parcel);
         // SAFETY: the bytes were written by this test.
-        let wrapping = unsafe { validation::check::<Wrapping>(bytes.as_slice()) }.expect("whole");
+        let wrapping = unsafe { validation::check::<Wrapping>(bytes.as_slice(), &Believing) }.expect("whole");
         prop_assert_eq!((wrapping.before, wrapping.behind.as_str()), (7, "behind"));
         let view = wrapping.parcel.view();
         prop_assert!(view.bytes().as_ptr().addr().is_multiple_of(FRAME_ALIGN));
@@ -54,7 +55,7 @@ proptest! {
         let length = bytes.as_slice().len();
         bytes.as_mut_slice()[at % length] ^= 1 << bit;
         // SAFETY: no reference is in the bytes.
-        if let Ok(wrapping) = unsafe { validation::check::<Wrapping>(bytes.as_slice()) } {
+        if let Ok(wrapping) = unsafe { validation::check::<Wrapping>(bytes.as_slice(), &Believing) } {
             let parcel = wrapping.parcel.view().read();
             let _ = (parcel.text.as_str().chars().count(), parcel.numbers.iter().count());
         }
@@ -78,7 +79,9 @@ fn an_enclosed_length_behind_its_blocks_is_refused() {
         let old = bytes.as_slice()[at];
         bytes.as_mut_slice()[at] = 200;
         // SAFETY: no reference is in the bytes.
-        refused += usize::from(unsafe { validation::check::<Wrapping>(bytes.as_slice()) }.is_err());
+        refused += usize::from(
+            unsafe { validation::check::<Wrapping>(bytes.as_slice(), &Believing) }.is_err(),
+        );
         bytes.as_mut_slice()[at] = old;
     }
     assert!(refused > 0, "a length of 200 bytes in one block passed");

@@ -19,6 +19,7 @@ pub mod archive;
 mod archive_tests;
 mod buffer;
 pub mod enclosed;
+pub mod foreign;
 mod handles;
 #[cfg(test)]
 mod handles_tests;
@@ -35,6 +36,7 @@ pub mod validation;
 mod validation_tests;
 
 pub use self::buffer::AlignedBuffer;
+pub use self::foreign::{FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, ForeignPrefix};
 
 /// Bytes of a [`Header`].
 pub const HEADER_BYTES: usize = 16;

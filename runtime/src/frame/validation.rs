@@ -1,9 +1,10 @@
 //! Checking archives that came from another node before anything reads them.
 //!
 //! The check finds every way in which bytes can be no archive of a type: pointers out of bounds or overlapping, wrong
-//! tags, text that is not UTF-8, nesting without end. It cannot find out whether a reference in them was ever given
-//! out for that type of message, since a reference is plain data; so [`check`] is not offered to safe code, and the
-//! type of its checker is private to it: a reference has `CheckBytes` for this checker and for no other.
+//! tags, text that is not UTF-8, nesting without end. Whether a reference in them was ever given out for that type of
+//! message is not seen from its bytes, since a reference is plain data: [`References`] are asked, who know the actors
+//! of this node as far as they can; the rest is believed. So [`check`] is not offered to safe code, and the type of
+//! its checker is private to it: a reference has `CheckBytes` for this checker and for no other.
 //!
 //! Bytes from a disk are vouched for by nobody. [`read_checked`] reads them in safe code, with a checker of its own
 //! for which no reference has `CheckBytes`: a type that holds one does not compile there.
@@ -23,8 +24,8 @@ use rkyv::validation::{ArchiveContext, archive::ArchiveContextExt as _};
 
 use super::FRAME_ALIGN;
 use super::local::ArchivedLocal;
-use crate::address::{ActorRef, LocalRef};
-use crate::message::{Message, Stored};
+use crate::address::{ActorRef, Address, LocalRef};
+use crate::message::{LocalMessage, Schema, Stored};
 
 /// How deep boxes and collections may be nested in a message from another node.
 pub const DEPTH_LIMIT: usize = 64;
@@ -51,9 +52,29 @@ pub struct Malformed {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Reason(Box<str>);
 
-/// Checks an archive from another node: its bounds and its depth.
-#[derive(Debug)]
-pub struct WireChecker<'a>(ArchiveValidator<'a>);
+/// Checks an archive from another node: its bounds, its depth, and its references.
+pub struct WireChecker<'a> {
+    archive: ArchiveValidator<'a>,
+    references: &'a dyn References,
+}
+
+/// Who knows which references may be true.
+pub(crate) trait References {
+    /// Whether such a reference, to an actor that takes messages with this fingerprint, may have been given out.
+    fn is_possible(&self, reference: Address, fingerprint: u64) -> bool;
+}
+
+/// Believes every reference.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Believing;
+
+#[cfg(test)]
+impl References for Believing {
+    fn is_possible(&self, _: Address, _: u64) -> bool {
+        true
+    }
+}
 
 /// Checks an archive that nobody vouches for. No reference passes, whatever its bytes.
 pub type StoredChecker<'a> = Strategy<ArchiveValidator<'a>, Reason>;
@@ -93,16 +114,21 @@ pub fn read_checked<M: Stored>(payload: &[u8]) -> Result<&M::Archived, Malformed
 ///
 /// # Errors
 ///
-/// [`Malformed`] if the bytes are no archive of `M`, or nested deeper than [`DEPTH_LIMIT`].
+/// [`Malformed`] if the bytes are no archive of `M`, nested deeper than [`DEPTH_LIMIT`], or hold a reference that
+/// cannot be.
 ///
 /// # Safety
 ///
-/// References in the payload are believed. The bytes must come from a node that is trusted to pass on only references
-/// it was given, for the type they were given for.
-pub unsafe fn check<M: Message>(payload: &[u8]) -> Result<&M::Archived, Malformed> {
+/// A reference that `references` take for possible is believed. Where they cannot know, the bytes must come from a
+/// node that is trusted to pass on only references it was given, for the type they were given for.
+pub(crate) unsafe fn check<'a, M: LocalMessage>(
+    payload: &'a [u8],
+    references: &dyn References,
+) -> Result<&'a M::Archived, Malformed> {
     let malformed = |reason| Malformed { message: M::NAME, payload_bytes: payload.len(), reason };
     let position = root_position::<M>(payload).map_err(malformed)?;
-    let mut checker = WireChecker(ArchiveValidator::with_max_depth(payload, DEPTH_AND_ROOT));
+    let archive = ArchiveValidator::with_max_depth(payload, DEPTH_AND_ROOT);
+    let mut checker = WireChecker { archive, references };
     let root = payload.as_ptr().wrapping_add(position).cast::<M::Archived>();
     checker
         // SAFETY: `in_subtree` calls it only if the root's bytes lie in the payload and are aligned.
@@ -130,6 +156,19 @@ fn root_position<M: Archive>(payload: &[u8]) -> Result<usize, Reason> {
     Ok(position)
 }
 
+impl<'a> WireChecker<'a> {
+    /// Who is asked about references.
+    pub(super) fn references(&self) -> &'a dyn References {
+        self.references
+    }
+}
+
+impl fmt::Debug for WireChecker<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WireChecker").field("archive", &self.archive).finish_non_exhaustive()
+    }
+}
+
 impl Fallible for WireChecker<'_> {
     type Error = Reason;
 }
@@ -137,7 +176,7 @@ impl Fallible for WireChecker<'_> {
 // SAFETY: every call goes to rkyv's own context.
 unsafe impl ArchiveContext<Reason> for WireChecker<'_> {
     fn check_subtree_ptr(&mut self, ptr: *const u8, layout: &Layout) -> Result<(), Reason> {
-        self.0.check_subtree_ptr(ptr, layout)
+        self.archive.check_subtree_ptr(ptr, layout)
     }
 
     unsafe fn push_subtree_range(
@@ -146,20 +185,25 @@ unsafe impl ArchiveContext<Reason> for WireChecker<'_> {
         end: *const u8,
     ) -> Result<Range<usize>, Reason> {
         // SAFETY: the caller's promise is the same.
-        unsafe { self.0.push_subtree_range(root, end) }
+        unsafe { self.archive.push_subtree_range(root, end) }
     }
 
     unsafe fn pop_subtree_range(&mut self, range: Range<usize>) -> Result<(), Reason> {
         // SAFETY: the caller's promise is the same.
-        unsafe { self.0.pop_subtree_range(range) }
+        unsafe { self.archive.pop_subtree_range(range) }
     }
 }
 
-// SAFETY: any 16 bytes are a reference; whether it was given out is what `check` asks its caller to vouch for.
-unsafe impl<M: ?Sized> CheckBytes<WireChecker<'_>> for ActorRef<M> {
+// SAFETY: any 16 bytes are a reference; whether it was given out is asked of those who may know.
+unsafe impl<M: Schema> CheckBytes<WireChecker<'_>> for ActorRef<M> {
     #[inline]
-    unsafe fn check_bytes(_: *const Self, _: &mut WireChecker<'_>) -> Result<(), Reason> {
-        Ok(())
+    unsafe fn check_bytes(value: *const Self, checker: &mut WireChecker<'_>) -> Result<(), Reason> {
+        // SAFETY: the caller gives aligned bytes inside the archive, and any of them are a reference.
+        let reference = unsafe { value.read() }.address();
+        if checker.references.is_possible(reference, M::FINGERPRINT) {
+            return Ok(());
+        }
+        Err(Reason(format!("{reference} was never an address for `{}`", M::NAME).into()))
     }
 }
 

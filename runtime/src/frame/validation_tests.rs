@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::AlignedBuffer;
 use super::archive::write_boxed;
-use super::validation::{DEPTH_LIMIT, Malformed, check, read_checked};
+use super::validation::{Believing, DEPTH_LIMIT, Malformed, check, read_checked};
 use crate::message::{ReadError, owned};
 use crate::prelude::*;
 
@@ -39,7 +39,7 @@ fn payload<M: Message>(message: &M) -> AlignedBuffer {
 
 fn checked<M: Message>(payload: &[u8]) -> Result<&Archived<M>, Malformed> {
     // SAFETY: the tests use no reference to send anything.
-    unsafe { check::<M>(payload) }
+    unsafe { check::<M>(payload, &Believing) }
 }
 
 fn nested(depth: usize) -> Part {

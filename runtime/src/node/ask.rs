@@ -10,10 +10,8 @@ use std::time::Instant;
 
 use super::deadlines::{DeadlineKey, Deadlines};
 use super::error::ClientError;
-use super::mailbox::{Found, Mailbox};
+use super::mailbox::{Arrived, Found, Mailbox};
 use crate::address::ActorRef;
-use crate::frame::AlignedBuffer;
-use crate::frame::archive::read_delivered;
 use crate::message::Reply;
 
 /// Looks at the mailbox before the thread sleeps.
@@ -91,8 +89,8 @@ impl<R: Reply> Ask<R> {
     }
 }
 
-fn read<R: Reply>(answer: &AlignedBuffer, reply_to: ActorRef<R>) -> Result<R, ClientError> {
-    read_delivered(answer, reply_to).map_err(|_| ClientError::Unreadable)
+fn read<R: Reply>(answer: &Arrived, reply_to: ActorRef<R>) -> Result<R, ClientError> {
+    answer.read(reply_to).map_err(|_| ClientError::Unreadable)
 }
 
 /// Wakes a blocked thread.

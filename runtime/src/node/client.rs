@@ -9,11 +9,12 @@ use super::error::ClientError;
 use super::inbox::Inbox;
 use super::mailbox::{ASKS_LIMIT, Mailbox};
 use super::running::Shared;
-use crate::address::{ActorRef, CLIENT_CORE_BASE, PORT_REPLY};
-use crate::core::send::{SPACIOUS_ROOM_BYTES, TellError};
-use crate::frame::{Header, archive};
+use crate::address::{ActorRef, Address, CLIENT_CORE_BASE, PORT_REPLY};
+use crate::core::KIND_OUTWARD;
+use crate::core::send::{SPACIOUS_ROOM_BYTES, TellError, push_bytes};
+use crate::frame::{FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, ForeignPrefix, Header, archive};
 use crate::message::{Message, Reply};
-use crate::ring::{BoxedPayload, Producer};
+use crate::ring::Producer;
 
 /// A thread's lanes to the cores of a node, and back. It may move to another thread; two threads use two clients.
 ///
@@ -36,13 +37,14 @@ impl Client {
         Client { shared, mailbox, lanes: RefCell::new(lanes), number }
     }
 
-    /// Sends a message.
+    /// Sends a message. Whether a route leads to an actor of another node, a core finds out: if none does, the message
+    /// is a dead letter.
     ///
     /// # Errors
     /// [`TellError`]; nothing was sent.
     pub fn tell<M: Message>(&self, to: ActorRef<M>, message: &M) -> Result<(), TellError> {
         self.write(to, message)?;
-        self.publish(to.core());
+        self.publish(self.core_for(to.address()));
         Ok(())
     }
 
@@ -56,7 +58,7 @@ impl Client {
         let sent = messages.into_iter().take_while(|message| self.write(to, message).is_ok());
         let sent = sent.count();
         if sent > 0 {
-            self.publish(to.core());
+            self.publish(self.core_for(to.address()));
         }
         sent
     }
@@ -65,10 +67,12 @@ impl Client {
         if self.number.is_none() || !self.shared.is_accepting() {
             return Err(TellError::Gone);
         }
-        if to.node() != self.shared.incarnation {
-            return Err(TellError::NoRoute);
-        }
         let mut lanes = self.lanes.borrow_mut();
+        if to.node() != self.shared.incarnation {
+            let core = self.core_for(to.address());
+            let lane = lanes.get_mut(core as usize).ok_or(TellError::Gone)?;
+            return write_outward(lane, to, message, self.shared.limits.message_bytes);
+        }
         let lane = lanes.get_mut(to.core() as usize).ok_or(TellError::Gone)?;
         let (place, me) = to.words();
         let upper = place >> 48 << 32;
@@ -89,6 +93,14 @@ impl Client {
             return claim.commit(header).map_err(|_| TellError::Full);
         }
         write_large(lane, upper, me, message, self.shared.limits.message_bytes)
+    }
+
+    /// The core that takes messages for an address: its own, or one that passes them on to its node.
+    fn core_for(&self, to: Address) -> u16 {
+        if to.node() == self.shared.incarnation {
+            return to.core();
+        }
+        to.core() % (self.shared.injectors.len() as u16).max(1)
     }
 
     fn publish(&self, core: u16) {
@@ -148,6 +160,36 @@ impl Client {
     }
 }
 
+/// A message for an actor of another node, for a core to pass on.
+fn write_outward<M: Message>(
+    lane: &mut Producer,
+    to: ActorRef<M>,
+    message: &M,
+    limit_bytes: usize,
+) -> Result<(), TellError> {
+    let (place, me) = to.words();
+    let (fingerprint, core, sender) = (M::FINGERPRINT, to.core(), CLIENT_CORE_BASE);
+    let prefix = ForeignPrefix { fingerprint, core, sender, word: to.node() };
+    let header = |archive_bytes: usize| {
+        let payload_bytes = (FOREIGN_PREFIX_BYTES + archive_bytes) as u32;
+        let port = (place >> 48) as u16;
+        Header::new(payload_bytes, port, KIND_OUTWARD, FLAG_FOREIGN, me as u32, (me >> 32) as u32)
+    };
+    let room_bytes = FOREIGN_PREFIX_BYTES + SPACIOUS_ROOM_BYTES;
+    if let Ok(mut claim) = lane.claim(room_bytes.min(lane.largest_payload_bytes())) {
+        let (front, room) = claim.payload().split_at_mut(FOREIGN_PREFIX_BYTES);
+        front.copy_from_slice(&prefix.to_bytes());
+        if let Ok(length) = archive::write(message, room) {
+            return claim.commit(header(length)).map_err(|_| TellError::Full);
+        }
+    }
+    let archive = archive::write_boxed(message, limit_bytes)
+        .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
+    let archive = archive.as_slice();
+    let whole = [&prefix.to_bytes()[..], archive].concat();
+    push_bytes(lane, header(archive.len()), &whole, limit_bytes)
+}
+
 /// A message that did not fit an ordinary frame.
 fn write_large<M: Message>(
     lane: &mut Producer,
@@ -160,13 +202,7 @@ fn write_large<M: Message>(
         .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
     let bytes = bytes.as_slice();
     let header = Header { word0: upper | bytes.len() as u64, word1: me };
-    if bytes.len() <= lane.largest_payload_bytes() {
-        return lane.push(header, bytes).map_err(|_| TellError::Full);
-    }
-    let mut boxed =
-        BoxedPayload::zeroed(bytes.len()).map_err(|_| TellError::Oversized { limit_bytes })?;
-    boxed.as_mut_slice().copy_from_slice(bytes);
-    lane.push_boxed(header, boxed).map_err(|_| TellError::Full)
+    push_bytes(lane, header, bytes, limit_bytes)
 }
 
 impl Drop for Client {

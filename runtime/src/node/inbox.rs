@@ -6,10 +6,8 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::ask::Unpark;
-use super::mailbox::Mailbox;
+use super::mailbox::{Arrived, Mailbox};
 use crate::address::ActorRef;
-use crate::frame::AlignedBuffer;
-use crate::frame::archive::read_delivered;
 use crate::message::{ReadError, Reply};
 
 /// Messages for a client, in order. Give [`Inbox::actor`] to the actors that are to tell it; dropping the inbox ends
@@ -81,8 +79,8 @@ impl<M: Reply> Inbox<M> {
         self.mailbox.missed(self.number)
     }
 
-    fn read(&self, message: &AlignedBuffer) -> Result<M, ReadError> {
-        read_delivered(message, self.actor)
+    fn read(&self, message: &Arrived) -> Result<M, ReadError> {
+        message.read(self.actor)
     }
 }
 

@@ -12,9 +12,11 @@ use std::task::Waker;
 
 use atomic_waker::AtomicWaker;
 
-use crate::address::PORT_REPLY;
+use crate::address::{ActorRef, PORT_REPLY};
 use crate::core::outbound::Wake;
-use crate::frame::AlignedBuffer;
+use crate::frame::archive::{read_delivered, read_foreign};
+use crate::frame::{AlignedBuffer, FLAG_FOREIGN};
+use crate::message::{ReadError, Reply};
 use crate::ring::Consumer;
 
 /// Questions of one client that wait for answers.
@@ -33,11 +35,32 @@ pub(super) struct Mailbox {
     contents: Mutex<Contents>,
 }
 
+/// A payload as it came.
+pub(super) struct Arrived {
+    payload: AlignedBuffer,
+    /// From another node: it begins with its prefix, and nothing of it was checked.
+    foreign: bool,
+}
+
+impl Arrived {
+    /// The message, if it is what is taken at `address`.
+    pub fn read<M: Reply>(&self, address: ActorRef<M>) -> Result<M, ReadError> {
+        if !self.foreign {
+            return read_delivered(&self.payload, address);
+        }
+        read_foreign(&self.payload, address.node()).map_err(|refused| {
+            let wanted = M::NAME;
+            tracing::warn!(wanted, %refused, "a message from another node to a client was refused");
+            ReadError
+        })
+    }
+}
+
 /// A question that waits for its answer.
 enum Slot {
     Free,
     Waiting(Option<Waker>),
-    Answered(AlignedBuffer),
+    Answered(Arrived),
 }
 
 struct Entry {
@@ -49,7 +72,7 @@ struct Entry {
 struct Messages {
     generation: u32,
     open: bool,
-    queue: VecDeque<AlignedBuffer>,
+    queue: VecDeque<Arrived>,
     bytes: usize,
     missed: u64,
     waker: Option<Waker>,
@@ -67,7 +90,7 @@ struct Contents {
 /// What an ask finds.
 pub(super) enum Found {
     Nothing,
-    Answer(AlignedBuffer),
+    Answer(Arrived),
 }
 
 impl Mailbox {
@@ -191,7 +214,7 @@ impl Mailbox {
     }
 
     /// The next message of an inbox; without one, `waker` is woken when there may be one.
-    pub fn next_message(&self, number: u32, waker: Option<&Waker>) -> Option<AlignedBuffer> {
+    pub fn next_message(&self, number: u32, waker: Option<&Waker>) -> Option<Arrived> {
         let mut contents = self.lock();
         contents.drain();
         if let Some(message) = contents.take_message(number) {
@@ -243,6 +266,7 @@ impl Contents {
                 let header = frame.header();
                 let mut payload = AlignedBuffer::zeroed(frame.payload().len());
                 payload.as_mut_slice().copy_from_slice(frame.payload());
+                let payload = Arrived { payload, foreign: header.flags() & FLAG_FOREIGN != 0 };
                 if header.port() == PORT_REPLY {
                     self.answer(header.slot(), header.generation(), payload);
                 } else {
@@ -256,7 +280,7 @@ impl Contents {
         self.rings = rings;
     }
 
-    fn answer(&mut self, number: u32, generation: u32, payload: AlignedBuffer) {
+    fn answer(&mut self, number: u32, generation: u32, payload: Arrived) {
         match self.asks.get_mut(number as usize) {
             Some(entry) if entry.generation == generation => {
                 if let Slot::Waiting(waker) = &mut entry.slot {
@@ -273,10 +297,10 @@ impl Contents {
         }
     }
 
-    fn deliver(&mut self, number: u32, generation: u32, payload: AlignedBuffer) {
+    fn deliver(&mut self, number: u32, generation: u32, payload: Arrived) {
         match self.inboxes.get_mut(number as usize) {
             Some(inbox) if inbox.open && inbox.generation == generation => {
-                let size = payload.as_slice().len() + crate::frame::HEADER_BYTES;
+                let size = payload.payload.as_slice().len() + crate::frame::HEADER_BYTES;
                 if inbox.bytes + size > INBOX_LIMIT_BYTES {
                     inbox.missed += 1;
                     return;
@@ -291,7 +315,7 @@ impl Contents {
         }
     }
 
-    fn take_answer(&mut self, number: u32) -> Option<AlignedBuffer> {
+    fn take_answer(&mut self, number: u32) -> Option<Arrived> {
         let entry = self.asks.get_mut(number as usize)?;
         if !matches!(entry.slot, Slot::Answered(_)) {
             return None;
@@ -304,10 +328,10 @@ impl Contents {
         Some(answer)
     }
 
-    fn take_message(&mut self, number: u32) -> Option<AlignedBuffer> {
+    fn take_message(&mut self, number: u32) -> Option<Arrived> {
         let inbox = self.inboxes.get_mut(number as usize)?;
         let message = inbox.queue.pop_front()?;
-        inbox.bytes -= message.as_slice().len() + crate::frame::HEADER_BYTES;
+        inbox.bytes -= message.payload.as_slice().len() + crate::frame::HEADER_BYTES;
         Some(message)
     }
 

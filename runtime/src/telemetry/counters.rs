@@ -12,6 +12,8 @@ pub struct Counters {
     pub local_messages: u64,
     /// Messages from other cores and from clients, users' lane.
     pub ring_messages: u64,
+    /// Messages that came from other nodes to this core, those for its other cores included.
+    pub foreign_messages: u64,
     /// Time stamps that were sent along to learn how long messages wait; they are counted among the messages.
     pub samples: u64,
     /// Control messages: starts, stops, signals, watches, names.

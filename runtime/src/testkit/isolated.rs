@@ -19,6 +19,7 @@ use crate::core::limits::Limits;
 use crate::core::observe::{Observation, Outcome};
 use crate::core::schedule::nanoseconds;
 use crate::core::{Core, CoreSettings};
+use crate::frame::foreign::MessageInfo;
 use crate::message::{LocalMessage, Message};
 
 /// An actor without anyone around it, for tests of a single behaviour.
@@ -109,7 +110,8 @@ impl<A: Actor> Isolated<A> {
         A: Port<M>,
     {
         let entry = dispatch::port::<A, M>;
-        let number = self.core.ports.number(TypeId::of::<A>(), TypeId::of::<M>(), entry);
+        let (actor, port) = (TypeId::of::<A>(), TypeId::of::<M>());
+        let number = self.core.ports.number(actor, port, entry, MessageInfo::of::<M>());
         let Some(number) = number else { return Effects::default() };
         let place = self.core.place | u64::from(number) << 48;
         self.deliver(ActorRef::from_words(place, self.me), message)

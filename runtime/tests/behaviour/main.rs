@@ -12,6 +12,7 @@ mod local_payloads;
 mod memory;
 mod names;
 mod order;
+mod peers;
 mod random_programs;
 mod references;
 mod replay;

@@ -1,0 +1,232 @@
+//! What a core knows of other nodes: the ways out to them, and who here watches actors there.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use super::Core;
+use super::control::Control;
+use super::dead_letters::Reason;
+use super::send::{SPACIOUS_ROOM_BYTES, TellError};
+use crate::actor::StopReason;
+use crate::address::Address;
+use crate::frame::{ForeignPrefix, archive};
+use crate::message::{LocalMessage, Message};
+use crate::peer::{AppendError, Envelope, NodeControl, Outbox};
+
+/// News for other nodes that wait on core 0; beyond it they come back as if their node were gone.
+pub(crate) const CONTROL_LIMIT: usize = 1 << 16;
+
+/// Other nodes that a core has ways to.
+pub(crate) const NODES_LIMIT: usize = 4096;
+
+/// See the module's header.
+#[derive(Default)]
+pub(crate) struct Peers {
+    /// By incarnation, ascending.
+    ways: Vec<(u32, Rc<RefCell<Outbox>>)>,
+    /// By node: the watcher's word, and the actor.
+    watched: BTreeMap<u32, BTreeSet<(u64, Address)>>,
+    control: VecDeque<NodeControl>,
+}
+
+impl Peers {
+    pub fn open(&mut self, node: u32, outbox: Rc<RefCell<Outbox>>) {
+        match self.find(node) {
+            Ok(at) => self.ways[at].1 = outbox,
+            Err(at) if self.ways.len() < NODES_LIMIT => self.ways.insert(at, (node, outbox)),
+            Err(_) => {}
+        }
+    }
+
+    pub fn close(&mut self, node: u32) {
+        if let Ok(at) = self.find(node) {
+            self.ways.remove(at);
+        }
+    }
+
+    pub fn take_control(&mut self) -> Option<NodeControl> {
+        self.control.pop_front()
+    }
+
+    pub fn has_control(&self) -> bool {
+        !self.control.is_empty()
+    }
+
+    /// The turn with this number failed.
+    pub fn rollback(&mut self, turn: u64) {
+        for (_, outbox) in &self.ways {
+            outbox.borrow_mut().rollback(turn);
+        }
+    }
+
+    fn find(&self, node: u32) -> Result<usize, usize> {
+        self.ways.binary_search_by_key(&node, |(node, _)| *node)
+    }
+
+    #[inline]
+    fn way(&self, node: u32) -> Option<&Rc<RefCell<Outbox>>> {
+        let at = self.find(node).ok()?;
+        Some(&self.ways[at].1)
+    }
+
+    /// The actor `watcher` of this core no longer watches that one.
+    pub fn forget_watch(&mut self, watcher: u64, actor: Address) {
+        if let Some(of_node) = self.watched.get_mut(&actor.node()) {
+            of_node.remove(&(watcher, actor));
+            if of_node.is_empty() {
+                self.watched.remove(&actor.node());
+            }
+        }
+    }
+}
+
+impl Core {
+    /// Whether the address is of another node to which a way leads.
+    pub(crate) fn reaches(&self, node: u32) -> bool {
+        self.peers.way(node).is_some()
+    }
+
+    /// Writes a message for an actor of another node.
+    pub(crate) fn send_to_node<M: Message>(
+        &mut self,
+        to: Address,
+        message: &M,
+    ) -> Result<(), TellError> {
+        let envelope = self.envelope::<M>(to);
+        let turn = self.turn;
+        let Some(outbox) = self.peers.way(to.node()) else { return Err(TellError::NoRoute) };
+        let mut outbox = outbox.borrow_mut();
+        outbox.touch(turn);
+        let room_bytes = const { archive::room_bytes::<M>() };
+        let spacious_bytes =
+            room_bytes.max(SPACIOUS_ROOM_BYTES).min(outbox.largest_archive_bytes());
+        for room_bytes in [room_bytes, spacious_bytes] {
+            match outbox.append(envelope, room_bytes, |room| archive::write(message, room)) {
+                Ok(()) => return Ok(()),
+                Err(AppendError::Overflow) => {}
+                // A tight outbox may have room for the bytes though not for the room that they might need.
+                Err(AppendError::Full) if room_bytes == spacious_bytes => {}
+                Err(error) => return Err(error.told(&outbox)),
+            }
+        }
+        let limit_bytes = outbox.largest_archive_bytes();
+        let bytes = archive::write_boxed(message, limit_bytes)
+            .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
+        append_bytes(&mut outbox, envelope, bytes.as_slice())
+    }
+
+    /// Writes the archive of a message for an actor of another node.
+    pub(crate) fn send_archive_to_node<M: Message>(
+        &mut self,
+        to: Address,
+        archive: &[u8],
+    ) -> Result<(), TellError> {
+        let envelope = self.envelope::<M>(to);
+        self.send_envelope_to_node(to.node(), envelope, archive)
+    }
+
+    /// As [`Core::send_archive_to_node`], for a message whose type is known by its fingerprint only.
+    pub(crate) fn send_envelope_to_node(
+        &mut self,
+        node: u32,
+        envelope: Envelope,
+        archive: &[u8],
+    ) -> Result<(), TellError> {
+        let turn = self.turn;
+        let Some(outbox) = self.peers.way(node) else { return Err(TellError::NoRoute) };
+        let mut outbox = outbox.borrow_mut();
+        outbox.touch(turn);
+        append_bytes(&mut outbox, envelope, archive)
+    }
+
+    fn envelope<M: LocalMessage>(&self, to: Address) -> Envelope {
+        let (core, sender) = (to.core(), self.index());
+        let prefix = ForeignPrefix { fingerprint: M::FINGERPRINT, core, sender, word: 0 };
+        Envelope { port: to.port(), me: to.words().1, prefix }
+    }
+
+    /// Passes a control message for another node on to core 0, which has the way for them.
+    pub(crate) fn send_control_to_node(&mut self, to: Address, control: Control) {
+        let here = |me| self.address_of(me);
+        let news = match control {
+            Control::Watch { watcher, .. } => NodeControl::Watch { actor: to, watcher },
+            Control::Unwatch { watcher, .. } => {
+                self.peers.forget_watch(watcher.words().1, to);
+                NodeControl::Unwatch { actor: to, watcher }
+            }
+            Control::Terminated { actor, reason, .. } => {
+                NodeControl::Terminated { actor, watcher: to, reason }
+            }
+            // Only its own node stops an actor, or tells it of names.
+            _ => return self.dead_letter(Reason::NoRoute, here(to.words().1), 0),
+        };
+        if !self.reaches(to.node()) {
+            return self.control_returned(news);
+        }
+        if let NodeControl::Watch { actor, watcher } = news {
+            self.peers.watched.entry(actor.node()).or_default().insert((watcher.words().1, actor));
+        }
+        self.send_parcel(0, Box::new(Control::ForNode(Box::new(news))));
+    }
+
+    /// On core 0: news for another node waits for the device that carries it.
+    pub(crate) fn queue_node_control(&mut self, news: NodeControl) {
+        if self.peers.control.len() < CONTROL_LIMIT {
+            self.peers.control.push_back(news);
+        } else {
+            self.control_returned(news);
+        }
+    }
+
+    /// News for a node that is not reached any more. A watch has its answer at once.
+    pub(crate) fn control_returned(&mut self, news: NodeControl) {
+        if let NodeControl::Watch { actor, watcher } = news {
+            let me = watcher.words().1;
+            let reason = StopReason::Unreachable;
+            self.send_control(watcher, Control::Terminated { me, actor, reason });
+        }
+        if !matches!(news, NodeControl::Unwatch { .. }) {
+            self.dead_letter(Reason::NoRoute, news.receiver(), 0);
+        }
+    }
+
+    /// News from another node, about actors of this one.
+    pub(crate) fn deliver_node_control(&mut self, news: NodeControl) {
+        let to = news.receiver();
+        if to.node() != self.node() || to.core() >= self.cores() {
+            return self.dead_letter(Reason::NoCore, to, 0);
+        }
+        let me = to.words().1;
+        let control = match news {
+            NodeControl::Watch { watcher, .. } => Control::Watch { me, watcher },
+            NodeControl::Unwatch { watcher, .. } => Control::Unwatch { me, watcher },
+            NodeControl::Terminated { actor, reason, .. } => {
+                Control::Terminated { me, actor, reason }
+            }
+        };
+        self.send_control(to, control);
+    }
+
+    /// A node is gone: nothing leads there any more, and whoever watches actors there is told.
+    pub(crate) fn node_gone(&mut self, node: u32) {
+        self.peers.close(node);
+        let reason = StopReason::Unreachable;
+        for (me, actor) in self.peers.watched.remove(&node).unwrap_or_default() {
+            self.control.push_back(Control::Terminated { me, actor, reason });
+        }
+    }
+
+    /// Frames for another node that will not be sent.
+    pub(crate) fn count_unsent(&mut self, frames: u64) {
+        self.counters.dead_letters.add(Reason::NoRoute, frames);
+    }
+}
+
+fn append_bytes(outbox: &mut Outbox, to: Envelope, bytes: &[u8]) -> Result<(), TellError> {
+    let write = |room: &mut [u8]| {
+        room.get_mut(..bytes.len()).ok_or(archive::Overflow)?.copy_from_slice(bytes);
+        Ok(bytes.len())
+    };
+    outbox.append(to, bytes.len(), write).map_err(|error| error.told(outbox))
+}
