@@ -23,13 +23,15 @@ struct Way {
     control: VecDeque<NodeControl>,
 }
 
+/// Changes bytes on their way.
+type Spoil = Rc<dyn Fn(&mut [u8])>;
+
 /// One core's end of the wire to every other node.
 struct Wire {
     nodes: Rc<Vec<u32>>,
     ways: Rc<RefCell<Vec<Way>>>,
     belief: Belief,
-    /// What changes the bytes on their way.
-    spoil: Rc<dyn Fn(&mut [u8])>,
+    spoil: Spoil,
     cut: Rc<Cell<bool>>,
     outboxes: Vec<(usize, Rc<RefCell<Outbox>>)>,
     me: usize,
@@ -118,7 +120,7 @@ fn joined_with(seed: u64, belief: Belief, spoil: impl Fn(&mut [u8]) + 'static) -
         sim.at(node).install(|seat| nodes.push(seat.incarnation()));
     }
     let (nodes, cut) = (Rc::new(nodes), Rc::new(Cell::new(false)));
-    let spoil: Rc<dyn Fn(&mut [u8])> = Rc::new(spoil);
+    let spoil: Spoil = Rc::new(spoil);
     for core in 0..2 {
         let ways = Rc::new(RefCell::new(vec![Way::default(), Way::default()]));
         for me in 0..2 {
