@@ -238,6 +238,10 @@ impl<'a, A: Actor> Context<'a, A> {
 
     /// As [`Context::stop`], for an address without a type.
     pub fn stop_address(&mut self, actor: Address) {
+        if actor.port() == PORT_REPLY {
+            // It names a question that waits for its answer, not an actor.
+            return;
+        }
         let control = Control::Stop { me: actor.words().1, reason: StopReason::Stopped };
         self.core.effect(Effect::Control { to: actor, control: Box::new(control) });
     }

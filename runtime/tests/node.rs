@@ -55,6 +55,45 @@ fn a_client_tells_and_asks() -> Result<(), Error> {
     node.shutdown(PATIENCE)
 }
 
+/// Asks whatever it is told of to stop in its turn, and says whether that could be sent.
+struct Stopper;
+
+#[message]
+struct ToStop {
+    actor: ActorRef<Balance>,
+    reply_to: ActorRef<Balance>,
+}
+
+impl Actor for Stopper {
+    type Message = ToStop;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, message: &Archived<ToStop>) -> Next<Self> {
+        let sent = ctx.stop_in_turn(message.actor).is_ok();
+        ctx.tell(message.reply_to, &Balance { amount: u64::from(sent) });
+        ctx.tell(message.actor, &Balance { amount: 7 });
+        Next::Same
+    }
+}
+
+#[test]
+fn what_is_no_actor_is_not_asked_to_stop() -> Result<(), Error> {
+    let node = node(IdleProfile::Eco);
+    let stopper = node.spawn(|| Stopper)?;
+    let client = node.client();
+    let inbox = client.inbox::<Balance>().expect("room for one");
+    let actor = inbox.actor();
+    let told = client.ask(stopper, |reply_to| ToStop { actor, reply_to }, PATIENCE).wait()?;
+    assert_eq!(told.amount, 0, "a client's inbox takes messages and nothing else");
+    let told =
+        client.ask(stopper, |reply_to| ToStop { actor: reply_to, reply_to }, PATIENCE).wait()?;
+    assert_eq!(told.amount, 0, "nor does a question that waits for its answer");
+    assert_eq!(
+        inbox.wait(PATIENCE).expect("whole").expect("the message behind the stop").amount,
+        7
+    );
+    node.shutdown(PATIENCE)
+}
+
 #[test]
 fn a_client_asks_under_tokio() -> Result<(), Error> {
     let node = node(IdleProfile::Eco);

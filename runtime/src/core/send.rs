@@ -199,8 +199,12 @@ impl Core {
         self.send_bytes(place, me, KIND_USER, message.bytes())
     }
 
-    /// Asks an actor to stop when it has handled what was sent to it before, as part of the running turn.
+    /// Asks an actor to stop when it has handled what was sent to it before, as part of the running turn. A client's
+    /// address and that of an answer name no actor.
     pub(crate) fn send_stop(&mut self, to: Address) -> Result<(), TellError> {
+        if to.core() >= CLIENT_CORE_BASE || to.port() == PORT_REPLY {
+            return Err(TellError::Gone);
+        }
         let (place, me) = to.words();
         // A frame is never empty.
         self.send_bytes(place & PLACE_MASK, me, KIND_STOP, &[0])

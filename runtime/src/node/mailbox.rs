@@ -13,6 +13,7 @@ use std::task::Waker;
 use atomic_waker::AtomicWaker;
 
 use crate::address::{ActorRef, PORT_REPLY};
+use crate::core::KIND_USER;
 use crate::core::outbound::Wake;
 use crate::frame::archive::{read_delivered, read_foreign};
 use crate::frame::{AlignedBuffer, FLAG_FOREIGN};
@@ -264,6 +265,11 @@ impl Contents {
             while let Some(frame) = ring.next_frame() {
                 took = true;
                 let header = frame.header();
+                if header.kind() != KIND_USER {
+                    // Its payload is no message, so nobody may read it as one.
+                    self.strays += 1;
+                    continue;
+                }
                 let mut payload = AlignedBuffer::zeroed(frame.payload().len());
                 payload.as_mut_slice().copy_from_slice(frame.payload());
                 let payload = Arrived { payload, foreign: header.flags() & FLAG_FOREIGN != 0 };

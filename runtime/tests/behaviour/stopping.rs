@@ -234,3 +234,46 @@ fn an_actor_that_tracks_its_children_is_told_of_the_end_of_each() {
     sim.run_until_idle();
     assert_eq!(texts(&told), ["Stopped", "Failed", "Stopped"]);
 }
+
+/// Stops whoever asks, by the address for the answer.
+struct Rude;
+
+impl Actor for Rude {
+    type Message = Question;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, question: &Archived<Question>) -> Next<Self> {
+        ctx.stop(question.reply_to);
+        Next::Same
+    }
+}
+
+#[test]
+fn the_address_for_an_answer_is_no_actor_that_could_be_stopped() {
+    let mut sim = Simulation::seeded(3);
+    let rude = sim.spawn(|| Rude);
+    let askers: Vec<_> = (0..8)
+        .map(|_| {
+            sim.spawn(move || {
+                Puppet::new(move |ctx, n| {
+                    let second = std::time::Duration::from_secs(1);
+                    let question = |reply_to| Question { n, reply_to };
+                    let answered =
+                        |_: &mut Puppet,
+                         _: &mut Context<'_, Puppet>,
+                         _: Result<&Archived<Number>, AskError>| Next::Same;
+                    ctx.ask(rude, question, second, answered);
+                    Next::Same
+                })
+            })
+        })
+        .collect();
+    for n in 0..4 {
+        for asker in &askers {
+            sim.tell(*asker, &Number { n });
+        }
+        sim.run_until_idle();
+        sim.advance(std::time::Duration::from_secs(2));
+        sim.run_until_idle();
+    }
+    assert_eq!(sim.actors(), 9, "the same numbers as those of questions are those of actors");
+}
