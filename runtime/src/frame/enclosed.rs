@@ -6,7 +6,8 @@
 //! actor that it is for: the bytes are copied, nothing is read or written anew.
 //!
 //! Invariants: the bytes are an archive of `M`, written by this process or checked when they came from another node;
-//! they start at a multiple of [`FRAME_ALIGN`] wherever they lie.
+//! they start at a multiple of [`FRAME_ALIGN`] wherever they lie. A message cannot enclose itself, through others
+//! either: the compiler refuses it, so enclosed messages are nested no deeper than their types.
 
 use std::fmt;
 use std::marker::PhantomData;
