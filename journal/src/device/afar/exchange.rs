@@ -83,10 +83,14 @@ impl Exchange {
             .is_none_or(|place| place.is_closed.load(Ordering::Acquire))
     }
 
-    /// Sends a letter to the journal of a core; whether there was a place for it.
+    /// Sends a letter to the journal of a core; whether there was a place for it. To a core that has ended nothing is
+    /// sent: who waits for a reply finds out.
     #[must_use]
     pub(super) fn send(&self, to: u16, letter: Letter) -> bool {
         let Some(place) = self.cores.get(usize::from(to)) else { return false };
+        if place.is_closed.load(Ordering::Acquire) {
+            return true;
+        }
         let is_sent = place.letters.push(letter).is_ok();
         place.wake();
         is_sent

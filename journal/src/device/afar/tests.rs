@@ -223,6 +223,23 @@ fn everything_that_may_be_under_way_has_a_place() {
 }
 
 #[test]
+fn readers_that_try_a_core_which_has_ended_again_and_again_do_not_fill_its_queue() {
+    let exchange = Exchange::new(2);
+    let mut asking = Asking::new(2);
+    exchange.close(1);
+    for _ in 0..2_000 {
+        let (read, _) = asking.read(1, (7, 7), u64::MAX, ticket());
+        let (to, number, request) = asking.next_reading().expect("it may begin");
+        assert_eq!((to, number), (1, read));
+        assert!(exchange.send(to, Letter { from: 0, number, request }), "no place for {number}");
+        let mut redeemed = Vec::new();
+        asking.lose(1, &mut redeemed);
+        assert_eq!(redeemed.len(), 1, "the reader is told");
+    }
+    assert!(!exchange.has_letters(1), "nobody would ever take them");
+}
+
+#[test]
 fn letters_of_one_core_come_in_their_order_and_none_is_lost_between_threads() {
     const LETTERS: u64 = 20_000;
     let exchange = Exchange::new(3);
