@@ -158,12 +158,11 @@ impl FooterSummary {
     ) -> Result<Vec<Posting>, FooterError> {
         let from = u64::from(row.first_posting);
         let end = from + u64::from(row.postings);
-        if end > u64::from(self.header.postings) {
+        if !self.has_postings_of(row) {
             return Err(FooterError::Content("the entity has more records than the segment"));
         }
         let per_block = Posting::PER_BLOCK as u64;
-        let room = row.postings.min(self.header.postings) as usize;
-        let mut postings = Vec::with_capacity(room);
+        let mut postings = Vec::with_capacity(row.postings as usize);
         let blocks = from / per_block..end.div_ceil(per_block);
         for (place, index) in blocks.enumerate() {
             let block = bytes.get(place * BLOCK_BYTES..).unwrap_or_default();
@@ -248,6 +247,7 @@ impl FooterSummary {
         let end = self.header.end.end_offset;
         let is_possible = |row: &EntityRow| {
             row.postings > 0
+                && self.has_postings_of(row)
                 && row.previous_segment < self.header.segment_id
                 && row.state.is_none_or(|state| state.is_within(BLOCK_BYTES as u64, end))
                 && row.older_state_sequence <= row.state_sequence
@@ -256,6 +256,12 @@ impl FooterSummary {
                 && row.name.is_none_or(|name| name.is_within(BLOCK_BYTES as u64, end))
         };
         if rows.iter().all(is_possible) { Ok(()) } else { content("an entity is not possible") }
+    }
+
+    /// Whether the places that a row names are there: whoever reads them asks for so many bytes.
+    fn has_postings_of(&self, row: &EntityRow) -> bool {
+        let end = u64::from(row.first_posting) + u64::from(row.postings);
+        end <= u64::from(self.header.postings)
     }
 
     fn check_shard(&self, row: &ShardRow) -> Result<(), &'static str> {

@@ -136,3 +136,20 @@ fn an_entity_of_a_checkpoint_that_cannot_be_is_refused() {
     let error = Checkpoint::decode(&bytes).expect_err("a revision beyond the sequence");
     assert_eq!(error.to_string(), "block 2: a row in it is not possible");
 }
+
+#[test]
+fn an_entity_with_more_records_than_its_segment_is_refused_before_they_are_asked_for() {
+    let mut random = fastrand::Rng::with_seed(16);
+    let (footers, _) = log_of(&mut random, 1, 300, 100);
+    let (mut bytes, row) = (footers[0].encode(), footers[0].entities()[0]);
+    let summary = footers[0].summary();
+    let block = summary.block_of(row.entity).expect("it is there") as usize;
+    // Behind the head of the block, 56 bytes into its first row, stands how many records the entity has.
+    let count = block + 16 + 56;
+    assert_eq!(bytes[count..count + 4], row.postings.to_le_bytes());
+    bytes[count..count + 4].fill(0xFF);
+    make_right(&mut bytes[block..block + BLOCK_BYTES], false);
+    let found = summary.find(&bytes[block..block + BLOCK_BYTES], row.entity);
+    let error = found.expect_err("more records than the segment has").to_string();
+    assert!(error.ends_with("an entity is not possible"), "{error}");
+}
