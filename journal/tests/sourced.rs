@@ -1,5 +1,6 @@
 //! Event-sourced actors on a simulated journal: what survives, what is refused, what is told.
 
+use std::cell::RefCell;
 use std::time::Duration;
 
 use mainspring::prelude::*;
@@ -8,7 +9,7 @@ use mainspring_journal::format::RecordKind;
 use mainspring_journal::format::record::Records;
 use mainspring_journal::schema::ArchivedEvent;
 use mainspring_journal::sourced::{
-    PersistRejected, PersistenceSettings, PersistenceSignal, Retention,
+    PersistRejected, PersistenceSettings, PersistenceSignal, RecoveryFailed, Retention,
 };
 use mainspring_journal::testkit::SimulatedJournal;
 use mainspring_journal::{Effect, EventSourced, Persistent, event, events, state};
@@ -311,6 +312,74 @@ fn a_damaged_snapshot_is_made_good_by_the_one_before_and_more_events() {
     journal.damage_last_state();
     let account = spawn(&mut sim, "a");
     assert_eq!(balance(&mut sim, account), (120, 40));
+}
+
+thread_local! {
+    /// What entities that keep one snapshot were told.
+    static HEARD: RefCell<Vec<PersistenceSignal>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps one snapshot, and no event that it stands for.
+#[state(name = "thrifty", version = 1)]
+#[derive(Default)]
+struct Thrifty {
+    balance: u64,
+}
+
+impl EventSourced for Thrifty {
+    type Command = Command;
+    type Event = AccountEvent;
+
+    fn on_command(&self, command: &Archived<Command>) -> Effect<Self> {
+        match command {
+            ArchivedCommand::Deposit { amount, .. } => {
+                Effect::persist(Deposited { amount: amount.to_native() })
+            }
+            _ => Effect::none(),
+        }
+    }
+
+    fn on_event(&mut self, event: ArchivedEvent<'_, AccountEvent>) {
+        if let ArchivedAccountEvent::Deposited(deposited) = event {
+            self.balance += deposited.amount.to_native();
+        }
+    }
+
+    fn on_signal(&self, _: &mut Context<'_, Persistent<Self>>, signal: &PersistenceSignal) {
+        HEARD.with_borrow_mut(|heard| heard.push(signal.clone()));
+    }
+
+    fn settings(journal: PersistenceSettings) -> PersistenceSettings {
+        let retention = Retention::ToSnapshot;
+        PersistenceSettings { snapshot_every: 1, keep_snapshots: 1, retention, ..journal }
+    }
+}
+
+#[test]
+fn an_entity_whose_only_snapshot_is_damaged_is_not_recovered_as_a_new_one() {
+    let journal = SimulatedJournal::seeded(7);
+    let mut sim = started(&journal, 7);
+    let spawn = |sim: &mut Simulation| {
+        sim.at(0).spawn_with(
+            || Persistent::new("t", Thrifty::default),
+            |spawn| spawn.on_failure(OnFailure::Stop).start(),
+        )
+    };
+    let thrifty = spawn(&mut sim);
+    let probe = sim.probe::<Answer>();
+    for _ in 0..3 {
+        deposit(&mut sim, thrifty, 5, &probe);
+        sim.run_for(Duration::from_millis(5));
+    }
+    sim.stop(thrifty);
+    sim.run_for(Duration::from_millis(5));
+    // All events were given up for it.
+    journal.damage_last_state();
+    HEARD.take();
+    spawn(&mut sim);
+    sim.run_for(Duration::from_millis(50));
+    let incomplete = RecoveryFailed::Incomplete { reached: 0, last: 3 };
+    assert_eq!(HEARD.take(), [PersistenceSignal::RecoveryFailed(incomplete)]);
 }
 
 #[test]

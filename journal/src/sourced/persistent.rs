@@ -306,7 +306,8 @@ impl<E: EventSourced> Persistent<E> {
 
     fn begin_reading(&mut self, ctx: &mut Context<'_, Self>, below: u64) {
         let Some(attached) = &self.attached else { return };
-        self.recovering = Some(Recovering::new(attached.read(ctx, below, Self::found)));
+        let sequence = attached.sequence();
+        self.recovering = Some(Recovering::new(attached.read(ctx, below, Self::found), sequence));
     }
 
     /// Some of the records have come.

@@ -15,6 +15,8 @@ use crate::schema::{ArchivedEvent, Events, Reader};
 /// A recovery under way.
 pub(super) struct Recovering {
     reading: ReadingGuard,
+    /// The entity's last number in the core's own log when the recovery began.
+    sequence: u64,
     /// The reader of the last event: most have the same layout as the one before.
     last: Option<(Arc<SchemaEntry>, Reader)>,
 }
@@ -35,8 +37,8 @@ pub(super) enum Recovery {
 }
 
 impl Recovering {
-    pub fn new(reading: ReadingGuard) -> Self {
-        Recovering { reading, last: None }
+    pub fn new(reading: ReadingGuard, sequence: u64) -> Self {
+        Recovering { reading, sequence, last: None }
     }
 
     pub fn read_on(
@@ -45,12 +47,15 @@ impl Recovering {
     ) -> Result<(), mainspring::device::Ticket<Result<Found, ReadFailed>>> {
         self.reading.read_on(ticket)
     }
-}
 
-impl Recovering {
     /// What another core's log said when the recovery began.
     pub fn begun(&self) -> Option<Begun> {
         self.reading.begun()
+    }
+
+    /// The number that the state has to reach.
+    fn last_sequence(&self) -> u64 {
+        self.begun().map_or(self.sequence, |begun| begun.sequence)
     }
 }
 
@@ -67,7 +72,17 @@ impl<E: EventSourced> Persistent<E> {
                 Err(recovery) => return recovery,
             }
         }
-        if found.is_last { Recovery::Completed } else { Recovery::GoesOn }
+        if found.is_last { self.completed() } else { Recovery::GoesOn }
+    }
+
+    /// All is read. Where nothing is left that stands for events which were given up, no event is seen to be missing.
+    fn completed(&self) -> Recovery {
+        let last = self.recovering.as_ref().map_or(0, Recovering::last_sequence);
+        let reached = self.sequence;
+        if reached < last {
+            return Recovery::Failed(RecoveryFailed::Incomplete { reached, last });
+        }
+        Recovery::Completed
     }
 
     fn take_in_record(&mut self, found: &FoundRecord<'_>) -> Result<(), Recovery> {

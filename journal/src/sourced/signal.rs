@@ -85,6 +85,18 @@ pub enum RecoveryFailed {
         /// The number that came.
         found: u64,
     },
+    /// Its snapshots cannot be used, and the events that they stand for were given up.
+    #[error(
+        "the last event is {last}, and what can be used of the journal reaches to {reached}: a snapshot is damaged or \
+         of a layout that is not known any more, and its events were given up; restore a copy of the journal, or \
+         start a program that reads the snapshot"
+    )]
+    Incomplete {
+        /// The number of the last event that can be used.
+        reached: u64,
+        /// The number of the last event.
+        last: u64,
+    },
     /// An event is of a type that this program does not have in this form.
     #[error("event {sequence}: {source}")]
     Schema {
