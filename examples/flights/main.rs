@@ -31,11 +31,12 @@ mod actors_tests;
 mod reader_tests;
 
 use clap::Parser;
+use mainspring_examples::warnings;
 use options::Options;
 use report::{Check, Report};
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::LevelFilter;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +49,7 @@ enum Failure {
 
 fn main() -> ExitCode {
     let options = Options::parse();
-    log();
+    warnings::to_stderr(LevelFilter::WARN);
     let out = &mut std::io::stdout().lock();
     match report(&options).map(|report| print(out, options.json, &report)) {
         Ok(Ok(code)) => ExitCode::from(code),
@@ -76,16 +77,6 @@ fn report(options: &Options) -> Result<Report, Failure> {
     let data = options.data.display().to_string();
     let flights = fold.flights;
     Ok(Report::new(data, flights, options.repeat, &answers.ledger, answers.run, check))
-}
-
-/// The runtime's warnings go to stderr; the variable `RUST_LOG` asks for more, or for less.
-fn log() {
-    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(wanted.from_env_lossy())
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }
 
 /// Prints the report; the exit code that goes with it.

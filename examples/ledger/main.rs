@@ -14,16 +14,13 @@ mod run;
 mod lock_tests;
 
 use clap::Parser;
+use mainspring_examples::warnings;
 use std::process::ExitCode;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use tracing_subscriber::filter::LevelFilter;
 
 fn main() -> ExitCode {
     let options = options::Options::parse();
-    let level = EnvFilter::builder().with_default_directive(LevelFilter::WARN.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(level.from_env_lossy())
-        .with_writer(std::io::stderr)
-        .init();
+    warnings::to_stderr(LevelFilter::WARN);
     match run::run(&options, &mut std::io::stdout().lock()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),

@@ -6,7 +6,6 @@
 //! the run failed, 2 the command line is bad.
 
 mod clerk;
-mod data;
 mod desk;
 mod details;
 mod ledger;
@@ -31,14 +30,16 @@ mod proof_tests;
 #[cfg(test)]
 mod saga_tests;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use mainspring_examples::run_directory::{RunDirectory, RunDirectoryError};
+use mainspring_examples::warnings;
+use tracing_subscriber::filter::LevelFilter;
 
-use data::{Data, DataError};
 use life::LifeError;
 use options::{Options, TooManyCrashes};
 use progress::Progress;
@@ -51,8 +52,8 @@ use supervisor::RunError;
 enum Failure {
     #[error(transparent)]
     TooManyCrashes(#[from] TooManyCrashes),
-    #[error(transparent)]
-    Data(#[from] DataError),
+    #[error("{0}{hint}", hint = prove_hint(.0))]
+    Directory(#[from] RunDirectoryError),
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
@@ -63,10 +64,18 @@ enum Failure {
     Print(#[from] std::io::Error),
 }
 
+/// What else can be done with a directory that is taken.
+fn prove_hint(error: &RunDirectoryError) -> &'static str {
+    match error {
+        RunDirectoryError::NotEmpty { .. } => ", or look at it with --prove",
+        _ => "",
+    }
+}
+
 fn main() -> ExitCode {
     let started = Instant::now();
     let options = Options::parse();
-    log();
+    warnings::to_stderr(LevelFilter::ERROR);
     match work(&options, started) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -83,8 +92,8 @@ fn work(options: &Options, started: Instant) -> Result<u8, Failure> {
         return Ok(0);
     }
     let data = match options.prove {
-        true => Data::existing(options.data.as_deref())?,
-        false => Data::fresh(options.data.as_deref())?,
+        true => RunDirectory::existing(options.data.as_deref().unwrap_or(Path::new(".")))?,
+        false => RunDirectory::fresh("orders", options.data.as_deref())?,
     };
     let report = report(options, &data)?;
     let code = print(&mut std::io::stdout().lock(), options.json, &report)?;
@@ -94,7 +103,7 @@ fn work(options: &Options, started: Instant) -> Result<u8, Failure> {
     Ok(code)
 }
 
-fn report(options: &Options, data: &Data) -> Result<Report, Failure> {
+fn report(options: &Options, data: &RunDirectory) -> Result<Report, Failure> {
     let measured = match options.prove {
         true => None,
         false => {
@@ -110,16 +119,6 @@ fn report(options: &Options, data: &Data) -> Result<Report, Failure> {
     let proof_seconds = started.elapsed().as_secs_f64();
     shop.close()?;
     Ok(Report::new(options, measured.as_ref(), proof_seconds, proof))
-}
-
-/// The runtime's warnings go to stderr; the variable `RUST_LOG` asks for more, or for less.
-fn log() {
-    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(wanted.from_env_lossy())
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }
 
 /// Prints the report; the exit code that goes with it.
@@ -142,7 +141,7 @@ fn print(out: &mut impl Write, json: bool, report: &Report) -> std::io::Result<u
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Failure::TooManyCrashes(_) | Failure::Data(_) => 2,
+            Failure::TooManyCrashes(_) | Failure::Directory(_) => 2,
             _ => 1,
         }
     }

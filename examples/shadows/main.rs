@@ -7,7 +7,6 @@
 //! there. Exit codes: 0 proved, 1 not proved or the run failed, 2 the command line is bad.
 
 mod blackout;
-mod data;
 mod fleet;
 mod flights;
 mod gateway;
@@ -27,14 +26,15 @@ mod table;
 #[cfg(test)]
 mod lock_tests;
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use tracing_subscriber::filter::{EnvFilter, LevelFilter};
+use mainspring_examples::run_directory::{RunDirectory, RunDirectoryError};
+use mainspring_examples::warnings;
+use tracing_subscriber::filter::LevelFilter;
 
-use data::{Data, DataError};
 use life::LifeError;
 use options::{CoresRefused, Options};
 use progress::Progress;
@@ -47,7 +47,7 @@ enum Failure {
     #[error(transparent)]
     Cores(#[from] CoresRefused),
     #[error(transparent)]
-    Data(#[from] DataError),
+    Directory(#[from] RunDirectoryError),
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
@@ -59,7 +59,7 @@ enum Failure {
 fn main() -> ExitCode {
     let begun = Instant::now();
     let options = Options::parse();
-    log();
+    warnings::to_stderr(LevelFilter::ERROR);
     match work(&options, begun) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -75,7 +75,7 @@ fn work(options: &Options, begun: Instant) -> Result<u8, Failure> {
         return Ok(0);
     }
     options.core_count()?;
-    let data = Data::fresh(options.data.as_deref())?;
+    let data = RunDirectory::fresh("shadows", options.data.as_deref())?;
     let mut progress = Progress::new();
     let (loaded, ledger) = supervisor::load(options, data.path(), &mut progress)?;
     let restarted = supervisor::read(options, data.path(), ledger, &mut progress)?;
@@ -85,16 +85,6 @@ fn work(options: &Options, begun: Instant) -> Result<u8, Failure> {
         data.remove()?;
     }
     Ok(code)
-}
-
-/// The runtime's warnings go to stderr; the variable `RUST_LOG` asks for more, or for less.
-fn log() {
-    let wanted = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
-    tracing_subscriber::fmt()
-        .with_env_filter(wanted.from_env_lossy())
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }
 
 /// Prints the report; the exit code that goes with it.
@@ -114,7 +104,7 @@ fn print(out: &mut impl Write, json: bool, report: &Report) -> std::io::Result<u
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Failure::Cores(_) | Failure::Data(_) => 2,
+            Failure::Cores(_) | Failure::Directory(_) => 2,
             _ => 1,
         }
     }

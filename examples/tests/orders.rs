@@ -1,40 +1,22 @@
 //! The program as a user starts it: killed again and again, and proved in the end.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+mod program;
 
-/// A directory under the build's own, which is on a real file system.
-fn folder(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("orders-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&path);
-    path
-}
+use std::process::Output;
+
+use program::{folder, json, stderr};
 
 fn orders(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_orders"))
-        .args(arguments)
-        .current_dir(env!("CARGO_TARGET_TMPDIR"))
-        .output()
-        .expect("the program starts")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json(output: &Output) -> serde_json::Value {
-    assert_eq!(output.status.code(), Some(0), "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).expect("JSON on stdout")
+    program::run(env!("CARGO_BIN_EXE_orders"), arguments)
 }
 
 #[test]
 fn all_orders_end_and_are_proved_though_the_process_is_killed_and_the_proof_can_be_made_again() {
-    let data = folder("killed");
+    let data = folder("orders-killed");
     let path = data.to_str().unwrap();
     let same = ["--orders", "300", "--seed", "3", "--data", path, "--allow-buffered", "--json"];
     let run = [&same[..], &["--crash-every", "80", "--window", "16"]].concat();
-    let report = json(&orders(&run));
+    let report = json(&orders(&run), 0);
     // A life ends after 40 to 119 more orders, and then up to 20 ms later.
     let crashes = report["run"]["crashes"].as_u64().unwrap();
     assert!((1..=7).contains(&crashes), "{crashes} crashes");
@@ -48,7 +30,7 @@ fn all_orders_end_and_are_proved_though_the_process_is_killed_and_the_proof_can_
     assert!(done > 200 && compensated > 5, "{done} done, {compensated} compensated");
     assert_eq!(proof["parcels"], done);
 
-    let again = json(&orders(&[&same[..], &["--prove"]].concat()));
+    let again = json(&orders(&[&same[..], &["--prove"]].concat()), 0);
     assert_eq!(again["run"], serde_json::Value::Null);
     assert_eq!(again["proof"], report["proof"]);
 
@@ -62,7 +44,7 @@ fn all_orders_end_and_are_proved_though_the_process_is_killed_and_the_proof_can_
 
 #[test]
 fn a_directory_with_something_in_it_is_refused_and_stays_as_it_is() {
-    let data = folder("taken");
+    let data = folder("orders-taken");
     std::fs::create_dir_all(&data).unwrap();
     std::fs::write(data.join("note"), "mine").unwrap();
     let output = orders(&["--data", data.to_str().unwrap()]);
@@ -74,7 +56,7 @@ fn a_directory_with_something_in_it_is_refused_and_stays_as_it_is() {
 
 #[test]
 fn impossible_command_lines_exit_2_with_one_line_or_the_usage() {
-    let absent = folder("absent");
+    let absent = folder("orders-absent");
     let absent = absent.to_str().unwrap();
     for arguments in [
         &["--orders", "0"][..],

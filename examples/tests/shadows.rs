@@ -1,36 +1,18 @@
 //! The program as a user starts it: killed once under load, and proved in the end, or not.
 
-use std::path::PathBuf;
-use std::process::{Command, Output};
+mod program;
 
-/// A directory under the build's own, which is on a real file system.
-fn folder(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
-        .join(format!("shadows-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&path);
-    path
-}
+use std::process::Output;
+
+use program::{folder, json, stderr};
 
 fn shadows(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_shadows"))
-        .args(arguments)
-        .current_dir(env!("CARGO_TARGET_TMPDIR"))
-        .output()
-        .expect("the program starts")
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-fn json(output: &Output, code: i32) -> serde_json::Value {
-    assert_eq!(output.status.code(), Some(code), "{}", stderr(output));
-    serde_json::from_slice(&output.stdout).expect("JSON on stdout")
+    program::run(env!("CARGO_BIN_EXE_shadows"), arguments)
 }
 
 #[test]
 fn every_update_that_was_acknowledged_is_there_though_shards_moved_and_the_process_was_killed() {
-    let data = folder("killed");
+    let data = folder("shadows-killed");
     let path = data.to_str().unwrap();
     let small = ["--devices", "2000", "--updates", "20000", "--active", "300", "--window", "64"];
     let moving = ["--moves", "20", "--cores", "n:2", "--seed", "3", "--data", path];
@@ -52,7 +34,7 @@ fn every_update_that_was_acknowledged_is_there_though_shards_moved_and_the_proce
 
 #[test]
 fn an_acknowledged_update_that_was_not_stored_is_found_by_the_proof() {
-    let data = folder("forgets");
+    let data = folder("shadows-forgets");
     let output = shadows(&[
         "--devices",
         "500",
@@ -74,7 +56,7 @@ fn an_acknowledged_update_that_was_not_stored_is_found_by_the_proof() {
 
 #[test]
 fn a_directory_with_something_in_it_is_refused_and_stays_as_it_is() {
-    let data = folder("taken");
+    let data = folder("shadows-taken");
     std::fs::create_dir_all(&data).unwrap();
     std::fs::write(data.join("note"), "mine").unwrap();
     let output = shadows(&["--data", data.to_str().unwrap()]);
