@@ -212,7 +212,8 @@ impl<'a> Seat<'a> {
         self.alarm.clone()
     }
 
-    /// What the node or another extension has left here. A node leaves its `driver::CoreDisk`, a simulation none.
+    /// What the node or another extension has left here. A node leaves its `driver::CoreDisk` and its
+    /// [`Network`](crate::net::Network), a simulation neither.
     pub fn shared<T: 'static>(&self) -> Option<Rc<T>> {
         let of = TypeId::of::<T>();
         let (_, shared) = self.core.shared.iter().find(|(shared, _)| *shared == of)?;

@@ -27,6 +27,10 @@ pub struct Limits {
     pub jobs: usize,
     /// Clients of one node at the same time.
     pub clients: usize,
+    /// Sockets of one core at the same time.
+    pub sockets: usize,
+    /// Bytes of memory for what all sockets of one core have received, beyond the first kibibyte of each.
+    pub receive_memory_bytes: usize,
     /// Turns from the local queue in one sweep.
     pub local_budget: u64,
     /// Turns from each inbound ring in one sweep.
@@ -54,6 +58,8 @@ impl Default for Limits {
             tasks: 1 << 16,
             jobs: 1024,
             clients: 1024,
+            sockets: 1 << 14,
+            receive_memory_bytes: 256 << 20,
             local_budget: 1024,
             inbound_budget: 256,
             control_budget: 1024,

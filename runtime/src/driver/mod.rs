@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod disk;
 pub mod eventfd;
 pub mod host;
+pub mod net;
 mod pump;
 #[cfg(test)]
 mod rig;
@@ -24,5 +25,6 @@ pub use disk::CoreDisk;
 pub use host::{
     CoreLoop, CorePanicked, CoreThread, HostError, HostFigures, HostSettings, spawn_core,
 };
+pub use net::{CoreNet, NetLimits};
 pub use tasks::CoreTask;
 pub use waker::CoreWaker;

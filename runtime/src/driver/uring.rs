@@ -27,6 +27,7 @@ use std::time::Duration;
 use io_uring::types::{Fd, SubmitArgs, Timespec};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue};
 
+use super::net::probe::{INCREMENTAL, fills_buffers_piecewise};
 use super::waker::CoreWaker;
 
 /// Tags from here up belong to the ring itself.
@@ -81,6 +82,8 @@ pub struct UringFeatures {
     pub lasting_poll: bool,
     /// A core that sleeps counts as idle, not as waiting for a disk.
     pub sleep_counts_as_idle: bool,
+    /// The kernel fills the receive buffers of a socket piece by piece while one receive stays armed.
+    pub incremental_buffers: bool,
 }
 
 impl UringFeatures {
@@ -108,6 +111,7 @@ impl fmt::Display for UringFeatures {
             (self.coop_taskrun(), "coop_taskrun"),
             (self.lasting_poll, "lasting_poll"),
             (self.sleep_counts_as_idle, "sleep_counts_as_idle"),
+            (self.incremental_buffers, "incremental_buffers"),
         ];
         let mut separator = "";
         for (_, name) in all.iter().filter(|(on, _)| *on) {
@@ -225,6 +229,55 @@ impl Uring {
         unsafe { self.ring.submission().push_multiple(entries) }.is_ok()
     }
 
+    /// Queues an entry that carries its tag, none of the ring's own. If there is no room, what is queued is submitted
+    /// first; `false` when there is none even then.
+    ///
+    /// # Safety
+    ///
+    /// As for [`push`](Self::push).
+    pub(super) unsafe fn push_making_room(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: passed on to the caller.
+        if unsafe { self.ring.submission().push(entry) }.is_ok() {
+            return true;
+        }
+        self.enters += 1;
+        // What the kernel says about it, it says again at the next turn.
+        let _ = self.ring.submit();
+        // SAFETY: as above.
+        unsafe { self.ring.submission().push(entry) }.is_ok()
+    }
+
+    /// Tells the kernel of a ring of receive buffers that it fills piece by piece.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: the group is taken, or memory is short.
+    ///
+    /// # Safety
+    ///
+    /// `entries` is a page-aligned array of so many entries, a power of two. It and the buffers in it stay valid until
+    /// [`unregister_buffers`](Self::unregister_buffers) has been accepted.
+    pub(super) unsafe fn register_incremental(
+        &self,
+        entries: *mut u8,
+        count: u16,
+        group: u16,
+    ) -> io::Result<()> {
+        let entries = entries.expose_provenance() as u64;
+        let submitter = self.ring.submitter();
+        // SAFETY: passed on to the caller.
+        unsafe { submitter.register_buf_ring_with_flags(entries, count, group, INCREMENTAL) }
+    }
+
+    /// The kernel forgets a ring of buffers.
+    ///
+    /// # Errors
+    ///
+    /// What the kernel says: there is no such group.
+    pub(super) fn unregister_buffers(&self, group: u16) -> io::Result<()> {
+        self.ring.submitter().unregister_buf_ring(group)
+    }
+
     /// Whether a completion waits to be collected, or is known to the kernel and waits to be worked off. Two plain
     /// loads.
     #[inline]
@@ -301,7 +354,9 @@ impl Uring {
         ring.submitter().register_eventfd(waker.executor_bell().as_raw_fd()).map_err(refused)?;
         ring.completion().disable_eventfd();
         let sleep_counts_as_idle = ring.params().is_feature_no_iowait();
-        let features = UringFeatures { setup, lasting_poll: true, sleep_counts_as_idle };
+        let incremental_buffers = fills_buffers_piecewise(&mut ring);
+        let features =
+            UringFeatures { setup, lasting_poll: true, sleep_counts_as_idle, incremental_buffers };
         let mut uring =
             Uring { ring, waker, features, bell_armed: false, enters: 0, one_thread: PhantomData };
         uring.probe_bell().map_err(refused)?;

@@ -148,6 +148,8 @@ limits_table! {
     tasks: usize,
     jobs: usize,
     clients: usize,
+    sockets: usize,
+    receive_memory_bytes: usize,
     local_budget: u64,
     inbound_budget: u64,
     control_budget: usize,

@@ -5,12 +5,13 @@ use std::time::Duration;
 use crate::core::Core;
 use crate::core::outbound::Wake;
 use crate::driver::uring::Completion;
-use crate::driver::{CoreDisk, CoreLoop, CoreTask, CoreWaker};
+use crate::driver::{CoreDisk, CoreLoop, CoreNet, CoreTask, CoreWaker};
 
 /// The state machine behind the host's face.
 pub(super) struct HostedCore {
     pub core: Core,
     pub disk: CoreDisk,
+    pub net: CoreNet,
 }
 
 impl CoreLoop for HostedCore {
@@ -20,7 +21,7 @@ impl CoreLoop for HostedCore {
     }
 
     fn has_work(&mut self) -> bool {
-        self.core.has_work() || self.disk.has_completed()
+        self.core.has_work() || self.disk.has_completed() || self.net.has_work()
     }
 
     fn next_deadline_ns(&self) -> Option<u64> {
@@ -52,13 +53,22 @@ impl CoreLoop for HostedCore {
     }
 
     fn completed(&mut self, completion: Completion) {
-        self.disk.completed(completion);
+        if !self.net.completed(completion) {
+            self.disk.completed(completion);
+        }
     }
 }
 
 impl Drop for HostedCore {
-    /// Before the devices let go of their files.
+    /// Before the devices let go of their files and sockets.
     fn drop(&mut self) {
+        let disk = self.disk.clone();
+        let mut others = |completion| {
+            disk.completed(completion);
+        };
+        if !self.net.settle(NET_PATIENCE, &mut others) {
+            tracing::warn!(under_way = self.net.in_flight(), "a core ends before its sockets have");
+        }
         if !self.disk.settle(DISK_PATIENCE) {
             tracing::warn!(under_way = self.disk.in_flight(), "a core ends before its disk has");
         }
@@ -87,3 +97,5 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a core that ends waits for what its disk has under way.
 const DISK_PATIENCE: Duration = Duration::from_secs(5);
+/// The same for its sockets, of which everything under way has been cancelled.
+const NET_PATIENCE: Duration = Duration::from_secs(5);

@@ -30,7 +30,9 @@ use crate::core::supervision::OnFailure;
 use crate::core::{Core, CoreSettings};
 use crate::device::{Extension, NodePlan, Seat};
 use crate::driver::disk::DEFAULT_DISK_OPERATIONS;
-use crate::driver::{Clock, CoreDisk, CoreThread, CoreWaker, HostSettings, spawn_core};
+use crate::driver::{
+    Clock, CoreDisk, CoreNet, CoreThread, CoreWaker, HostSettings, NetLimits, spawn_core,
+};
 use crate::ring::{self, Consumer, Producer};
 use crate::telemetry::{CoreMetrics, NodeMetrics};
 
@@ -191,6 +193,13 @@ impl Node {
         let seed = (u64::from(node) << 16) ^ u64::from(index);
         spawn_core(host, move |ring| {
             ON_CORE.set(true);
+            let net = CoreNet::new(
+                ring.clone(),
+                NetLimits {
+                    sockets: limits.sockets,
+                    receive_memory_bytes: limits.receive_memory_bytes,
+                },
+            );
             let disk = CoreDisk::new(ring, DEFAULT_DISK_OPERATIONS);
             let clock = Clock::new();
             let blocking = blocking_of.map(|handle| handle.of_core(injector.clone()));
@@ -215,10 +224,11 @@ impl Node {
             }
             let mut seat = Seat::new(&mut core, waker);
             seat.share(Rc::new(disk.clone()));
+            seat.share(Rc::new(net.network()));
             for extension in &extensions {
                 extension.install(&mut seat);
             }
-            HostedCore { core, disk }
+            HostedCore { core, disk, net }
         })
     }
 
