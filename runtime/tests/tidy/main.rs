@@ -9,6 +9,7 @@ mod finding;
 mod imports;
 mod layout;
 mod manifests;
+mod named_tests;
 mod source;
 mod tree;
 mod unsafety;
@@ -32,6 +33,7 @@ fn the_workspace_keeps_its_own_rules() {
             findings.extend(manifests::check(&file.path, &file.text));
         } else if file.path.ends_with(".md") {
             findings.extend(commands::check(&file.path, &file.text, &tree));
+            findings.extend(named_tests::check(&file.path, &file.text, &tree));
         }
     }
     let list: Vec<String> = findings.iter().map(Finding::to_string).collect();
