@@ -17,6 +17,14 @@ pub struct GroupRecord<'a> {
     pub payload: &'a [u8],
 }
 
+impl GroupRecord<'static> {
+    /// Records of the entity up to this place are not needed; of a state that is kept whole it may be the very revision
+    /// that deletes it.
+    pub(crate) fn deletion(sequence: u64) -> Self {
+        GroupRecord { kind: RecordKind::Deletion, layout: None, sequence, payload: &[] }
+    }
+}
+
 /// A shard, and the epoch under which somebody writes for it. Whoever writes takes it first, and then reads: what he
 /// has read is true for as long as his groups are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

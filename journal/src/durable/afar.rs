@@ -7,7 +7,8 @@ use mainspring::prelude::*;
 
 use super::change::Value;
 use super::durable_state::DurableState;
-use super::stored::{Stored, deletion, with_value};
+use super::stored::{Stored, with_value};
+use crate::device::GroupRecord;
 use crate::device::afar::{NotKept, Settled};
 use crate::entity::Offered;
 use crate::format::RecordKind;
@@ -25,7 +26,12 @@ impl<D: DurableState> Stored<D> {
         let state = match value {
             Value::Stored(state) => state,
             Value::Deleted => {
-                return attached.send_and_wait(ctx, after, &[deletion(after + 1)], Self::settled);
+                return attached.send_and_wait(
+                    ctx,
+                    after,
+                    &[GroupRecord::deletion(after + 1)],
+                    Self::settled,
+                );
             }
         };
         let (journal, layout) = (Rc::clone(&attached.journal), attached.kind.layout);

@@ -140,7 +140,7 @@ impl<D: DurableState> Stored<D> {
         let Some(Attached { journal, entity, shard, .. }) = &mut self.attached else {
             return Err(Refused::Log(AppendError::Poisoned).into());
         };
-        let records = &[deletion(self.revision + 1)];
+        let records = &[GroupRecord::deletion(self.revision + 1)];
         let group = Group { entity, shard: *shard, after: self.revision, records };
         let taken = journal.append(now_ns, group)?;
         self.given_up = self.revision + 1;
@@ -289,14 +289,9 @@ pub(super) fn with_value<D: DurableState, T>(
         payload: buffer.get(place),
     };
     // The value before this one stays: it may have to stand in.
-    let both = [value, deletion(after)];
+    let both = [value, GroupRecord::deletion(after)];
     let gives_up = after > given_up + SUPERSEDED_LIMIT;
     Ok(give(if gives_up { &both[..] } else { &both[..1] }))
-}
-
-/// Values up to this one are not needed, or it is itself the revision that deletes.
-pub(super) fn deletion(sequence: u64) -> GroupRecord<'static> {
-    GroupRecord { kind: RecordKind::Deletion, layout: None, sequence, payload: &[] }
 }
 
 impl<D: DurableState> Actor for Stored<D> {

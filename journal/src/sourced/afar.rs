@@ -7,8 +7,9 @@ use mainspring::prelude::*;
 
 use super::effect::Events as EffectEvents;
 use super::event_sourced::EventSourced;
-use super::persistent::{Persistent, deletion, with_records, with_snapshot};
+use super::persistent::{Persistent, with_records, with_snapshot};
 use super::signal::{PersistRejected, PersistenceSignal, SnapshotFailed};
+use crate::device::GroupRecord;
 use crate::device::afar::{NotKept, Settled};
 use crate::entity::Offered;
 
@@ -85,7 +86,7 @@ impl<E: EventSourced> Persistent<E> {
     /// Tells the log that events up to this one are not needed.
     pub(super) fn give_up_afar(&self, ctx: &mut Context<'_, Self>, to_sequence: u64) {
         let Some(attached) = &self.attached else { return };
-        let records = &[deletion(to_sequence)];
+        let records = &[GroupRecord::deletion(to_sequence)];
         // One that is not sent is made good by the next one.
         let _ = attached.send(ctx, self.sequence, records, Self::deletion_settled);
     }

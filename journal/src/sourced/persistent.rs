@@ -277,7 +277,7 @@ impl<E: EventSourced> Persistent<E> {
         if away.is_some() {
             return self.give_up_afar(ctx, to_sequence);
         }
-        let records = &[deletion(to_sequence)];
+        let records = &[GroupRecord::deletion(to_sequence)];
         let group = Group { entity, shard: *shard, after: self.sequence, records };
         // A deletion that is refused is made good by the next one.
         if journal.append(ctx.now_ns(), group).is_ok() {
@@ -411,11 +411,6 @@ pub(super) fn with_snapshot<E: EventSourced, T>(
     let commands = ids.iter().map(|id| command(&id[..]));
     let records: Vec<_> = std::iter::once(state).chain(commands).collect();
     Ok(give(&records))
-}
-
-/// Events up to this one are not needed.
-pub(super) fn deletion(sequence: u64) -> GroupRecord<'static> {
-    GroupRecord { kind: RecordKind::Deletion, layout: None, sequence, payload: &[] }
 }
 
 /// Of an effect that may have no events.

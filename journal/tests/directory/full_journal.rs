@@ -16,13 +16,7 @@ fn on_a_full_xfs_an_actor_is_refused_unharmed_and_served_again() {
 }
 
 fn on_an_image(kind: &str, bytes: u64) {
-    let image = match Image::mount(kind, bytes) {
-        Ok(image) => image,
-        Err(reason) => {
-            println!("skipped: no {kind} image can be mounted here: {reason}");
-            return;
-        }
-    };
+    let Some(image) = Image::or_skipped(kind, bytes) else { return };
     let kept = {
         let running = Running::start(&journal(&image.path()));
         for count in 1..=10 {

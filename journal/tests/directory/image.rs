@@ -12,8 +12,18 @@ pub struct Image {
 }
 
 impl Image {
+    /// A mounted file system of some bytes. Where none can be mounted it is said, and the test is over.
+    pub fn or_skipped(kind: &str, bytes: u64) -> Option<Image> {
+        let mounted = Image::mount(kind, bytes);
+        mounted
+            .inspect_err(|reason| {
+                println!("skipped: no {kind} image can be mounted here: {reason}")
+            })
+            .ok()
+    }
+
     /// A mounted file system of some bytes; or why there is none.
-    pub fn mount(kind: &str, bytes: u64) -> Result<Image, String> {
+    fn mount(kind: &str, bytes: u64) -> Result<Image, String> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("mainspring-image-{}-{number}-{kind}", std::process::id());
         let image = Image { folder: std::env::temp_dir().join(name) };
