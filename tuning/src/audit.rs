@@ -25,7 +25,7 @@ impl Audit {
         let roles = Roles::of(facts.topology(), &wanted.shards);
         let wants = check::all().into_iter().filter_map(|check| {
             let want = wanted.of(check.id)?;
-            Some(finding(facts, &roles, check, want))
+            Some(finding(facts, &roles, check, want, &wanted.data_folder))
         });
         let findings = wants.collect();
         Audit { roles, findings }
@@ -42,9 +42,15 @@ pub fn checks_of(wanted: &Wanted) -> Vec<&'static Check> {
     check::all().into_iter().filter(|check| wanted.of(check.id).is_some()).collect()
 }
 
-fn finding(facts: &Facts, roles: &Roles, check: &'static Check, want: &Want) -> Finding {
+fn finding(
+    facts: &Facts,
+    roles: &Roles,
+    check: &'static Check,
+    want: &Want,
+    data_folder: &str,
+) -> Finding {
     let Seen { found, evidence, outcome } =
-        (check.look)(&Case { facts, roles, takes: check.takes, want });
+        (check.look)(&Case { facts, roles, takes: check.takes, want, data_folder });
     let (verdict, changes) = settle(facts.surroundings(), check.scope, outcome);
     Finding {
         id: check.id,
@@ -86,5 +92,5 @@ fn somebody_else(surroundings: &Surroundings, scope: Scope) -> Option<&'static s
         return Some("ask the host: a container shares its kernel");
     }
     (surroundings.guest_of.is_some() && scope == Scope::Host)
-        .then_some("ask the host: a guest does not have it")
+        .then_some("ask the host: it is not a guest's to change")
 }

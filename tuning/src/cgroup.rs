@@ -99,16 +99,16 @@ fn group_of<'a>(groups: &'a str, controller: &str) -> Result<Option<(Version, &'
 }
 
 /// A mounted file system: which part of it is seen, and where.
-struct Mount {
+pub(crate) struct Mount {
     root: String,
-    directory: String,
-    kind: String,
+    pub(crate) directory: String,
+    pub(crate) kind: String,
     options: String,
 }
 
 impl Mount {
     /// Reads a line `id parent device root directory options [optional fields] - kind source options`.
-    fn parse(line: &str) -> Option<Mount> {
+    pub(crate) fn parse(line: &str) -> Option<Mount> {
         let (place, kind) = line.split_once(" - ")?;
         let mut place = place.split(' ').skip(3);
         let mut kind = kind.split(' ');

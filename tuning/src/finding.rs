@@ -140,7 +140,7 @@ impl Verdict {
         match self {
             Verdict::Ok | Verdict::Differs | Verdict::NeedsReboot => None,
             Verdict::NotApplicable(why) | Verdict::Unreadable(why) => Some(why.clone()),
-            Verdict::NeedsPrivilege(capability) => Some(capability.to_string()),
+            Verdict::NeedsPrivilege(capability) => Some(format!("needs {capability}")),
         }
     }
 }

@@ -28,6 +28,7 @@ pub mod command;
 mod cpu_set;
 mod facts;
 mod finding;
+mod interrupts;
 mod note;
 mod pattern;
 mod placement;
@@ -45,6 +46,7 @@ pub use audit::{Audit, checks_of};
 pub use cpu_set::{CPU_LIMIT, CpuListError, CpuSet};
 pub use facts::{Facts, READING_LIMIT, Reading};
 pub use finding::{Capability, Change, Finding, Verdict};
+pub use interrupts::{Device, DeviceKind, Interrupt, devices};
 pub use note::Note;
 pub use placement::Placement;
 #[cfg(feature = "command")]

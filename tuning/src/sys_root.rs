@@ -32,8 +32,8 @@ pub struct SysRoot {
 pub enum Kept {
     /// A file, or a link or an answer for which a file stands in, with this text.
     File(String),
-    /// A directory that was listed.
-    Directory,
+    /// A directory that was listed, with the names in it.
+    Directory(Vec<String>),
 }
 
 /// A file of the kernel could not be read.
@@ -133,7 +133,9 @@ impl SysRoot {
             names.push(entry?.file_name().into_string().map_err(|_| ReadError::NotText)?);
         }
         names.sort_unstable();
-        self.keep(path, Kept::Directory);
+        if self.kept.is_some() {
+            self.keep(path, Kept::Directory(names.clone()));
+        }
         Ok(names)
     }
 
@@ -161,7 +163,11 @@ impl SysRoot {
         if self.recorded {
             return self.read(format!("/ethtool/{device}/coalesce"));
         }
-        let coalescing = system::coalescing(device)?;
+        let coalescing = system::coalescing(device).map_err(|error| match error.kind() {
+            // The driver has no such settings.
+            io::ErrorKind::Unsupported => ReadError::Missing,
+            _ => error.into(),
+        })?;
         let text = format!(
             "adaptive-rx: {}\nadaptive-tx: {}\nrx-usecs: {}\ntx-usecs: {}\n",
             on_or_off(coalescing.is_receiving_adaptive),

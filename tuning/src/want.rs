@@ -60,11 +60,20 @@ pub enum ShardCpus {
 
 /// What a profile wants: which CPUs carry shards, and a value for each check by its id. Checks without a value are left
 /// alone.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// Which CPUs carry shards.
     pub shards: ShardCpus,
+    /// The folder where data will lie, as an absolute path.
+    pub data_folder: String,
     wants: BTreeMap<&'static str, Want>,
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        let data_folder = "/".to_owned();
+        Wanted { shards: ShardCpus::default(), data_folder, wants: BTreeMap::new() }
+    }
 }
 
 impl Wanted {
@@ -195,7 +204,9 @@ impl Unit {
             Unit::Microseconds => format!("{number} us"),
             Unit::Seconds => format!("{number} s"),
             Unit::Bytes => bytes(number),
-            Unit::PartsPerMillion => format!("{number} ppm"),
+            Unit::PartsPerMillion => {
+                format!("{}.{:04} %", number / 10_000, number % 10_000)
+            }
         }
     }
 

@@ -25,7 +25,13 @@ fn machine(name: &str) -> String {
     tests().join("machines").join(name).display().to_string()
 }
 
-const MACHINES: [&str; 3] = ["firecracker-2vcpu", "two-socket-smt", "container-cpuset"];
+const MACHINES: [&str; 5] = [
+    "firecracker-2vcpu",
+    "two-socket-smt",
+    "one-socket-chiplets",
+    "arm64-tuned",
+    "container-cpuset",
+];
 const PROFILES: [&str; 4] = ["laptop", "shared-vm", "latency", "isolated-spin"];
 
 /// With this variable set the committed texts are written anew: look at the difference before committing it.

@@ -169,29 +169,10 @@ const NOHZ_FULL: &str = "/sys/devices/system/cpu/nohz_full";
 const IO_URING: &str = "/proc/sys/kernel/io_uring_disabled";
 
 fn workqueue_mask(case: &Case) -> Seen {
-    let text = match case.facts.reading(WORKQUEUES) {
-        Ok(text) => text.trim(),
-        Err(error) => return Seen::unreadable(WORKQUEUES, format!("{WORKQUEUES} {error}")),
-    };
-    let housekeeping = &case.roles.housekeeping;
-    if housekeeping.is_empty() {
+    if case.roles.housekeeping.is_empty() {
         return Seen::not_applicable(WORKQUEUES, super::NO_HOUSEKEEPING);
     }
-    let mask = match CpuSet::from_mask(text) {
-        Ok(mask) => mask,
-        Err(error) => {
-            return Seen::unreadable(WORKQUEUES, format!("{WORKQUEUES} is malformed: {error}"));
-        }
-    };
-    // The mask may name CPUs that the machine could have but has not.
-    let used = mask.intersection(&case.facts.topology().online());
-    let change = Change::Write {
-        path: WORKQUEUES.to_owned(),
-        value: housekeeping.to_mask(text.replace(',', "").len() as u32 * 4),
-        restore: text.to_owned(),
-    };
-    let is_ok = used.intersection(&case.roles.shards).is_empty();
-    Seen::either(is_ok, used.to_string(), WORKQUEUES, [change])
+    super::mask::spares_shards(case, WORKQUEUES)
 }
 
 fn rcu_nocbs(case: &Case) -> Seen {

@@ -6,25 +6,6 @@ use crate::want::{Takes, UNLIMITED, Unit};
 
 pub(super) const CHECKS: &[&Check] = &[
     &Check {
-        id: "mem.locked_limit",
-        scope: Scope::Container,
-        takes: Takes::AtLeast(Unit::Bytes),
-        reads: &[LIMITS],
-        effect: "rings and registered buffers are refused, or memory that should never be swapped may be",
-        explanation: Explanation {
-            what: "How much memory a process may lock (RLIMIT_MEMLOCK). Buffers registered with io_uring count, and \
-                before Linux 5.12 its rings too; so does everything that mlock keeps from being swapped.",
-            cost: "Locked memory cannot be given to anybody else. The limit is a guard against a program that locks \
-                too much by mistake.",
-            disagreement: "Databases' guides say unlimited; distributions ship 8 MiB, systemd 8 MiB, older ones 64 \
-                KiB. A node needs 512 KiB for each ring's start; with registered buffers it is the sum of what is \
-                configured.",
-            source: "getrlimit(2); io_uring_register(2); systemd.exec(5) (LimitMEMLOCK=)",
-            measure: "Max locked memory in /proc/PID/limits of the running node; VmLck in its status is what it uses",
-        },
-        look: |case| limit(case, &LOCKED_MEMORY),
-    },
-    &Check {
         id: "limits.nofile",
         scope: Scope::Container,
         takes: Takes::AtLeast(Unit::None),
@@ -81,10 +62,10 @@ pub(super) const CHECKS: &[&Check] = &[
     },
 ];
 
-const LIMITS: &str = "/proc/self/limits";
+pub(super) const LIMITS: &str = "/proc/self/limits";
 
 /// A resource limit by its names.
-struct Resource {
+pub(super) struct Resource {
     /// In `/proc/self/limits`.
     label: &'static str,
     /// In `limits.conf`.
@@ -93,14 +74,14 @@ struct Resource {
     directive: &'static str,
 }
 
-const LOCKED_MEMORY: Resource =
+pub(super) const LOCKED_MEMORY: Resource =
     Resource { label: "Max locked memory", item: "memlock", directive: "LimitMEMLOCK" };
 const OPEN_FILES: Resource =
     Resource { label: "Max open files", item: "nofile", directive: "LimitNOFILE" };
 const REAL_TIME_PRIORITY: Resource =
     Resource { label: "Max realtime priority", item: "rtprio", directive: "LimitRTPRIO" };
 
-fn limit(case: &Case, resource: &Resource) -> Seen {
+pub(super) fn limit(case: &Case, resource: &Resource) -> Seen {
     let text = match case.facts.reading(LIMITS) {
         Ok(text) => text,
         Err(error) => return Seen::unreadable(LIMITS, format!("{LIMITS} {error}")),

@@ -1,7 +1,7 @@
 //! Checks of memory: what the kernel does to pages behind a program's back, and how much of it may be locked.
 
 use super::setting::{Form, setting};
-use super::{Check, Explanation, Scope, Seen};
+use super::{Check, Explanation, Scope, Seen, limits};
 use crate::want::{Takes, Unit};
 
 pub(super) const CHECKS: &[&Check] = &[
@@ -130,6 +130,25 @@ pub(super) const CHECKS: &[&Check] = &[
             measure: "/sys/kernel/mm/ksm/pages_sharing says whether it found anything",
         },
         look: |case| setting(case, KSM, Form::Number, "the kernel does not merge pages"),
+    },
+    &Check {
+        id: "mem.locked_limit",
+        scope: Scope::Container,
+        takes: Takes::AtLeast(Unit::Bytes),
+        reads: &[limits::LIMITS],
+        effect: "rings and registered buffers are refused, or memory that should never be swapped may be",
+        explanation: Explanation {
+            what: "How much memory a process may lock (RLIMIT_MEMLOCK). Buffers registered with io_uring count, and \
+                before Linux 5.12 its rings too; so does everything that mlock keeps from being swapped.",
+            cost: "Locked memory cannot be given to anybody else. The limit is a guard against a program that locks \
+                too much by mistake.",
+            disagreement: "Databases' guides say unlimited; distributions ship 8 MiB, systemd 8 MiB, older ones 64 \
+                KiB. A node needs 512 KiB for each ring's start; with registered buffers it is the sum of what is \
+                configured.",
+            source: "getrlimit(2); io_uring_register(2); systemd.exec(5) (LimitMEMLOCK=)",
+            measure: "Max locked memory in /proc/PID/limits of the running node; VmLck in its status is what it uses",
+        },
+        look: |case| limits::limit(case, &limits::LOCKED_MEMORY),
     },
 ];
 

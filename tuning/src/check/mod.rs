@@ -6,13 +6,18 @@
 //!
 //! Refuses: to recommend what nobody asked for. Only what a profile wants is held against the machine.
 
+mod block;
 mod clock;
 mod cpu;
+mod irq;
 mod kernel;
 mod limits;
+mod mask;
 mod memory;
+mod network;
 pub(crate) mod seen;
 mod setting;
+mod virtualisation;
 
 use crate::facts::Facts;
 use crate::roles::Roles;
@@ -65,7 +70,18 @@ pub enum Scope {
 
 /// All checks, family by family.
 pub fn all() -> Vec<&'static Check> {
-    [cpu::CHECKS, memory::CHECKS, kernel::CHECKS, clock::CHECKS, limits::CHECKS].concat()
+    [
+        cpu::CHECKS,
+        irq::CHECKS,
+        memory::CHECKS,
+        kernel::CHECKS,
+        clock::CHECKS,
+        network::CHECKS,
+        block::CHECKS,
+        limits::CHECKS,
+        virtualisation::CHECKS,
+    ]
+    .concat()
 }
 
 /// The check with this id.
@@ -109,6 +125,7 @@ pub(crate) struct Case<'a> {
     pub roles: &'a Roles,
     pub takes: Takes,
     pub want: &'a Want,
+    pub data_folder: &'a str,
 }
 
 impl Case<'_> {

@@ -59,6 +59,14 @@ impl Seen {
         Seen { found: found.into(), evidence, outcome }
     }
 
+    /// The same, with nothing offered that would mend it.
+    pub(crate) fn without_changes(mut self) -> Seen {
+        if let Outcome::Differs(changes) = &mut self.outcome {
+            changes.clear();
+        }
+        self
+    }
+
     /// Read from here too.
     pub(crate) fn and_from(mut self, evidence: &str) -> Seen {
         self.evidence.push(evidence.to_owned());

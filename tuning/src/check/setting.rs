@@ -22,8 +22,22 @@ pub(super) enum Form {
 /// Compares the files that fit the pattern with what is wanted. When there is none, the machine lacks what is set
 /// there: `absent` says what that is.
 pub(super) fn setting(case: &Case, pattern: &str, form: Form, absent: &str) -> Seen {
+    setting_where(case, pattern, form, absent, |_| true)
+}
+
+/// The same for the files alone of which `is_meant` holds; it is given what the open parts of the path stand for.
+pub(super) fn setting_where(
+    case: &Case,
+    pattern: &str,
+    form: Form,
+    absent: &str,
+    is_meant: impl Fn(&[String]) -> bool,
+) -> Seen {
     let mut sorted = Sorted::default();
     for (captures, path, reading) in case.facts.matching(pattern) {
+        if !is_meant(&captures) {
+            continue;
+        }
         match reading {
             Ok(text) => sorted.take(case, form, path, captures, text),
             Err(ReadError::Missing) => {}

@@ -20,6 +20,9 @@ pub(super) struct AuditArguments {
     /// What the machine is held against: laptop, shared-vm, latency, isolated-spin, or the path of a profile.
     #[arg(long, default_value = "latency")]
     profile: String,
+    /// The folder where data will lie; the file system under it is looked at.
+    #[arg(long, default_value = "/", value_name = "FOLDER")]
+    data: String,
     /// Says where every value was read, what would mend it, and how long the audit took.
     #[arg(long, short)]
     verbose: bool,
@@ -32,7 +35,8 @@ impl AuditArguments {
         out: &mut dyn Write,
     ) -> Result<u8, CommandError> {
         let started = Instant::now();
-        let profile = Profile::load(&self.profile)?;
+        let mut profile = Profile::load(&self.profile)?;
+        profile.wanted.data_folder = absolute(&self.data)?;
         let facts = Facts::probe(&context.root, &checks_of(&profile.wanted))?;
         let probing = started.elapsed();
         let audit = Audit::of(&facts, &profile.wanted);
@@ -54,6 +58,12 @@ impl AuditArguments {
         }
         Ok(if audit.attention() == 0 { AS_WANTED } else { FINDINGS })
     }
+}
+
+/// The folder as the mounts name it.
+fn absolute(folder: &str) -> Result<String, CommandError> {
+    let path = std::path::absolute(folder)?;
+    Ok(path.display().to_string())
 }
 
 /// How long it took.
@@ -101,7 +111,7 @@ fn write_row(finding: &Finding, is_verbose: bool, out: &mut dyn Write) -> Result
     let verdict = finding.verdict.name();
     let id = finding.id;
     // What is too long for its column has a line of its own.
-    if found.chars().count() <= FOUND_COLUMNS {
+    if found.chars().count() < FOUND_COLUMNS {
         writeln!(out, "{id:<26} {verdict:<16} {found:<FOUND_COLUMNS$} {}", finding.wanted)?;
     } else {
         writeln!(out, "{id:<26} {verdict:<16} {:<FOUND_COLUMNS$} {}", "see below", finding.wanted)?;

@@ -6,8 +6,10 @@ use std::io::Write;
 use serde_json::{Value, json};
 
 use super::{AS_WANTED, CommandError, Context};
+use crate::check;
 use crate::cpu_set::CpuSet;
 use crate::facts::Facts;
+use crate::interrupts::{self, Device, DeviceKind};
 use crate::roles::Roles;
 use crate::topology::{Cpu, Topology};
 use crate::want::ShardCpus;
@@ -26,7 +28,9 @@ impl TopologyArguments {
         context: &Context,
         out: &mut dyn Write,
     ) -> Result<u8, CommandError> {
-        let facts = Facts::probe(&context.root, &[])?;
+        // The check of the interrupts wants to see all that there is to see of them.
+        let checks: Vec<_> = check::by_id("irq.affinity").into_iter().collect();
+        let facts = Facts::probe(&context.root, &checks)?;
         let wanted = self.cores.map_or(ShardCpus::Suggested, ShardCpus::Count);
         let roles = Roles::of(facts.topology(), &wanted);
         if context.is_json {
@@ -80,10 +84,43 @@ fn write_text(facts: &Facts, roles: &Roles, out: &mut dyn Write) -> Result<(), C
             "note: no CPU of node {bare} is left to its interrupts; fewer shards would leave one"
         )?;
     }
+    write_devices(&interrupts::devices(facts), out)?;
     for note in topology.notes() {
         writeln!(out, "note: {note}")?;
     }
     Ok(())
+}
+
+/// The CPUs that each device interrupts.
+fn write_devices(devices: &[Device], out: &mut dyn Write) -> Result<(), CommandError> {
+    if !devices.is_empty() {
+        writeln!(
+            out,
+            "\n{:<14} {:<9} {:<6} {:<11} interrupts go to",
+            "device", "kind", "node", "interrupts"
+        )?;
+    }
+    for device in devices {
+        let homes = device.interrupts.iter().filter_map(|interrupt| {
+            interrupt
+                .effective
+                .as_ref()
+                .filter(|cpus| !cpus.is_empty())
+                .or(interrupt.allowed.as_ref())
+        });
+        let homes = homes.fold(CpuSet::new(), |homes, cpus| homes.union(cpus));
+        let node = device.node.map_or("-".to_owned(), |node| node.to_string());
+        let (kind, count) = (kind_name(device.kind), device.interrupts.len());
+        writeln!(out, "{:<14} {kind:<9} {node:<6} {count:<11} {}", device.name, or_none(&homes))?;
+    }
+    Ok(())
+}
+
+fn kind_name(kind: DeviceKind) -> &'static str {
+    match kind {
+        DeviceKind::Network => "network",
+        DeviceKind::Drive => "drive",
+    }
 }
 
 /// The cores with a CPU in the set, each in brackets with the marks of its CPUs.
@@ -132,6 +169,7 @@ fn json_of(facts: &Facts, roles: &Roles) -> Value {
         })
         .collect();
     let notes: Vec<String> = topology.notes().iter().map(ToString::to_string).collect();
+    let devices: Vec<Value> = interrupts::devices(facts).iter().map(device_json).collect();
     json!({
         "kernel": surroundings.kernel,
         "guest_of": surroundings.guest_of,
@@ -145,7 +183,29 @@ fn json_of(facts: &Facts, roles: &Roles) -> Value {
         "housekeeping": roles.housekeeping.to_string(),
         "siblings": roles.siblings.to_string(),
         "nodes_without_housekeeping": roles.nodes_without_housekeeping(topology),
+        "devices": devices,
         "notes": notes,
+    })
+}
+
+fn device_json(device: &Device) -> Value {
+    let interrupts: Vec<Value> = device
+        .interrupts
+        .iter()
+        .map(|interrupt| {
+            json!({
+                "number": interrupt.number,
+                "name": interrupt.name,
+                "allowed": interrupt.allowed.as_ref().map(CpuSet::to_string),
+                "effective": interrupt.effective.as_ref().map(CpuSet::to_string),
+            })
+        })
+        .collect();
+    json!({
+        "name": device.name,
+        "kind": kind_name(device.kind),
+        "node": device.node,
+        "interrupts": interrupts,
     })
 }
 
