@@ -253,7 +253,7 @@ fn steering(case: &Case) -> Seen {
         if !cpus.intersection(shards).is_empty() {
             changes.push(Change::Write {
                 path: path.to_owned(),
-                value: cpus.difference(shards).to_mask(mask::bits(text)),
+                value: cpus.intersection(&case.roles.housekeeping).to_mask(mask::bits(text)),
                 restore: text.to_owned(),
             });
         }
