@@ -2,7 +2,9 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`link`] | what decides about links: credit, control frames, dialling, liveness, who is let in |
 //! | [`wire`] | the bytes of a connection after its handshake: frames, and the decoder of foreign bytes |
 #![forbid(unsafe_code)]
 
+pub mod link;
 pub mod wire;
