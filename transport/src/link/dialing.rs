@@ -5,7 +5,14 @@
 //! Blog, 2015: "equal jitter"). A connection that falls at once after its handshake counts as an attempt: only one that
 //! lived for [`settled_after_ns`](DialSettings::settled_after_ns) makes the pauses short again.
 //!
-//! Invariants: there is at most one attempt at a time; none while a connection is up or the dialler is stopped.
+//! A connection that the peer dialled may come to stand while an attempt of this node is under way. Of the two the one
+//! from the smaller node id stays (see [`connections`](super::connections)), so the node with the larger id abandons
+//! its attempt. The other one must not: the peer may have dropped its own connection for it already.
+//!
+//! Invariants: there is at most one attempt at a time, also while connections come and go beside it; none begins while
+//! a connection stands or the dialler is stopped.
+
+use super::connections::DialledBy;
 
 /// The times of a dialler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,17 +53,15 @@ pub enum DialStep {
 pub struct Dialer {
     settings: DialSettings,
     random: fastrand::Rng,
-    state: State,
+    /// When the attempt under way ends.
+    attempt_until_ns: Option<u64>,
+    /// Since when a connection stands, whoever dialled it.
+    standing_since_ns: Option<u64>,
+    /// No attempt begins before this time.
+    pause_until_ns: u64,
+    is_stopped: bool,
     /// Attempts in a row that came to nothing that lasted.
     attempts: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Pausing { until_ns: u64 },
-    Dialling { until_ns: u64 },
-    Up { since_ns: u64 },
-    Stopped,
 }
 
 impl Dialer {
@@ -66,83 +71,80 @@ impl Dialer {
         Dialer {
             settings,
             random: fastrand::Rng::with_seed(seed),
-            state: State::Pausing { until_ns: now_ns },
+            attempt_until_ns: None,
+            standing_since_ns: None,
+            pause_until_ns: now_ns,
+            is_stopped: false,
             attempts: 0,
         }
     }
 
     /// What is to be done now.
     pub fn tick(&mut self, now_ns: u64) -> Option<DialStep> {
-        match self.state {
-            State::Pausing { until_ns } if until_ns <= now_ns => {
-                let until_ns = now_ns.saturating_add(self.settings.attempt_limit_ns);
-                self.state = State::Dialling { until_ns };
-                Some(DialStep::Dial)
-            }
-            State::Dialling { until_ns } if until_ns <= now_ns => {
-                self.pause(now_ns);
-                Some(DialStep::Abandon)
-            }
-            _ => None,
+        if self.next_deadline_ns()? > now_ns {
+            return None;
         }
+        if self.is_dialling() {
+            self.failed(now_ns);
+            return Some(DialStep::Abandon);
+        }
+        self.attempt_until_ns = Some(now_ns.saturating_add(self.settings.attempt_limit_ns));
+        Some(DialStep::Dial)
     }
 
     /// When [`tick`](Self::tick) wants to be called.
     #[must_use]
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        match self.state {
-            State::Pausing { until_ns } | State::Dialling { until_ns } => Some(until_ns),
-            State::Up { .. } | State::Stopped => None,
-        }
+        let may_begin = self.standing_since_ns.is_none() && !self.is_stopped;
+        self.attempt_until_ns.or(may_begin.then_some(self.pause_until_ns))
     }
 
-    /// A connection stands, ours or one that the peer dialled. Whether an attempt of ours is under way that has to be
-    /// abandoned, unless it is the one that stands.
-    pub fn connected(&mut self, now_ns: u64) -> bool {
-        if self.state == State::Stopped {
-            return false;
+    /// A connection stands. Whether an attempt is still under way: the node with the larger id abandons it now, and says
+    /// so by [`failed`](Self::failed).
+    pub fn connected(&mut self, dialled_by: DialledBy, now_ns: u64) -> bool {
+        if dialled_by == DialledBy::Us {
+            self.attempt_until_ns = None;
         }
-        let is_dialling = self.is_dialling();
-        if !matches!(self.state, State::Up { .. }) {
-            self.state = State::Up { since_ns: now_ns };
-        }
-        is_dialling
+        self.standing_since_ns.get_or_insert(now_ns);
+        self.is_dialling()
     }
 
-    /// The attempt has failed.
+    /// The attempt has failed, or was abandoned.
     pub fn failed(&mut self, now_ns: u64) {
-        if self.is_dialling() {
+        if self.attempt_until_ns.take().is_some() && self.standing_since_ns.is_none() {
             self.pause(now_ns);
         }
     }
 
-    /// The connection that stood has ended.
+    /// The connection that stood has ended, and none has taken its place.
     pub fn lost(&mut self, now_ns: u64) {
-        if let State::Up { since_ns } = self.state {
-            if now_ns.saturating_sub(since_ns) >= self.settings.settled_after_ns {
-                self.attempts = 0;
-            }
+        let Some(since_ns) = self.standing_since_ns.take() else { return };
+        if now_ns.saturating_sub(since_ns) >= self.settings.settled_after_ns {
+            self.attempts = 0;
+        }
+        if !self.is_dialling() {
             self.pause(now_ns);
         }
     }
 
-    /// No attempts any more: the peer is quarantined, or has refused for a reason that does not pass.
-    pub fn stop(&mut self) {
-        self.state = State::Stopped;
+    /// No attempts any more: the peer is quarantined, or has refused for a reason that does not pass. Whether one is
+    /// under way that has to be abandoned.
+    pub fn stop(&mut self) -> bool {
+        self.is_stopped = true;
+        self.attempt_until_ns.take().is_some()
     }
 
     /// Dials again at once, with short pauses, unless a connection stands or an attempt is under way.
     pub fn start(&mut self, now_ns: u64) {
-        if matches!(self.state, State::Stopped | State::Pausing { .. }) {
-            self.attempts = 0;
-            self.state = State::Pausing { until_ns: now_ns };
-        }
+        self.is_stopped = false;
+        self.attempts = 0;
+        self.pause_until_ns = now_ns;
     }
 
     /// Whether an attempt is under way.
     #[must_use]
     pub fn is_dialling(&self) -> bool {
-        matches!(self.state, State::Dialling { .. })
+        self.attempt_until_ns.is_some()
     }
 
     fn pause(&mut self, now_ns: u64) {
@@ -150,12 +152,13 @@ impl Dialer {
         let whole_ns = doubled.min(self.settings.pause_limit_ns);
         self.attempts = self.attempts.saturating_add(1);
         let pause_ns = self.random.u64(whole_ns / 2..=whole_ns);
-        self.state = State::Pausing { until_ns: now_ns.saturating_add(pause_ns) };
+        self.pause_until_ns = now_ns.saturating_add(pause_ns);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::connections::DialledBy::{Peer, Us};
     use super::*;
 
     const MILLISECOND_NS: u64 = 1_000_000;
@@ -201,7 +204,7 @@ mod tests {
         let mut lost_after = |lived_ns: u64| {
             let dialled_ns = dialer.next_deadline_ns().unwrap();
             assert_eq!(dialer.tick(dialled_ns), Some(DialStep::Dial));
-            assert!(dialer.connected(dialled_ns));
+            assert!(!dialer.connected(Us, dialled_ns));
             assert_eq!(dialer.next_deadline_ns(), None);
             dialer.lost(dialled_ns + lived_ns);
             dialer.next_deadline_ns().unwrap() - dialled_ns - lived_ns
@@ -221,10 +224,33 @@ mod tests {
     }
 
     #[test]
+    fn an_attempt_goes_on_beside_connections_that_the_peer_dialled() {
+        let mut dialer = Dialer::new(DialSettings::default(), 3, 0);
+        assert_eq!(dialer.tick(0), Some(DialStep::Dial));
+        assert!(dialer.connected(Peer, 1), "an attempt of ours is under way");
+        dialer.lost(2);
+        assert_eq!(dialer.tick(SECOND_NS), None, "it still is: no second one");
+        assert!(!dialer.connected(Us, SECOND_NS));
+        assert_eq!(dialer.next_deadline_ns(), None);
+        dialer.lost(SECOND_NS + 1);
+        assert!(dialer.next_deadline_ns().unwrap() > SECOND_NS + 1);
+    }
+
+    #[test]
+    fn an_attempt_that_is_abandoned_beside_a_connection_begins_no_pause() {
+        let mut dialer = Dialer::new(DialSettings::default(), 3, 0);
+        dialer.tick(0);
+        dialer.connected(Peer, 1);
+        dialer.failed(1);
+        assert_eq!((dialer.is_dialling(), dialer.next_deadline_ns()), (false, None));
+    }
+
+    #[test]
     fn a_stopped_one_does_nothing_until_it_is_started() {
         let mut dialer = Dialer::new(DialSettings::default(), 3, 0);
-        dialer.stop();
-        dialer.connected(1);
+        assert_eq!(dialer.tick(0), Some(DialStep::Dial));
+        assert!(dialer.stop());
+        dialer.connected(Peer, 1);
         dialer.lost(2);
         dialer.failed(3);
         assert_eq!((dialer.tick(SECOND_NS), dialer.next_deadline_ns()), (None, None));

@@ -46,21 +46,15 @@ pub struct OutgoingRefusal<H, B> {
 
 /// A piece of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'a, H> {
-    /// The first one.
-    First {
-        /// What the whole message would have as its header.
-        head: H,
-        /// The length of the whole message.
-        total_bytes: u32,
-        /// The first bytes of it.
-        bytes: &'a [u8],
-    },
-    /// The next one.
-    Next {
-        /// The bytes that follow.
-        bytes: &'a [u8],
-    },
+pub struct Piece<'a, H> {
+    /// What the whole message would have as its header.
+    pub head: H,
+    /// The length of the whole message.
+    pub total_bytes: u32,
+    /// Where in the message the piece begins; 0 for the first one.
+    pub offset_bytes: usize,
+    /// The bytes from there on.
+    pub bytes: &'a [u8],
 }
 
 /// Large messages that wait, each with what it has as its header.
@@ -102,12 +96,13 @@ impl<H: Copy, B: AsRef<[u8]>> Outgoing<H, B> {
         self.drop_finished();
         let (head, bytes) = self.messages.front()?;
         let bytes = bytes.as_ref();
-        let begin = self.cut_bytes;
-        self.cut_bytes = bytes.len().min(begin + self.settings.piece_limit_bytes);
-        let piece = &bytes[begin..self.cut_bytes];
-        Some(match begin {
-            0 => Piece::First { head: *head, total_bytes: bytes.len() as u32, bytes: piece },
-            _ => Piece::Next { bytes: piece },
+        let offset_bytes = self.cut_bytes;
+        self.cut_bytes = bytes.len().min(offset_bytes + self.settings.piece_limit_bytes);
+        Some(Piece {
+            head: *head,
+            total_bytes: bytes.len() as u32,
+            offset_bytes,
+            bytes: &bytes[offset_bytes..self.cut_bytes],
         })
     }
 

@@ -7,6 +7,13 @@ use super::*;
 const SMALL: ChunkSettings =
     ChunkSettings { message_limit_bytes: 1_000, piece_limit_bytes: 64, budget_bytes: 1_500 };
 
+fn take(reassembly: &mut Reassembly<u8>, piece: Piece<'_, u8>) -> Result<Progress<u8>, ChunkError> {
+    match piece.offset_bytes {
+        0 => reassembly.first(piece.head, piece.total_bytes, piece.bytes),
+        _ => reassembly.next(piece.bytes),
+    }
+}
+
 /// Carries every piece over; the messages that came out whole.
 fn carry(
     outgoing: &mut Outgoing<u8, Vec<u8>>,
@@ -14,10 +21,7 @@ fn carry(
 ) -> Vec<(u8, Vec<u8>)> {
     let mut messages = Vec::new();
     while let Some(piece) = outgoing.next_piece() {
-        let progress = match piece {
-            Piece::First { head, total_bytes, bytes } => reassembly.first(head, total_bytes, bytes),
-            Piece::Next { bytes } => reassembly.next(bytes),
-        };
+        let progress = take(reassembly, piece);
         if let Progress::Whole(whole) = progress.expect("an honest peer") {
             messages.push((whole.head, whole.bytes.as_slice().to_vec()));
         }
@@ -109,14 +113,7 @@ fn a_connection_that_ends_takes_the_message_under_way_with_it_and_no_other() {
     outgoing.push(1, vec![1; 200]).unwrap();
     outgoing.push(2, vec![2; 200]).unwrap();
     for _ in 0..2 {
-        match outgoing.next_piece().unwrap() {
-            Piece::First { head, total_bytes, bytes } => {
-                reassembly.first(head, total_bytes, bytes).unwrap();
-            }
-            Piece::Next { bytes } => {
-                reassembly.next(bytes).unwrap();
-            }
-        }
+        take(&mut reassembly, outgoing.next_piece().unwrap()).unwrap();
     }
     assert_eq!(reassembly.reserved_bytes(), 200);
     assert_eq!(outgoing.disconnected(), Some((1, vec![1; 200])));
