@@ -154,8 +154,12 @@ impl Node {
         match frame {
             Frame::Hello { node, incarnation, key } => {
                 self.hello(connection, node, incarnation, key, now_ns);
+                self.flush(now_ns);
             }
-            Frame::Welcome { incarnation } => self.welcome(connection, incarnation, now_ns),
+            Frame::Welcome { incarnation } => {
+                self.welcome(connection, incarnation, now_ns);
+                self.flush(now_ns);
+            }
             Frame::Refused { by, is_quarantine } => {
                 if let Some((peer, key)) = self.attempts.remove(&connection) {
                     self.link(peer).dialer_failed(key, now_ns);
@@ -170,12 +174,13 @@ impl Node {
             }
             frame => {
                 if let Some(&(peer, key)) = self.standing.get(&connection) {
+                    let (core, outputs) = (&mut self.core_budget, &mut self.outputs);
                     let link = self.links.get_mut(&peer).expect("a peer");
-                    link.receive(key, frame, &mut self.core_budget, &mut self.outputs, now_ns);
+                    link.receive(key, frame, core, outputs, now_ns);
+                    link.flush(outputs, now_ns);
                 }
             }
         }
-        self.flush(now_ns);
     }
 
     /// A connection is gone.
