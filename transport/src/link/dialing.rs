@@ -99,8 +99,8 @@ impl Dialer {
         self.attempt_until_ns.or(may_begin.then_some(self.pause_until_ns))
     }
 
-    /// A connection stands. Whether an attempt is still under way: the node with the larger id abandons it now, and says
-    /// so by [`failed`](Self::failed).
+    /// A connection stands. Whether an attempt is still under way: the node with the larger id abandons it now, and
+    /// says so by [`failed`](Self::failed).
     pub fn connected(&mut self, dialled_by: DialledBy, now_ns: u64) -> bool {
         if dialled_by == DialledBy::Us {
             self.attempt_until_ns = None;
