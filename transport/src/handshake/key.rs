@@ -27,8 +27,8 @@ pub struct Key([u8; 32]);
 
 /// The keys of a node. It proves itself with the first, and accepts any.
 ///
-/// To replace a key without a pause, every node is restarted twice: once with the new key behind the old one, then
-/// with the new one alone or before the old one.
+/// To replace a key without a pause, every node is restarted three times: with the new key behind the old one, when
+/// all have been with the new one before the old one, and when all have been again with the new one alone.
 #[derive(Clone, Debug, Default)]
 pub struct Keys(Vec<Key>);
 

@@ -373,6 +373,7 @@ fn a_key_is_replaced_while_both_are_accepted() {
         (keys(&[new, old]), keys(&[old, new]), true),
         (keys(&[new]), keys(&[new, old]), true),
         (keys(&[new, old]), keys(&[old]), false),
+        (keys(&[old, new]), keys(&[new]), false),
     ] {
         let (one, two) = converse(initiator(one(), first), responder(two(), second));
         let open = matches!((one, two), (Some(Ok(_)), Some(Ok(_))));
@@ -540,6 +541,23 @@ fn a_peer_one_minor_version_newer_is_met_at_the_older_version() {
             assert_eq!(of_one.features, of_two.features);
             assert_eq!(of_one.features != 0, version == newest, "only what both have");
         }
+    }
+}
+
+#[test]
+fn what_a_newer_hello_says_more_is_proved_too() {
+    let keys = key();
+    let (_, hello) = initiator(one(), keys.clone());
+    let Ok(Step::Message { body, .. }) = read(&hello) else { panic!("a good hello") };
+    let longer = Kind::Hello.message(&[body, &[7; 200]].concat());
+    let changed = Kind::Hello.message(&[body, &[8; 200]].concat());
+    for (proved, right) in [(&longer, true), (&changed, false), (&hello, false)] {
+        let mut other = responder(two(), keys.clone());
+        let answer = other.receive(&longer, 1, &mut nobody).expect("more than is known").to_send;
+        let transcript = [proved.as_slice(), &answer].concat();
+        let proof = keys.first().expect("one key").proof(Role::Initiator, &transcript);
+        let outcome = other.receive(&Kind::Proof.message(proof.as_bytes()), 1, &mut anyone);
+        assert_eq!(outcome.is_ok(), right);
     }
 }
 
