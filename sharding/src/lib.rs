@@ -12,6 +12,7 @@
 //! | [`ownership`] | who owns a shard, and since which change |
 //! | [`passivation`] | which entities have to leave: those that were idle, and those beyond a limit |
 //! | [`rebalance`] | which shards are to move to which core |
+//! | [`remember`] | which entities run, as it stands in a journal |
 //! | [`testkit`] | entities on the simulator, and storms of moves over them |
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ pub mod node;
 pub mod ownership;
 pub mod passivation;
 pub mod rebalance;
+pub mod remember;
 pub mod testkit;
 
 pub use node::{

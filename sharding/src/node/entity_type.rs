@@ -105,8 +105,12 @@ impl EntityType {
     }
 
     /// Entities that run when their shard moves to another core are started there without a message, at most so many in
-    /// a second on a core (0 counts as 1). They begin with their next message unless set. A restart of the node
-    /// remembers none.
+    /// a second on a core (0 counts as 1). They begin with their next message unless set.
+    ///
+    /// On a node with a journal (`mainspring_journal::Journal`) it is the same over a restart: which entities run is
+    /// recorded there. An entity that stops of itself, asks to be stopped, or leaves because there are too many is not
+    /// started again; one that fails is. None leaves for being idle: [`passivate_after`](Self::passivate_after) has no
+    /// effect then.
     pub fn remember(mut self, starts_per_second: u32) -> Self {
         self.remembered_per_second = Some(starts_per_second);
         self

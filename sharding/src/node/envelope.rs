@@ -20,6 +20,12 @@ pub enum Envelope {
     StoreAnswered { shard: u32, step: u64, answer: Answer },
     /// Entities that ran where the shard was before, and are to run again.
     Remembered { shard: u32, ids: Vec<Vec<u8>> },
+    /// An entity is about to start on another core, which wants to know when that stands in the log of this one.
+    Starts { from: u16, number: u64, shard: u32, epoch: u64, id: Vec<u8> },
+    /// Whether it does.
+    Recorded { number: u64, is_recorded: bool },
+    /// An entity of another core has ended that the log of this one says to run.
+    Ended { shard: u32, epoch: u64, id: Vec<u8> },
     /// Somebody wants to know what was counted.
     Figures { reply_to: ActorRef<RegionFigures> },
     /// Time has passed.

@@ -30,8 +30,17 @@ pub struct RegionFigures {
     pub refused_sends: u64,
     /// Messages refused while their shard moved.
     pub refused_moving: u64,
-    /// Entities that ran when their shard left, and whose ids found no room on the way to its new core.
+    /// Entities that ran when their shard left, or when the node ended last, and whose ids found no room here or on
+    /// the way to the shard's core.
     pub not_remembered: u64,
+    /// Entities that the journal says to have run when the node ended last.
+    pub recalled: u64,
+    /// Events that say which entities run, written to the journal.
+    pub records_written: u64,
+    /// Records of which entities ran that could not be read.
+    pub records_unreadable: u64,
+    /// Starts and ends of entities without a record in the journal, though there should be one.
+    pub not_recorded: u64,
     /// Bytes of messages that wait for entities that start or stop.
     pub kept_bytes: u64,
     /// Messages that wait for shards that move.

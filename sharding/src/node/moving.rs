@@ -69,11 +69,7 @@ where
             Output::Seal { shard, step, .. } => {
                 self.input(ctx, Input::Sealed { shard, step, last_sequence: 0 });
             }
-            Output::Open { shard, .. } => {
-                if let Some(remembered) = &mut self.remembered {
-                    remembered.open(shard);
-                }
-            }
+            Output::Open { shard, .. } => self.open_remembered(shard),
             Output::Store { step, request } => {
                 let (from, shard) = (self.core, request.shard());
                 let question = request.into();
@@ -138,7 +134,7 @@ where
 
     /// Sends to the region of another core, behind what still waits for room on the way there. `false` when as much
     /// waits as may.
-    fn send_to_peer(
+    pub(super) fn send_to_peer(
         &mut self,
         ctx: &mut Context<'_, Self>,
         to: u16,

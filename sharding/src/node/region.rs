@@ -21,6 +21,7 @@ use super::figures::RegionFigures;
 use super::hosting::Hosting;
 use super::kept::Kept;
 use super::parcel::Parcel;
+use super::recorder::Recorder;
 use super::remembered::Remembered;
 use super::tenants::Tenants;
 use super::wording::message_of;
@@ -64,8 +65,11 @@ where
     pub(super) is_acting: bool,
     /// Entities that start again where their shard goes, if they do.
     pub(super) remembered: Option<Remembered>,
+    /// Writes down which entities run, where there is a journal and they are remembered.
+    pub(super) recorder: Option<Recorder>,
     /// The most active entities.
     pub(super) at_most: u32,
+    pub(super) entity_type: EntityType,
     armed_ns: u64,
     /// When the loads are told next, if anybody looks at them.
     report_ns: Option<u64>,
@@ -94,7 +98,9 @@ where
             outputs: VecDeque::new(),
             is_acting: false,
             remembered: entity_type.remembered_per_second.map(Remembered::new),
+            recorder: None,
             at_most: entity_type.at_most,
+            entity_type: entity_type.clone(),
             armed_ns: u64::MAX,
             report_ns: entity_type.looks_at_loads().then_some(0),
         }
@@ -219,6 +225,8 @@ where
         self.input(ctx, Input::Tick);
         self.stop_what_is_due(ctx);
         self.start_what_is_due(ctx);
+        self.write_records(ctx);
+        self.start_recorded(ctx);
         self.start_remembered(ctx);
         if let Some(report_ns) = &mut self.report_ns
             && *report_ns <= ctx.now_ns()
@@ -252,7 +260,7 @@ where
     }
 
     /// Sees to it that a tick comes when something is due.
-    fn arm(&mut self, ctx: &mut Context<'_, Self>) {
+    pub(super) fn arm(&mut self, ctx: &mut Context<'_, Self>) {
         let due_ns = {
             let tables = self.hosting.tables.borrow();
             let deadlines = [
@@ -261,6 +269,7 @@ where
                 tables.passivation.next_deadline_ns(),
                 self.report_ns,
                 self.remembered.as_ref().and_then(Remembered::next_deadline_ns),
+                self.recorder.as_ref().and_then(Recorder::next_deadline_ns),
                 (!self.unstopped.is_empty() || !tables.asked_to_stop.is_empty()).then_some(0),
                 (!self.unsent.is_empty()).then_some(0),
             ];
@@ -285,6 +294,7 @@ where
 
     fn started(&mut self, ctx: &mut Context<Self>) -> Next<Self> {
         self.open_shards(ctx);
+        self.begin_recording(ctx);
         self.arm(ctx);
         Next::Same
     }
@@ -313,9 +323,17 @@ where
                 self.input(ctx, Input::StoreAnswered { shard, step, answer: answer.into() });
             }
             ArchivedEnvelope::Remembered { shard, ids } => {
-                if let Some(remembered) = &mut self.remembered {
-                    remembered.wait(shard.to_native(), ids.iter().map(|id| id.as_slice().into()));
-                }
+                self.remembered_elsewhere(shard.to_native(), ids);
+            }
+            ArchivedEnvelope::Starts { from, number, shard, epoch, id } => {
+                let asked = (from.to_native(), number.to_native());
+                self.start_asked(ctx, asked, (shard.to_native(), epoch.to_native()), id);
+            }
+            ArchivedEnvelope::Recorded { number, is_recorded } => {
+                self.start_answered(ctx, number.to_native(), *is_recorded);
+            }
+            ArchivedEnvelope::Ended { shard, epoch, id } => {
+                self.end_told(ctx.now_ns(), (shard.to_native(), epoch.to_native()), id);
             }
             ArchivedEnvelope::Figures { reply_to } => ctx.tell(*reply_to, &self.figures()),
             ArchivedEnvelope::Tick => self.tick(ctx),
@@ -330,5 +348,11 @@ where
             self.arm(ctx);
         }
         Next::Same
+    }
+
+    fn stopped(&mut self, ctx: &mut Context<Self>) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write(ctx.now_ns(), true);
+        }
     }
 }

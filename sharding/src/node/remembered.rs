@@ -13,6 +13,7 @@ use super::envelope::Envelope;
 use super::region::Region;
 use super::tenancy::A_TICK;
 use crate::entities::{State, ToEntityKey};
+use crate::handoff::Route;
 
 /// The most bytes of ids in one message.
 const MESSAGE_BYTES: usize = 4_096;
@@ -147,6 +148,15 @@ where
             if region.is_none_or(|region| ctx.try_tell(region, &message).is_err()) {
                 self.count(|figures| figures.not_remembered += count);
             }
+        }
+    }
+
+    /// Another core says who ran of a shard: one that comes here, or is here already.
+    pub(super) fn remembered_elsewhere(&mut self, shard: u32, ids: &[Archived<Vec<u8>>]) {
+        let Some(remembered) = &mut self.remembered else { return };
+        remembered.wait(shard, ids.iter().map(|id| id.as_slice().into()));
+        if self.hosting.tables.borrow().shards.route(shard) == Route::Here {
+            remembered.open(shard);
         }
     }
 

@@ -30,6 +30,9 @@ where
             self.hosting.tables.borrow_mut().residents.remove(slot);
             return None;
         }
+        if !self.may_start(ctx, slot) {
+            return Some((slot, None));
+        }
         Some((slot, self.start(ctx, slot)))
     }
 
@@ -44,6 +47,7 @@ where
         match admitted {
             Ok(Some(victim)) => {
                 self.count(|figures| figures.passivated_limit += 1);
+                self.leaves(victim);
                 self.passivate(ctx, victim);
                 true
             }
@@ -85,6 +89,13 @@ where
         if !self.admit(ctx, slot, hash) {
             return self.failed(ctx, slot, 0);
         }
+        if self.may_start(ctx, slot) {
+            self.start_with_kept(ctx, slot);
+        }
+    }
+
+    /// Starts an entity, which gets the messages that were kept for it.
+    pub(super) fn start_with_kept(&mut self, ctx: &mut Context<'_, Self>, slot: Slot) {
         if let Some(actor) = self.start(ctx, slot) {
             for kept in self.kept.take(slot) {
                 self.hand_over(ctx, Some(actor), kept.message.view());
@@ -125,6 +136,7 @@ where
         reason: StopReason,
     ) {
         let Some(slot) = self.tenants.take(actor) else { return };
+        let end = self.end_of(slot, reason);
         let born_ns = {
             let tables = &mut *self.hosting.tables.borrow_mut();
             tables.passivation.remove(slot);
@@ -146,7 +158,12 @@ where
             };
             match ended {
                 Ended::StartAgain => self.start_again(ctx, slot),
-                Ended::Absent(_) | Ended::NotRunning => {}
+                Ended::Absent(_) => {
+                    if let Some(end) = end {
+                        self.record_end(ctx, end);
+                    }
+                }
+                Ended::NotRunning => {}
             }
         }
         self.look_whether_drained(ctx, shard);
@@ -184,6 +201,7 @@ where
         for actor in asked {
             if let Some(slot) = self.tenants.get(actor) {
                 self.count(|figures| figures.passivated_asked += 1);
+                self.leaves(slot);
                 self.passivate(ctx, slot);
             }
         }
@@ -200,7 +218,8 @@ where
         }
     }
 
-    /// Starts entities again that failed, if messages wait for them; the others are forgotten.
+    /// Starts entities again that failed, if messages wait for them or they are recorded as running; the others are
+    /// forgotten.
     pub(super) fn start_what_is_due(&mut self, ctx: &mut Context<'_, Self>) {
         let mut due = Vec::new();
         {
@@ -209,7 +228,9 @@ where
         }
         for due in due {
             match due {
-                Due::StartAgain(slot) if self.kept.has(slot) => self.start_again(ctx, slot),
+                Due::StartAgain(slot) if self.kept.has(slot) || self.recorder.is_some() => {
+                    self.start_again(ctx, slot);
+                }
                 Due::StartAgain(slot) => {
                     self.hosting.tables.borrow_mut().residents.remove(slot);
                 }

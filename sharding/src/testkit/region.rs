@@ -6,10 +6,12 @@ use std::time::Duration;
 use mainspring::message::{Message, Reply};
 use mainspring::prelude::*;
 use mainspring::testkit::{Probe, Simulation};
+use mainspring_journal::device::OpenLogError;
+use mainspring_journal::testkit::SimulatedJournals;
 
 use super::desk::{Desk, SendNext};
 use super::watch::{Broken, Watch};
-use crate::entities::ToEntityKey;
+use crate::entities::{State, ToEntityKey};
 use crate::node::{
     DeclareError, Directive, DrainBegun, Entities, EntityId, EntityRef, EntityTellError,
     EntityType, Hosting, MoveEnded, MoveOutcome, RegionFigures, Regions, Sharding,
@@ -54,6 +56,15 @@ impl ShardingTest {
     pub fn cores(self, cores: u16) -> Self {
         let cores = cores.max(1);
         ShardingTest { simulation: self.simulation.cores(cores), cores }
+    }
+
+    /// The cores have these journals, one for each, as a node has its journal. After the cores are chosen.
+    ///
+    /// # Errors
+    /// [`OpenLogError`]: a disk holds no log that can be used.
+    pub fn journals(mut self, journals: &SimulatedJournals) -> Result<Self, OpenLogError> {
+        journals.install(&mut self.simulation)?;
+        Ok(self)
     }
 
     /// An actor whose messages the test looks at: for entities that are given somebody to tell.
@@ -218,6 +229,21 @@ impl<M: Message> TestRegion<M> {
     /// When the type has no coordinator, which is an error of the sharding.
     pub fn readmit_core(&mut self, core: u16) {
         self.direct(&Directive::Readmit { core });
+    }
+
+    /// The ids of the entities that run on any core, in order.
+    pub fn running(&self) -> Vec<Vec<u8>> {
+        let mut ids = Vec::new();
+        for hosting in &self.hostings {
+            let residents = &hosting.tables.borrow().residents;
+            let slots =
+                (0..self.entities.shard_count()).flat_map(|shard| residents.of_shard(shard));
+            let running = slots.filter_map(|slot| residents.get(slot));
+            let running = running.filter(|resident| resident.state == State::Active);
+            ids.extend(running.map(|resident| resident.id.to_vec()));
+        }
+        ids.sort_unstable();
+        ids
     }
 
     /// The next turn of every entity that runs on a core panics. How many these are.

@@ -8,4 +8,5 @@ mod bounds;
 mod delivery;
 mod failures;
 mod moves;
+mod restarts;
 mod storms;
