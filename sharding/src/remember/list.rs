@@ -15,9 +15,6 @@ const BESIDE_BYTES: usize = 64;
 /// What an id takes in an archived list beside its own bytes.
 const IN_SNAPSHOT_BYTES: usize = 8;
 
-/// The fewest changes between two snapshots.
-const SNAPSHOT_AFTER: u64 = 256;
-
 /// See the module's header.
 #[derive(Debug)]
 pub(super) struct List {
@@ -176,9 +173,9 @@ impl List {
         *self = List { is_closed: true, ..List::new(0) };
     }
 
-    /// The whole list, if it is time to write it.
-    pub fn snapshot(&self) -> Option<Vec<Vec<u8>>> {
-        let is_due = self.changes >= SNAPSHOT_AFTER.max(self.running.len() as u64);
+    /// The whole list, if it is time to write it: after so many changes, or as many as it has entities.
+    pub fn snapshot(&self, after: u64) -> Option<Vec<Vec<u8>>> {
+        let is_due = self.changes >= after.max(self.running.len() as u64);
         let may = self.is_known() && !self.is_snapshot_under_way && !self.is_closed;
         let is_exact = self.unwritten.is_empty();
         (is_due && may && is_exact).then(|| self.running.keys().map(|id| id.to_vec()).collect())

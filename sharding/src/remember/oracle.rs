@@ -1,8 +1,9 @@
 //! The store beside a log of which a crash leaves any prefix, and beside what every entity has done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Batch, Noted, Recall, RememberLimits, RememberStore, Snapshot};
+use super::{Batch, Noted, RememberLimits, RememberStore, Snapshot};
+use crate::remember::Recall;
 
 const MS: u64 = 1_000_000;
 const SHARDS: u32 = 3;
@@ -13,9 +14,14 @@ const IDS: u8 = 12;
 enum Record {
     Batch(Batch),
     Snapshot(Snapshot),
-    GivenUp { shard: u32, to: u64 },
+    GivenUp {
+        shard: u32,
+        to: u64,
+    },
     /// An event of an entity, acknowledged as soon as it is durable.
-    Event { id: u8 },
+    Event {
+        id: u8,
+    },
 }
 
 /// What a test knows of an entity in one life of the node.
@@ -33,8 +39,8 @@ struct World {
     known: BTreeMap<u8, Known>,
     /// Lists that are to be read, as the log was when the life began.
     unread: Vec<(u32, Vec<Record>)>,
-    /// Those who have to run in this life without having started in it: found by reading.
-    found: BTreeMap<u8, ()>,
+    /// Those who have ended in this life.
+    ended: BTreeSet<u8>,
 }
 
 fn shard_of(id: u8) -> u32 {
@@ -93,7 +99,8 @@ fn who_runs(log: &[Record]) -> Vec<u8> {
 
 impl World {
     fn begin(mut random: fastrand::Rng, log: Vec<Record>) -> Self {
-        let mut store = RememberStore::new(RememberLimits::default());
+        let limits = RememberLimits { snapshot_after: 8, ..RememberLimits::default() };
+        let mut store = RememberStore::new(limits);
         let mut unread = Vec::new();
         for shard in 0..SHARDS {
             let sequence = sequence_of(shard, &log);
@@ -103,8 +110,8 @@ impl World {
             }
         }
         random.shuffle(&mut unread);
-        let (known, found) = (BTreeMap::new(), BTreeMap::new());
-        World { random, now_ns: 0, store, log, known, unread, found }
+        let (known, ended) = (BTreeMap::new(), BTreeSet::new());
+        World { random, now_ns: 0, store, log, known, unread, ended }
     }
 
     /// The journal takes what is due, or refuses.
@@ -140,6 +147,7 @@ impl World {
             0..3 if !known.runs => {
                 *known = Known { runs: true, epoch: known.epoch + self.random.u64(0..2) };
                 let epoch = known.epoch;
+                self.ended.remove(&id);
                 let noted = self.store.started(self.now_ns, shard, &[id], epoch);
                 assert_ne!(noted, Noted::LeftOut);
                 self.write();
@@ -151,7 +159,7 @@ impl World {
                 known.runs = false;
                 let epoch = known.epoch;
                 self.store.ended(self.now_ns, shard, &[id], epoch);
-                self.found.remove(&id);
+                self.ended.insert(id);
             }
             6 => {
                 // A word of an earlier owner that comes late.
@@ -167,8 +175,8 @@ impl World {
                     for id in ids {
                         let known = self.known.entry(id[0]).or_default();
                         assert!(!known.runs, "{id:?} is started twice");
+                        assert!(!self.ended.contains(&id[0]), "{id:?} is started and has ended");
                         known.runs = true;
-                        self.found.insert(id[0], ());
                     }
                 }
             }
@@ -218,6 +226,7 @@ fn check_prefix(log: &[Record]) {
 
 #[test]
 fn the_log_says_who_runs_after_any_crash_and_whatever_is_read_late_refused_or_late() {
+    let mut snapshots = 0;
     for seed in 0..400 {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut log = Vec::new();
@@ -227,6 +236,8 @@ fn the_log_says_who_runs_after_any_crash_and_whatever_is_read_late_refused_or_la
                 world.step();
             }
             check_prefix(&world.log);
+            let is_snapshot = |record: &&Record| matches!(record, Record::GivenUp { .. });
+            snapshots += world.log.iter().filter(is_snapshot).count();
             let cut = random.usize(world.log.len() / 2..=world.log.len());
             check_prefix(&world.log[..cut]);
             if random.bool() {
@@ -239,6 +250,7 @@ fn the_log_says_who_runs_after_any_crash_and_whatever_is_read_late_refused_or_la
             }
         }
     }
+    assert!(snapshots > 400, "only {snapshots} times was something given up");
 }
 
 #[test]
@@ -279,7 +291,8 @@ fn a_journal_that_refuses_is_asked_again_after_pauses_that_double() {
 
 #[test]
 fn what_is_beyond_a_limit_is_left_out_and_the_memory_comes_back() {
-    let limits = RememberLimits { bytes: 1_500, list_bytes: 60, batch_bytes: 30 };
+    let limits =
+        RememberLimits { bytes: 1_500, list_bytes: 60, batch_bytes: 30, snapshot_after: 8 };
     let mut store = RememberStore::new(limits);
     let noted: Vec<Noted> = (0..8).map(|id| store.started(0, 0, &[id], 1)).collect();
     assert_eq!(noted.iter().filter(|noted| **noted == Noted::Waits).count(), 6, "a list's limit");

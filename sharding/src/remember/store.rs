@@ -22,6 +22,8 @@ pub struct RememberLimits {
     pub list_bytes: usize,
     /// Bytes of one event.
     pub batch_bytes: usize,
+    /// A list is written whole after so many changes, or as many as it has entities if these are more.
+    pub snapshot_after: u64,
 }
 
 /// What is known of the record of an entity that starts.
@@ -77,9 +79,14 @@ pub struct RememberStore {
 }
 
 impl Default for RememberLimits {
-    /// 128 MiB of lists, 896 KiB for one, 64 KiB for an event.
+    /// 128 MiB of lists, 896 KiB for one, 64 KiB for an event; 256 changes.
     fn default() -> Self {
-        RememberLimits { bytes: 128 << 20, list_bytes: 896 << 10, batch_bytes: 64 << 10 }
+        RememberLimits {
+            bytes: 128 << 20,
+            list_bytes: 896 << 10,
+            batch_bytes: 64 << 10,
+            snapshot_after: 256,
+        }
     }
 }
 
@@ -205,8 +212,8 @@ impl RememberStore {
     /// A list that it is time to write whole. What becomes of it is to be [said](Self::snapshot_offered).
     pub fn next_snapshot(&mut self) -> Option<Snapshot> {
         while let Some(shard) = self.long.pop_first() {
-            let list = self.lists.get(&shard);
-            if let Some((list, ids)) = list.and_then(|list| Some((list, list.snapshot()?))) {
+            let Some(list) = self.lists.get(&shard) else { continue };
+            if let Some(ids) = list.snapshot(self.limits.snapshot_after) {
                 return Some(Snapshot { shard, sequence: list.sequence, ids });
             }
         }
@@ -254,3 +261,7 @@ fn measured<R>(bytes: &mut usize, list: &mut List, change: impl FnOnce(&mut List
     *bytes += list.bytes();
     result
 }
+
+#[cfg(test)]
+#[path = "oracle.rs"]
+mod oracle;
