@@ -116,9 +116,9 @@ pub(super) const CHECKS: &[&Check] = &[
             what: "The boot parameter idle=poll keeps idle CPUs in a loop instead of letting them sleep, so that \
                 nothing ever wakes late. No profile here plans it: it is explained because it is often recommended.",
             cost: "Full power on all CPUs all the time, no turbo, and with SMT the loop halves the busy sibling.",
-            disagreement: "Some trading set-ups use it. The kernel's own text says that it can lower the performance \
-                of a hyper-threaded machine. A bound on the sleep state (cpu.idle_latency) has nearly the same \
-                wake-up time, and spinning only where shards run is what the idle profile `busy` does.",
+            disagreement: "Some trading set-ups use it. The kernel's own text does not recommend it. A bound on the \
+                sleep state (cpu.idle_latency) has nearly the same wake-up time, and spinning only where shards run \
+                is what the idle profile `busy` does.",
             source: "Linux, Documentation/admin-guide/kernel-parameters.txt (idle=)",
             measure: "two boots and mainspring-perf pair between them; mind the clock of the busy cores",
         },

@@ -65,7 +65,7 @@ pub(super) const CHECKS: &[&Check] = &[
                 and those of nohz_full by itself, and the CPUs of IRQBALANCE_BANNED_CPULIST.",
             cost: "None: it goes on balancing over the other CPUs.",
             disagreement: "Many guides stop the daemon. Then devices that come later stay on the CPU they begin \
-                with. Seastar's perftune.py bans single interrupts, rpk and tuned the CPUs.",
+                with. Seastar's perftune.py and rpk ban single interrupts, tuned's cpu-partitioning the CPUs.",
             source: "irqbalance(1)",
             measure: "read the masks of irq.affinity again after half a minute",
         },

@@ -19,7 +19,7 @@ pub(super) const CHECKS: &[&Check] = &[
             cost: "Idle CPUs wake more often and save less power.",
             disagreement: "tuned's network-latency sets 0, the default is 1. With nohz_full the kernel keeps timers \
                 off those CPUs by itself.",
-            source: "Linux, Documentation/admin-guide/sysctl/kernel.rst (timer_migration)",
+            source: "Linux, kernel/time/timer.c (timer_migration)",
             measure: "the row LOC of /proc/interrupts on the shards' CPUs, before and after, over ten seconds",
         },
         look: |case| {

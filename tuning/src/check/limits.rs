@@ -31,8 +31,9 @@ pub(super) const CHECKS: &[&Check] = &[
         explanation: Explanation {
             what: "The highest real-time priority that an unprivileged process may take. A thread of a real-time \
                 class runs before all others.",
-            cost: "A spinning real-time thread starves whatever is bound to its CPU, the kernel's threads included; \
-                after 95 % of each second the kernel stops it (sched_rt_runtime_us), which is a gap of 50 ms.",
+            cost: "A spinning real-time thread starves whatever is bound to its CPU, the kernel's threads included, \
+                until the kernel takes some time of each second from it for the others (by default up to 5 %): a gap \
+                of up to 50 ms.",
             disagreement: "Audio programs and control loops need it. mainspring's cores spin and never ask for it: \
                 an isolated CPU (cpu.isolation) gives them the same without the risk. No profile here wants it.",
             source: "sched(7); getrlimit(2) (RLIMIT_RTPRIO); Linux, Documentation/scheduler/sched-rt-group.rst",

@@ -73,8 +73,8 @@ pub(super) const CHECKS: &[&Check] = &[
         reads: &[CONGESTION, CONGESTION_OFFERED],
         effect: "TCP may react to a lost frame by sending at a fraction of the rate for many round trips",
         explanation: Explanation {
-            what: "How TCP finds its rate. cubic, the default, halves nearly on a loss; bbr follows the measured \
-                bandwidth; dctcp needs switches that mark frames (ECN).",
+            what: "How TCP finds its rate. cubic, the default, cuts its window by 30 % on a loss; bbr follows the \
+                measured bandwidth; dctcp needs switches that mark frames (ECN).",
             cost: "bbr takes more than its share of a link from cubic flows; dctcp against others starves or is \
                 starved.",
             disagreement: "Clouds recommend bbr for long distances; within a rack, where nothing is lost, all behave \
