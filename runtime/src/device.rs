@@ -181,6 +181,13 @@ pub struct NodePlan {
     pub cores: u16,
 }
 
+impl NodePlan {
+    /// For tests of extensions, and for simulations.
+    pub fn new(name: impl Into<String>, incarnation: u32, cores: u16) -> NodePlan {
+        NodePlan { name: name.into(), incarnation, cores }
+    }
+}
+
 /// A core, as an extension finds it.
 pub struct Seat<'a> {
     core: &'a mut Core,

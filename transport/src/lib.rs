@@ -1,12 +1,18 @@
-//! Frames between nodes at wire speed.
+//! Links between nodes: actors of other nodes, reached as those at home.
 //!
 //! | module | what |
 //! |---|---|
 //! | [`handshake`] | the first bytes of a connection: who is there, and with which key |
+//! | [`node`] | a node's links as an extension of it: [`Transport`] |
 //! | [`link`] | what decides about links: credit, control frames, dialling, liveness, who is let in |
 //! | [`wire`] | the bytes of a connection after its handshake: frames, and the decoder of foreign bytes |
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod handshake;
 pub mod link;
+pub mod node;
+#[allow(unsafe_code)]
+mod trust;
 pub mod wire;
+
+pub use node::{LinkedNode, Links, Transport, TransportError};

@@ -1,0 +1,280 @@
+//! One connection after its handshake: bytes that came become frames, frames that wait become bytes.
+//!
+//! Promises: frames are handed over in order, each once; a frame that cannot be handed over now stays in the receive
+//! buffer with all behind it, and the sender runs out of credit; all that waits goes in one send, and at most one send
+//! is under way. What the peer is not known to have consumed is reported when the connection ends.
+//!
+//! Refuses: whatever the wire does not allow ([`Broken`] ends the connection), and more than was granted.
+//!
+//! Invariants: only frames of messages count as credit, so that what the ends tell each other never waits for it.
+
+use mainspring::frame::{HEADER_BYTES, Header};
+use mainspring::net::{SendBuffer, Taken};
+use mainspring::peer::{Belief, FrameBytes, Outbox};
+
+use crate::handshake::Peer;
+use crate::link::credit::{CreditError, ReceiveCredit, SendCredit, Volume};
+use crate::link::slow_peer::{SlowPeer, SlowPeerSettings, SlowStep};
+use crate::link::wanted::ConnectionKey;
+use crate::trust::belief_in;
+use crate::wire::{Decoder, FLAG_CHECKSUM, Frame, LinkFrame, Step, WireError, seal};
+
+/// Frames handed over in one go, so that the core's other work is not kept waiting.
+const FRAMES_A_VIEW: usize = 1_024;
+
+/// What is known of a connection when its handshake is over.
+#[derive(Clone, Debug)]
+pub(super) struct Facts {
+    /// Its number; no two of a node's life have the same.
+    pub serial: u64,
+    /// What it is for.
+    pub key: ConnectionKey,
+    /// Who is at the other end.
+    pub peer: Peer,
+    /// Bytes that this node lets the peer have under way.
+    pub window_bytes: u64,
+    /// When it is slow.
+    pub slow_peer: SlowPeerSettings,
+    /// Whether this core's messages to the peer go this way.
+    pub sends: bool,
+}
+
+/// Why a connection cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error(transparent)]
+    Credit(#[from] CreditError),
+    #[error("{0}")]
+    Link(String),
+}
+
+/// Who takes the frames of a connection.
+pub(super) trait FrameSink {
+    /// A message. False when it cannot be taken now: it is offered again.
+    fn message(&mut self, header: Header, payload: &[u8], belief: Belief) -> bool;
+
+    /// A frame of the link itself, other than credit.
+    ///
+    /// # Errors
+    /// Why the connection must end.
+    fn link(&mut self, frame: LinkFrame<'_>) -> Result<(), Broken>;
+}
+
+/// See the module's header.
+pub(super) struct Connection {
+    pub facts: Facts,
+    belief: Belief,
+    decoder: Decoder,
+    send_credit: SendCredit,
+    receive_credit: ReceiveCredit,
+    slow_peer: SlowPeer,
+    /// Frames of the link, to go before anything else.
+    urgent: Vec<u8>,
+    /// Frames of messages that have left the outbox and wait for credit.
+    queued: FrameBytes,
+    spare: Option<FrameBytes>,
+    in_flight: bool,
+    /// The first frame of the next view was counted as received.
+    head_counted: bool,
+    /// Frames wait, because a receiver's core has no room or because there were too many for one poll.
+    pub blocked: bool,
+    /// The peer's core has the connection too: something has come from it.
+    pub is_heard: bool,
+}
+
+impl Connection {
+    /// A connection, with the handshake's last send under way or not.
+    ///
+    /// # Errors
+    /// [`Broken`]: the peer grants too little.
+    pub fn new(facts: Facts, in_flight: bool) -> Result<Connection, Broken> {
+        let frame_limit_bytes = u64::from(facts.peer.own_max_frame_bytes) + HEADER_BYTES as u64 * 2;
+        let mut connection = Connection {
+            belief: belief_in(&facts.peer),
+            decoder: facts.peer.decoder(),
+            send_credit: SendCredit::new(facts.peer.initial_credit_bytes)?,
+            receive_credit: ReceiveCredit::new(facts.window_bytes, frame_limit_bytes),
+            slow_peer: SlowPeer::new(facts.slow_peer),
+            urgent: Vec::new(),
+            queued: FrameBytes::new(),
+            spare: None,
+            in_flight,
+            head_counted: false,
+            blocked: false,
+            is_heard: false,
+            facts,
+        };
+        // Says that the connection has reached its core.
+        connection.say(&LinkFrame::Credit { consumed_bytes: 0, consumed_frames: 0 });
+        Ok(connection)
+    }
+
+    /// Hands over the frames of a view.
+    ///
+    /// # Errors
+    /// [`Broken`]: the connection must end.
+    pub fn receive(
+        &mut self,
+        bytes: &[u8],
+        now_ns: u64,
+        sink: &mut dyn FrameSink,
+    ) -> Result<Taken, Broken> {
+        let mut at = 0;
+        for _ in 0..FRAMES_A_VIEW {
+            let (frame, stride) = match self.decoder.next(&bytes[at..])? {
+                Step::Need(wanted) => return Ok(Taken { bytes: at, wanted }),
+                Step::Frame { frame, bytes } => (frame, bytes),
+            };
+            self.is_heard = true;
+            match frame {
+                Frame::User(message) => {
+                    if !std::mem::replace(&mut self.head_counted, true) {
+                        self.receive_credit.record_received(stride as u64)?;
+                    }
+                    let word0 = message.header.word0 & !(u64::from(FLAG_CHECKSUM) << 56);
+                    let header = Header { word0, ..message.header };
+                    let payload = &message.bytes[HEADER_BYTES..][..header.len() as usize];
+                    if !sink.message(header, payload, self.belief) {
+                        self.blocked = true;
+                        return Ok(Taken::of(at));
+                    }
+                    self.head_counted = false;
+                    self.receive_credit.record_consumed(stride as u64, now_ns);
+                }
+                Frame::Link(LinkFrame::Credit { consumed_bytes, consumed_frames }) => {
+                    let reported = Volume { bytes: consumed_bytes, frames: consumed_frames };
+                    self.send_credit.record_report(reported)?;
+                }
+                Frame::Link(frame) => sink.link(frame)?,
+            }
+            at += stride;
+        }
+        // The rest is shown again in the next poll.
+        self.blocked = at < bytes.len();
+        Ok(Taken::of(at))
+    }
+
+    /// A frame of the link is to go.
+    pub fn say(&mut self, frame: &LinkFrame<'_>) {
+        // What is written here is made by this node from its own limits; a frame that does not encode is not sent.
+        if let Err(error) = frame.append_to(&mut self.urgent) {
+            tracing::error!(%error, "a frame of a link could not be written");
+        }
+    }
+
+    /// The next bytes to send, all that may go, if no send is under way.
+    pub fn next_send(&mut self, outbox: Option<&mut Outbox>, now_ns: u64) -> Option<SendBuffer> {
+        if self.in_flight {
+            return None;
+        }
+        if let Some(report) = self.receive_credit.report_due(now_ns) {
+            let (consumed_bytes, consumed_frames) = (report.bytes, report.frames);
+            self.say(&LinkFrame::Credit { consumed_bytes, consumed_frames });
+        }
+        if self.queued.is_empty()
+            && self.send_credit.available_bytes() > 0
+            && let Some(outbox) = outbox.filter(|outbox| !outbox.is_empty())
+        {
+            let spare = self.spare.take().unwrap_or_default();
+            (self.queued, _) = outbox.take(spare);
+            self.seal_queued();
+        }
+        let mut bytes = self.take_within_credit();
+        if bytes.is_empty() && self.urgent.is_empty() {
+            self.keep_spare(bytes);
+            return None;
+        }
+        bytes.extend_from_slice(&self.urgent);
+        self.urgent.clear();
+        self.in_flight = true;
+        Some(SendBuffer::from(bytes))
+    }
+
+    /// Whether [`next_send`](Self::next_send) would give anything.
+    pub fn wants_to_send(&self, outbox: Option<&Outbox>) -> bool {
+        let has_messages =
+            !self.queued.is_empty() || outbox.is_some_and(|outbox| !outbox.is_empty());
+        let may = self.send_credit.available_bytes() > 0;
+        !self.in_flight && (!self.urgent.is_empty() || (has_messages && may))
+    }
+
+    /// The send under way has ended, and here is its memory.
+    pub fn sent(&mut self, buffer: SendBuffer) {
+        self.in_flight = false;
+        self.keep_spare(buffer.into_bytes());
+    }
+
+    /// Looks whether the peer is slow, with so many bytes waiting in the outbox.
+    pub fn observe(&mut self, outbox_bytes: usize, now_ns: u64) -> Option<SlowStep> {
+        self.slow_peer.observe(outbox_bytes + self.queued.len(), now_ns)
+    }
+
+    /// When it wants to be looked at though nothing happens.
+    pub fn next_deadline_ns(&self) -> Option<u64> {
+        let deadlines = [self.receive_credit.next_deadline_ns(), self.slow_peer.next_deadline_ns()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Messages that were sent and are not known to be consumed, and those that left the outbox and were not sent.
+    pub fn maybe_lost(&self) -> (Volume, u64) {
+        let (mut unsent, mut at) = (0, 0);
+        while at < self.queued.len() {
+            at += header_at(&self.queued, at).stride();
+            unsent += 1;
+        }
+        (self.send_credit.maybe_lost(), unsent)
+    }
+
+    /// Frames that may go now; what may not stays queued. A frame may begin as long as there is credit for a byte.
+    fn take_within_credit(&mut self) -> FrameBytes {
+        let mut at = 0;
+        while at < self.queued.len() && self.send_credit.available_bytes() > 0 {
+            let stride = header_at(&self.queued, at).stride();
+            self.send_credit.record_sent(stride as u64);
+            at += stride;
+        }
+        let mut rest = FrameBytes::new();
+        if at < self.queued.len() {
+            rest.extend_from_slice(&self.queued[at..]);
+        }
+        let mut bytes = std::mem::replace(&mut self.queued, rest);
+        bytes.resize(at, 0);
+        bytes
+    }
+
+    /// Puts checksums into what came from the outbox, if the two nodes have agreed on them.
+    fn seal_queued(&mut self) {
+        if !self.facts.peer.checksums {
+            return;
+        }
+        let mut at = 0;
+        while at < self.queued.len() {
+            let stride = header_at(&self.queued, at).stride();
+            if let Err(error) = seal(&mut self.queued[at..at + stride]) {
+                tracing::error!(%error, "a frame from an outbox could not be sealed");
+            }
+            at += stride;
+        }
+    }
+
+    fn keep_spare(&mut self, mut bytes: FrameBytes) {
+        if self.spare.is_none() && bytes.capacity() <= SPARE_BYTES {
+            bytes.clear();
+            self.spare = Some(bytes);
+        }
+    }
+}
+
+/// Memory of a send that is kept for the next one; more is given back.
+const SPARE_BYTES: usize = 1 << 20;
+
+/// The header of the frame that begins there.
+fn header_at(bytes: &[u8], at: usize) -> Header {
+    let word = |at: usize| {
+        let word = bytes.get(at..at + 8).and_then(|word| word.try_into().ok());
+        u64::from_le_bytes(word.unwrap_or_default())
+    };
+    Header { word0: word(at), word1: word(at + 8) }
+}

@@ -1,0 +1,670 @@
+//! The device of one core: its connections to other nodes, and on core 0 the door through which all of them come.
+//!
+//! A thin driver: it moves bytes between sockets, connections and outboxes, and does what the [`Hub`] wants. Each poll
+//! first takes in what has come, then sends what the turns of that have written, so that an answer goes out in the
+//! poll in which its question came.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use mainspring::device::{Device, DeviceTurn};
+use mainspring::frame::Header;
+use mainspring::net::{
+    AcceptFailure, CloseCause, DetachedSocket, ListenOptions, ListenerId, SendBuffer, SendFailed,
+    SocketError, SocketHandler, SocketId, SocketOptions, Sockets, Taken,
+};
+use mainspring::peer::{Belief, Outbox, OutboxLimits};
+use rustix::rand::GetRandomFlags;
+
+use super::connection::{Broken, Connection, Facts, FrameSink};
+use super::exchange::{Exchange, Letter, Outgoing};
+use super::greeting::Greeting;
+use super::hub::{Attempt, Hub, Order, Placed};
+use super::settings::Settings;
+use crate::handshake::{Dialled, Handshake, HandshakeError, NONCE_BYTES, RefusalReason, refusal};
+use crate::link::credit::Volume;
+use crate::link::events::DownReason;
+use crate::link::slow_peer::SlowStep;
+use crate::wire::{GoodbyeReason, Lane, LinkFrame};
+
+/// Sockets that are looked after in one poll.
+const SOCKETS_A_POLL: usize = 256;
+
+/// Letters that are read in one poll.
+const LETTERS_A_POLL: usize = 256;
+
+/// What a socket is for.
+enum Line {
+    Greeting(Box<Greeting>),
+    /// Greeted, and on its way to another core.
+    Leaving {
+        core: u16,
+        facts: Box<Facts>,
+    },
+    Standing(Box<Connection>),
+    /// Its connection has ended; the socket closes.
+    Ended,
+}
+
+/// See the module's header.
+pub(super) struct LinkDevice {
+    core: u16,
+    sockets: Rc<dyn Sockets>,
+    lines: BTreeMap<SocketId, Line>,
+    outboxes: BTreeMap<u32, Rc<RefCell<Outbox>>>,
+    /// Connections with frames that wait for the next poll.
+    blocked: Vec<SocketId>,
+    exchange: Arc<Exchange>,
+    outgoing: Outgoing,
+    settings: Settings,
+    hub: Option<Hub>,
+    listens: bool,
+}
+
+impl LinkDevice {
+    pub fn new(
+        core: u16,
+        sockets: Rc<dyn Sockets>,
+        exchange: Arc<Exchange>,
+        settings: Settings,
+        hub: Option<Hub>,
+    ) -> LinkDevice {
+        LinkDevice {
+            core,
+            sockets,
+            lines: BTreeMap::new(),
+            outboxes: BTreeMap::new(),
+            blocked: Vec::new(),
+            outgoing: Outgoing::new(Arc::clone(&exchange)),
+            exchange,
+            settings,
+            hub,
+            listens: false,
+        }
+    }
+
+    fn listen(&mut self) {
+        let (Some(hub), Some(address)) = (&mut self.hub, self.settings.listen) else { return };
+        if std::mem::replace(&mut self.listens, true) {
+            return;
+        }
+        let accepted = socket_options(&self.settings);
+        match self.sockets.listen(address, ListenOptions { accepted, ..ListenOptions::default() }) {
+            Ok((_, address)) => hub.listening(address),
+            Err(error) => tracing::error!(%error, "this node cannot be linked to"),
+        }
+    }
+
+    fn read_letters(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
+        for read in 0..LETTERS_A_POLL {
+            let Some(letter) = self.exchange.take(self.core) else { return read };
+            self.read_letter(letter, turn);
+        }
+        LETTERS_A_POLL
+    }
+
+    fn read_letter(&mut self, letter: Letter, turn: &mut DeviceTurn<'_>) {
+        match letter {
+            Letter::Open { incarnation, max_frame_bytes } => {
+                self.open(incarnation, max_frame_bytes, turn);
+            }
+            Letter::Stands { serial } => {
+                if let Some(hub) = &mut self.hub {
+                    hub.confirmed(serial);
+                }
+            }
+            Letter::Gone { incarnation } => {
+                turn.node_gone(incarnation);
+                if let Some(outbox) = self.outboxes.remove(&incarnation) {
+                    turn.count_lost(outbox.borrow().frames());
+                }
+            }
+            Letter::Adopt { facts, connection } => match self.sockets.adopt(connection) {
+                Ok(socket) => self.stand(socket, *facts, false, turn),
+                Err(refused) => {
+                    tracing::warn!(%refused, "a link could not be handed to its core");
+                    self.tell_ended(facts.serial, DownReason::Closed, Volume::NONE);
+                }
+            },
+            Letter::Drop { serial, reason } => self.drop_connection(serial, reason, turn),
+            Letter::Ended { serial, reason, maybe_lost } => {
+                let now_ns = turn.now_ns();
+                if let Some(hub) = &mut self.hub {
+                    hub.ended(serial, reason, maybe_lost, now_ns);
+                }
+            }
+            Letter::Slow { serial, waiting_bytes } => {
+                if let Some(hub) = &mut self.hub {
+                    hub.slow(serial, waiting_bytes);
+                }
+            }
+        }
+    }
+
+    /// From now on this core's actors reach a life of a node.
+    fn open(&mut self, incarnation: u32, max_frame_bytes: u32, turn: &mut DeviceTurn<'_>) {
+        if !self.outboxes.contains_key(&incarnation) {
+            // A payload has its header in front.
+            let frame_bytes = max_frame_bytes as usize + mainspring::frame::HEADER_BYTES;
+            let limits = OutboxLimits { bytes: self.settings.outbox_bytes, frame_bytes };
+            self.outboxes.insert(incarnation, turn.open_outbox(incarnation, limits));
+        }
+    }
+
+    /// A greeted connection is this core's from now on. What comes by it may be answered at once.
+    fn stand(
+        &mut self,
+        socket: SocketId,
+        facts: Facts,
+        in_flight: bool,
+        turn: &mut DeviceTurn<'_>,
+    ) {
+        if facts.key.lane == Lane::Ordinary {
+            self.open(facts.peer.incarnation, facts.peer.max_frame_bytes, turn);
+        }
+        let serial = facts.serial;
+        match Connection::new(facts, in_flight) {
+            Ok(connection) => {
+                self.lines.insert(socket, Line::Standing(Box::new(connection)));
+            }
+            Err(broken) => {
+                tracing::warn!(%broken, "a link ends");
+                self.lines.insert(socket, Line::Ended);
+                self.sockets.abort(socket);
+                self.tell_ended(serial, DownReason::ProtocolBroken, Volume::NONE);
+            }
+        }
+    }
+
+    fn drop_connection(&mut self, serial: u64, reason: DownReason, turn: &mut DeviceTurn<'_>) {
+        let found = self.lines.iter().find_map(|(socket, line)| match line {
+            Line::Standing(connection) if connection.facts.serial == serial => Some(*socket),
+            Line::Leaving { facts, .. } if facts.serial == serial => Some(*socket),
+            _ => None,
+        });
+        match found {
+            Some(socket) => self.end(socket, reason, turn),
+            None => self.tell_ended(serial, reason, Volume::NONE),
+        }
+    }
+
+    /// Ends a connection now. What the peer has sent and was not taken is gone with it.
+    fn end(&mut self, socket: SocketId, reason: DownReason, turn: &mut DeviceTurn<'_>) {
+        let Some(line) = self.lines.insert(socket, Line::Ended) else { return };
+        self.sockets.abort(socket);
+        self.ended(line, reason, turn);
+    }
+
+    /// A connection is over: its messages are counted, and core 0 is told.
+    fn ended(&mut self, line: Line, reason: DownReason, turn: &mut DeviceTurn<'_>) {
+        match line {
+            Line::Standing(connection) => {
+                let (maybe_lost, unsent) = connection.maybe_lost();
+                turn.count_lost(unsent);
+                self.tell_ended(connection.facts.serial, reason, maybe_lost);
+            }
+            Line::Leaving { facts, .. } => self.tell_ended(facts.serial, reason, Volume::NONE),
+            Line::Greeting(greeting) => {
+                let now_ns = turn.now_ns();
+                if let (Some(hub), Some(attempt)) = (&mut self.hub, greeting.attempt) {
+                    hub.dial_failed(attempt, None, now_ns);
+                }
+            }
+            Line::Ended => {}
+        }
+    }
+
+    fn tell_ended(&mut self, serial: u64, reason: DownReason, maybe_lost: Volume) {
+        self.outgoing.send(0, Letter::Ended { serial, reason, maybe_lost });
+    }
+
+    /// Does what the hub wants.
+    fn obey(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
+        let now_ns = turn.now_ns();
+        let Some(hub) = &mut self.hub else { return 0 };
+        while let Some(control) = turn.take_control() {
+            hub.send_control(control, now_ns);
+        }
+        hub.tick(now_ns);
+        let mut done = 0;
+        while let Some(order) = self.hub.as_mut().and_then(Hub::next_order) {
+            done += 1;
+            match order {
+                Order::Dial { attempt, to, dialled } => self.dial(attempt, to, dialled, now_ns),
+                Order::Abandon(attempt) => self.abandon(attempt),
+                Order::Open { incarnation, max_frame_bytes } => {
+                    self.tell_all(|| Letter::Open { incarnation, max_frame_bytes });
+                }
+                Order::Gone { incarnation } => self.tell_all(|| Letter::Gone { incarnation }),
+                Order::Drop { core, serial, reason } => {
+                    self.outgoing.send(core, Letter::Drop { serial, reason });
+                }
+                Order::Return(control) => turn.return_control(control),
+            }
+        }
+        done + self.look_after_greetings(now_ns)
+    }
+
+    fn tell_all(&mut self, letter: impl Fn() -> Letter) {
+        (0..self.outgoing.cores()).for_each(|core| self.outgoing.send(core, letter()));
+    }
+
+    fn dial(&mut self, attempt: Attempt, to: SocketAddr, dialled: Dialled, now_ns: u64) {
+        let options = socket_options(&self.settings);
+        let (Some(hub), Some(nonce)) = (&self.hub, nonce()) else { return };
+        let (local, keys) = (hub.local().clone(), self.settings.keys.clone());
+        let (handshake, hello) = match Handshake::initiate(local, dialled, keys, nonce, now_ns) {
+            Ok(begun) => begun,
+            Err(error) => return tracing::error!(%error, "this node cannot be linked"),
+        };
+        match self.sockets.connect(to, options) {
+            Ok(socket) => {
+                let greeting = Greeting::new(Some(attempt), handshake, hello);
+                self.lines.insert(socket, Line::Greeting(Box::new(greeting)));
+            }
+            Err(refused) => {
+                tracing::warn!(%refused, "a link could not be dialled");
+                if let Some(hub) = &mut self.hub {
+                    hub.dial_failed(attempt, None, now_ns);
+                }
+            }
+        }
+    }
+
+    fn abandon(&mut self, attempt: Attempt) {
+        let found = self.lines.iter().find_map(|(socket, line)| match line {
+            Line::Greeting(greeting) if greeting.attempt == Some(attempt) => Some(*socket),
+            _ => None,
+        });
+        if let Some(socket) = found {
+            self.lines.insert(socket, Line::Ended);
+            self.sockets.abort(socket);
+        }
+    }
+
+    /// Ends greetings that take too long.
+    fn look_after_greetings(&mut self, now_ns: u64) -> usize {
+        let mut late = Vec::new();
+        for (socket, line) in &mut self.lines {
+            if let Line::Greeting(greeting) = line
+                && !greeting.ends
+                && let Err(error) = greeting.tick(now_ns)
+            {
+                late.push((*socket, error));
+            }
+        }
+        let count = late.len();
+        for (socket, error) in late {
+            self.greeting_failed(socket, &error, now_ns);
+        }
+        count
+    }
+
+    fn greeting_failed(&mut self, socket: SocketId, error: &HandshakeError, now_ns: u64) {
+        let Some(Line::Greeting(greeting)) = self.lines.get_mut(&socket) else { return };
+        let attempt = greeting.attempt.take();
+        let reason = error.reason();
+        if reason != Some(RefusalReason::Duplicate) {
+            tracing::warn!(%error, dialled = attempt.is_some(), "a link was not made");
+        }
+        greeting.end_with(error.answer());
+        if let (Some(hub), Some(attempt)) = (&mut self.hub, attempt) {
+            hub.dial_failed(attempt, reason, now_ns);
+        }
+        self.send_greeting(socket);
+    }
+
+    /// Sends what a greeting has to say, and closes it if that was the last.
+    fn send_greeting(&mut self, socket: SocketId) {
+        let Some(Line::Greeting(greeting)) = self.lines.get_mut(&socket) else { return };
+        if let Some(bytes) = greeting.next_send() {
+            if self.sockets.send(socket, bytes).is_err() {
+                greeting.in_flight = false;
+            }
+        } else if greeting.ends && greeting.is_sent() {
+            self.lines.insert(socket, Line::Ended);
+            self.sockets.close(socket);
+        }
+    }
+
+    /// The handshake is over: the connection goes to its core, or is refused.
+    fn greeted(&mut self, socket: SocketId, turn: &mut DeviceTurn<'_>) {
+        let now_ns = turn.now_ns();
+        let (Some(Line::Greeting(greeting)), Some(hub)) =
+            (self.lines.get_mut(&socket), &mut self.hub)
+        else {
+            return;
+        };
+        let Some(peer) = greeting.peer.take() else { return };
+        match hub.greeted(*peer, greeting.attempt, now_ns) {
+            Placed::On { core, facts } if core == self.core => {
+                let in_flight = greeting.in_flight;
+                self.stand(socket, *facts, in_flight, turn);
+            }
+            Placed::On { core, facts } => {
+                self.lines.insert(socket, Line::Leaving { core, facts });
+                self.sockets.detach(socket);
+            }
+            Placed::Refused(reason) => {
+                let attempt = greeting.attempt.take();
+                greeting.end_with(Some(refusal(reason, "")));
+                if let Some(attempt) = attempt {
+                    hub.dial_failed(attempt, Some(reason), now_ns);
+                }
+                self.send_greeting(socket);
+            }
+        }
+    }
+
+    /// Sends all that waits, one send for each connection.
+    fn send_all(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
+        let now_ns = turn.now_ns();
+        let (mut sent, mut slow) = (0, Vec::new());
+        for (socket, line) in &mut self.lines {
+            let Line::Standing(connection) = line else { continue };
+            let facts = &connection.facts;
+            if facts.key.lane == Lane::Control
+                && let Some(hub) = &mut self.hub
+            {
+                let serial = facts.serial;
+                hub.write_control(serial, now_ns, |frame| connection.say(frame));
+            }
+            let facts = &connection.facts;
+            let outbox = facts.sends.then(|| self.outboxes.get(&facts.peer.incarnation)).flatten();
+            let next = match outbox {
+                Some(outbox) => connection.next_send(Some(&mut outbox.borrow_mut()), now_ns),
+                None => connection.next_send(None, now_ns),
+            };
+            if let Some(bytes) = next {
+                sent += 1;
+                if let Err(refused) = self.sockets.send(*socket, bytes) {
+                    // It is closing: what its end says is still to come.
+                    connection.sent(refused.bytes);
+                }
+            }
+            let waiting_bytes = outbox.map_or(0, |outbox| outbox.borrow().len_bytes());
+            if let Some(step) = connection.observe(waiting_bytes, now_ns) {
+                slow.push((*socket, connection.facts.serial, waiting_bytes, step));
+            }
+        }
+        for (socket, serial, waiting_bytes, step) in slow {
+            match step {
+                SlowStep::Slow => self.outgoing.send(0, Letter::Slow { serial, waiting_bytes }),
+                SlowStep::Disconnect => self.end(socket, DownReason::SlowPeer, turn),
+                SlowStep::Recovered => {}
+            }
+        }
+        sent
+    }
+
+    fn wants_to_send(&self) -> bool {
+        self.lines.values().any(|line| match line {
+            Line::Standing(connection) => {
+                let facts = &connection.facts;
+                let outbox = self.outboxes.get(&facts.peer.incarnation).filter(|_| facts.sends);
+                match outbox {
+                    Some(outbox) => connection.wants_to_send(Some(&outbox.borrow())),
+                    None => connection.wants_to_send(None),
+                }
+            }
+            _ => false,
+        })
+    }
+}
+
+impl Device for LinkDevice {
+    fn poll(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
+        self.listen();
+        let mut work = self.read_letters(turn);
+        for socket in std::mem::take(&mut self.blocked) {
+            if let Some(Line::Standing(connection)) = self.lines.get_mut(&socket) {
+                connection.blocked = false;
+                self.sockets.resume(socket);
+            }
+        }
+        let sockets = Rc::clone(&self.sockets);
+        work += sockets.poll(&mut Polling { device: self, turn }, SOCKETS_A_POLL);
+        work += self.obey(turn);
+        work += self.send_all(turn);
+        self.outgoing.flush();
+        work
+    }
+
+    fn has_work(&mut self) -> bool {
+        (self.settings.listen.is_some() && self.hub.is_some() && !self.listens)
+            || self.sockets.has_events()
+            || self.exchange.has_letters(self.core)
+            || self.outgoing.waits()
+            || !self.blocked.is_empty()
+            || self.hub.as_ref().is_some_and(Hub::has_orders)
+            || self.wants_to_send()
+    }
+
+    fn next_deadline_ns(&self) -> Option<u64> {
+        let hub = self.hub.as_ref().and_then(Hub::next_deadline_ns);
+        let lines = self.lines.values().filter_map(|line| match line {
+            Line::Greeting(greeting) if !greeting.ends => Some(greeting.deadline_ns()),
+            Line::Standing(connection) => connection.next_deadline_ns(),
+            _ => None,
+        });
+        lines.chain(hub).min()
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.outboxes.values().all(|outbox| outbox.borrow().is_empty())
+    }
+}
+
+/// The device and its core, while sockets tell what has happened.
+struct Polling<'a, 'b> {
+    device: &'a mut LinkDevice,
+    turn: &'a mut DeviceTurn<'b>,
+}
+
+/// Hands frames to the core, and control frames to the hub.
+struct Sink<'a, 'b> {
+    turn: &'a mut DeviceTurn<'b>,
+    hub: Option<&'a mut Hub>,
+    serial: u64,
+    /// Heartbeats to be sent back.
+    echoes: Vec<u64>,
+    goodbye: Option<GoodbyeReason>,
+}
+
+impl FrameSink for Sink<'_, '_> {
+    fn message(&mut self, header: Header, payload: &[u8], belief: Belief) -> bool {
+        self.turn.deliver(header, payload, belief).is_ok()
+    }
+
+    fn link(&mut self, frame: LinkFrame<'_>) -> Result<(), Broken> {
+        let now_ns = self.turn.now_ns();
+        match &frame {
+            LinkFrame::Heartbeat { sent_at_ns } => self.echoes.push(*sent_at_ns),
+            LinkFrame::Goodbye { reason, text } => {
+                tracing::info!(%reason, text, "a peer ends a link");
+                self.goodbye = Some(*reason);
+            }
+            _ => {}
+        }
+        if let Some(hub) = &mut self.hub
+            && let Some(control) = hub.control_frame(self.serial, &frame, now_ns)?
+        {
+            self.turn.deliver_control(control);
+        }
+        Ok(())
+    }
+}
+
+impl SocketHandler for Polling<'_, '_> {
+    fn accepted(&mut self, _: ListenerId, socket: SocketId, peer: SocketAddr) {
+        let device = &mut *self.device;
+        let (Some(hub), Some(nonce)) = (&device.hub, nonce()) else {
+            device.lines.insert(socket, Line::Ended);
+            return device.sockets.abort(socket);
+        };
+        let greetings = device.lines.values().filter(|line| matches!(line, Line::Greeting(_)));
+        if greetings.count() >= device.settings.greetings_limit {
+            tracing::debug!(%peer, "too many connections are being greeted; one more was closed");
+            device.lines.insert(socket, Line::Ended);
+            return device.sockets.abort(socket);
+        }
+        let keys = device.settings.keys.clone();
+        match Handshake::respond(hub.local().clone(), keys, nonce, self.turn.now_ns()) {
+            Ok(handshake) => {
+                let greeting = Greeting::new(None, handshake, Vec::new());
+                device.lines.insert(socket, Line::Greeting(Box::new(greeting)));
+            }
+            Err(error) => {
+                tracing::error!(%error, "this node cannot be linked");
+                device.lines.insert(socket, Line::Ended);
+                device.sockets.abort(socket);
+            }
+        }
+    }
+
+    fn accept_failed(&mut self, _: ListenerId, failure: AcceptFailure) {
+        tracing::warn!(%failure, "a connection was not accepted");
+    }
+
+    fn connected(&mut self, socket: SocketId) {
+        self.device.send_greeting(socket);
+    }
+
+    fn connect_failed(&mut self, socket: SocketId, error: SocketError) {
+        let now_ns = self.turn.now_ns();
+        if let Some(Line::Greeting(greeting)) = self.device.lines.remove(&socket)
+            && let (Some(hub), Some(attempt)) = (&mut self.device.hub, greeting.attempt)
+        {
+            tracing::debug!(%error, ?attempt, "a peer was not reached");
+            hub.dial_failed(attempt, None, now_ns);
+        }
+    }
+
+    fn received(&mut self, socket: SocketId, bytes: &[u8]) -> Taken {
+        let now_ns = self.turn.now_ns();
+        let device = &mut *self.device;
+        match device.lines.get_mut(&socket) {
+            Some(Line::Greeting(greeting)) => {
+                let hub = &device.hub;
+                let mut verdict = |hello: &_| match hub {
+                    Some(hub) => hub.verdict(hello),
+                    None => Err(RefusalReason::Shutdown),
+                };
+                match greeting.receive(bytes, now_ns, &mut verdict) {
+                    Ok(taken) => {
+                        device.send_greeting(socket);
+                        device.greeted(socket, self.turn);
+                        let rest = &bytes[taken.bytes.min(bytes.len())..];
+                        let is_standing =
+                            matches!(self.device.lines.get(&socket), Some(Line::Standing(_)));
+                        if !is_standing || rest.is_empty() {
+                            return Taken { bytes: taken.bytes, wanted: taken.wanted };
+                        }
+                        // What is behind the handshake is the connection's.
+                        let further = self.received(socket, rest);
+                        Taken { bytes: taken.bytes + further.bytes, wanted: further.wanted }
+                    }
+                    Err(error) => {
+                        device.greeting_failed(socket, &error, now_ns);
+                        Taken::of(bytes.len())
+                    }
+                }
+            }
+            Some(Line::Standing(connection)) => {
+                let (serial, was_heard) = (connection.facts.serial, connection.is_heard);
+                let (echoes, goodbye) = (Vec::new(), None);
+                let hub = device.hub.as_mut();
+                let mut sink = Sink { turn: self.turn, hub, serial, echoes, goodbye };
+                let received = connection.receive(bytes, now_ns, &mut sink);
+                let (echoes, goodbye) = (sink.echoes, sink.goodbye);
+                for sent_at_ns in echoes {
+                    connection.say(&LinkFrame::HeartbeatEcho { sent_at_ns });
+                }
+                if connection.is_heard && !was_heard {
+                    device.outgoing.send(0, Letter::Stands { serial });
+                }
+                match received {
+                    Ok(taken) => {
+                        if connection.blocked {
+                            device.sockets.pause(socket);
+                            device.blocked.push(socket);
+                        }
+                        if goodbye.is_some() {
+                            device.end(socket, DownReason::ClosedByPeer, self.turn);
+                        }
+                        taken
+                    }
+                    Err(broken) => {
+                        let peer = &connection.facts.peer.name;
+                        tracing::warn!(peer, %broken, "a link ends");
+                        device.end(socket, DownReason::ProtocolBroken, self.turn);
+                        Taken::of(bytes.len())
+                    }
+                }
+            }
+            // Nothing is taken of what goes to another core.
+            Some(Line::Leaving { .. }) => Taken { bytes: 0, wanted: bytes.len() + 1 },
+            Some(Line::Ended) | None => Taken::of(bytes.len()),
+        }
+    }
+
+    fn sent(&mut self, socket: SocketId, bytes: SendBuffer, result: Result<(), SendFailed>) {
+        if let Err(error) = result {
+            // What has become of the socket comes next.
+            tracing::debug!(%error, "a send of a link ended early");
+        }
+        match self.device.lines.get_mut(&socket) {
+            Some(Line::Standing(connection)) => connection.sent(bytes),
+            Some(Line::Greeting(greeting)) => {
+                greeting.in_flight = false;
+                self.device.send_greeting(socket);
+            }
+            _ => {}
+        }
+    }
+
+    fn peer_finished(&mut self, socket: SocketId) {
+        self.device.end(socket, DownReason::ClosedByPeer, self.turn);
+    }
+
+    fn closed(&mut self, socket: SocketId, cause: CloseCause) {
+        let reason = match cause {
+            CloseCause::Closed | CloseCause::Aborted => DownReason::Closed,
+            _ => DownReason::Reset,
+        };
+        if let Some(line) = self.device.lines.remove(&socket) {
+            self.device.ended(line, reason, self.turn);
+        }
+    }
+
+    fn detached(&mut self, socket: SocketId, connection: DetachedSocket) {
+        if let Some(Line::Leaving { core, facts }) = self.device.lines.remove(&socket) {
+            self.device.outgoing.send(core, Letter::Adopt { facts, connection });
+        }
+    }
+}
+
+/// The largest frame has to be there as a whole.
+fn socket_options(settings: &Settings) -> SocketOptions {
+    let receive_bytes = 2 * (settings.max_frame_bytes as usize).next_power_of_two();
+    SocketOptions { receive_bytes, ..SocketOptions::default() }
+}
+
+/// Fresh random bytes from the system. Without them a recorded handshake could be played again, so there is none.
+fn nonce() -> Option<[u8; NONCE_BYTES]> {
+    let mut nonce = [0; NONCE_BYTES];
+    let mut filled = 0;
+    while filled < nonce.len() {
+        match rustix::rand::getrandom(&mut nonce[filled..], GetRandomFlags::empty()) {
+            Ok(more) => filled += more,
+            Err(error) => {
+                tracing::error!(%error, "the system gives no random bytes; no link is made");
+                return None;
+            }
+        }
+    }
+    Some(nonce)
+}

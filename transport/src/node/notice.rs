@@ -1,0 +1,138 @@
+//! What a program sees of its node's links: who is there, and what has happened.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::link::events::LinkEvent;
+use crate::link::identity::NodeId;
+
+/// Events that wait to be taken; the oldest go first.
+pub const EVENTS_LIMIT: usize = 4_096;
+
+/// A node that is linked to this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedNode {
+    /// Which node, over all its lives.
+    pub id: NodeId,
+    /// Its name.
+    pub name: String,
+    /// This life of it, as references to its actors have it.
+    pub incarnation: u32,
+    /// Connections that stand.
+    pub connections: usize,
+    /// Connections that should.
+    pub wanted_connections: usize,
+}
+
+/// The links of a node, from any thread. Clones are handles on the same.
+#[derive(Debug, Clone, Default)]
+pub struct Links {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    listening_on: Option<SocketAddr>,
+    nodes: Vec<LinkedNode>,
+    events: VecDeque<LinkEvent>,
+    dropped_events: u64,
+}
+
+impl Links {
+    /// Where the node listens, once it does.
+    pub fn listening_on(&self) -> Option<SocketAddr> {
+        self.with(|state| state.listening_on)
+    }
+
+    /// As [`listening_on`](Self::listening_on), once the node listens, but after `patience` at the latest. It blocks
+    /// this thread; not on a core's.
+    pub fn wait_listening(&self, patience: Duration) -> Option<SocketAddr> {
+        self.wait(patience, |state| state.listening_on)
+    }
+
+    /// The nodes that are linked now, by id.
+    pub fn nodes(&self) -> Vec<LinkedNode> {
+        self.with(|state| state.nodes.clone())
+    }
+
+    /// What has happened since the last call, oldest first, and how many events were dropped because nobody took them.
+    pub fn take_events(&self) -> (Vec<LinkEvent>, u64) {
+        self.with(|state| {
+            let dropped = std::mem::take(&mut state.dropped_events);
+            (state.events.drain(..).collect(), dropped)
+        })
+    }
+
+    /// Blocks this thread until `wanted` holds for the nodes that are linked, but not longer than `patience`; the
+    /// nodes, if it does. Not on a core's thread.
+    pub fn wait_until(
+        &self,
+        patience: Duration,
+        mut wanted: impl FnMut(&[LinkedNode]) -> bool,
+    ) -> Option<Vec<LinkedNode>> {
+        self.wait(patience, |state| wanted(&state.nodes).then(|| state.nodes.clone()))
+    }
+
+    /// As [`wait_until`](Self::wait_until), for so many nodes with all their connections.
+    pub fn wait_for_nodes(&self, count: usize, patience: Duration) -> Option<Vec<LinkedNode>> {
+        self.wait_until(patience, |nodes| {
+            let is_whole = |node: &&LinkedNode| node.connections >= node.wanted_connections;
+            nodes.iter().filter(is_whole).count() >= count
+        })
+    }
+
+    fn wait<T>(&self, patience: Duration, mut look: impl FnMut(&State) -> Option<T>) -> Option<T> {
+        let end = Instant::now() + patience;
+        let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(found) = look(&state) {
+                return Some(found);
+            }
+            let left = end.checked_duration_since(Instant::now())?;
+            let waited = self.shared.changed.wait_timeout(state, left);
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.shared.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Where the hub writes what the program sees.
+pub(super) struct Notices(Links);
+
+impl Notices {
+    pub fn new(links: Links) -> Notices {
+        Notices(links)
+    }
+
+    pub fn listening(&self, address: SocketAddr) {
+        self.0.with(|state| state.listening_on = Some(address));
+        self.0.shared.changed.notify_all();
+    }
+
+    pub fn publish(&self, nodes: Vec<LinkedNode>) {
+        self.0.with(|state| state.nodes = nodes);
+        self.0.shared.changed.notify_all();
+    }
+
+    pub fn event(&self, event: LinkEvent) {
+        tracing::info!(?event, "link");
+        self.0.with(|state| {
+            if state.events.len() >= EVENTS_LIMIT {
+                state.events.pop_front();
+                state.dropped_events += 1;
+            }
+            state.events.push_back(event);
+        });
+    }
+}
