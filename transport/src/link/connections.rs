@@ -4,7 +4,8 @@
 //! order. If they were dialled by different nodes, the one that the node with the smaller id dialled stays. If they
 //! were dialled by the same node, the newer stays: who dials again has lost the older one. For the same reason a node
 //! with the larger id is refused once only: it does not dial while it has a connection, so when it comes a second time
-//! the connection that was kept is dead on its side, and this side has not noticed.
+//! the connection that was kept is dead on its side, and this side has not noticed. (That is so because a handshake is
+//! done at the responder first: what this node dialled and keeps, the peer has had.)
 //!
 //! The caller drops what it has of the old connection before it reads the first byte of the new one, so that nothing
 //! from the old one arrives behind the new one's messages.

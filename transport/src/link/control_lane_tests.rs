@@ -194,4 +194,37 @@ proptest! {
         prop_assert_eq!(taken, (0..pushed).collect::<Vec<_>>());
         prop_assert_eq!(sender.next_deadline_ns(), None);
     }
+
+    /// Whatever a peer claims: nothing is taken twice or out of order, nothing is forgotten that was not sent, and no
+    /// more waits than may.
+    #[test]
+    fn no_claim_of_a_peer_confuses_the_lane(
+        claims in prop::collection::vec((0u8..6, prop_oneof![0u64..20, any::<u64>()]), 0..200),
+    ) {
+        let limits = ControlSettings { waiting_limit: 8, under_way_limit: 3, ..Default::default() };
+        let mut lane = lane(limits);
+        let (mut pushed, mut taken) = (0, 0);
+        for (now_ns, (step, claimed)) in (0..).zip(claims) {
+            let (waited, sent_before) = (lane.waiting(), lane.sent);
+            match step {
+                0 => pushed += u64::from(lane.push(0).is_ok()),
+                1 => drop(sent(&mut lane, now_ns)),
+                2 => lane.connected(),
+                3 => drop(lane.tick(claimed)),
+                4 => if lane.receive(PEER, claimed) == Ok(Received::New) {
+                    taken += 1;
+                    prop_assert_eq!(claimed, taken);
+                },
+                _ => match lane.record_acknowledgement(claimed, now_ns) {
+                    Ok(count) => {
+                        prop_assert!(claimed <= sent_before);
+                        prop_assert_eq!(lane.waiting() + count, waited);
+                    }
+                    Err(_) => prop_assert_eq!(lane.waiting(), waited),
+                },
+            }
+            prop_assert!(lane.waiting() <= limits.waiting_limit);
+            prop_assert_eq!(lane.acknowledged + lane.waiting() as u64, pushed);
+        }
+    }
 }

@@ -328,6 +328,26 @@ mod tests {
     }
 
     proptest! {
+        /// Whatever a peer reports: what it has consumed never goes back and is never more than was sent.
+        #[test]
+        fn no_report_makes_the_sums_untrue(
+            steps in prop::collection::vec((any::<bool>(), 0u64..5_000, 0u64..12), 0..200),
+        ) {
+            let mut sender = SendCredit::new(WINDOW_FLOOR_BYTES).unwrap();
+            for (is_report, bytes, frames) in steps {
+                let before = sender.clone();
+                if !is_report && sender.available_bytes() > 0 {
+                    sender.record_sent(bytes);
+                } else if sender.record_report(Volume { bytes, frames }).is_err() {
+                    prop_assert_eq!(sender.consumed, before.consumed);
+                }
+                prop_assert!(sender.consumed.bytes >= before.consumed.bytes);
+                prop_assert!(sender.consumed.bytes <= sender.sent.bytes);
+                prop_assert!(sender.consumed.frames <= sender.sent.frames);
+                prop_assert!(sender.available_bytes() <= WINDOW_FLOOR_BYTES);
+            }
+        }
+
         /// Frames and reports are under way in any interleaving: the sender is never accused, the receiver never holds
         /// more than it granted, and when nothing is under way any more the sender may send again.
         #[test]

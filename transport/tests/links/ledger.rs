@@ -78,6 +78,7 @@ pub struct Ledger {
     pub delivered_messages: u64,
     pub dead_letters: u64,
     pub control_taken: u64,
+    pub lanes_over: u64,
 }
 
 impl Ledger {
@@ -117,6 +118,7 @@ impl Ledger {
                 })
             }
             Deed::ControlOver { from, to } => {
+                self.lanes_over += 1;
                 self.lanes.entry((from, to)).or_default().is_over = true;
                 Ok(())
             }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use mainspring_transport::link::chunks::{ChunkSettings, Outgoing, Piece, Progress, Reassembly};
 use mainspring_transport::link::connections::{Connections, DialledBy, Verdict};
 use mainspring_transport::link::control_lane::{ControlLane, ControlSettings, Received};
-use mainspring_transport::link::credit::{ReceiveCredit, SendCredit};
+use mainspring_transport::link::credit::{ReceiveCredit, SendCredit, Volume};
 use mainspring_transport::link::dialing::{DialStep, Dialer};
 use mainspring_transport::link::liveness::{Liveness, Reachability};
 use mainspring_transport::link::outbox::{Budget, Charges};
@@ -15,7 +15,7 @@ use mainspring_transport::wire::Lane;
 
 use crate::ledger::{Deed, Message};
 use crate::network::{ConnectionId, Frame};
-use crate::node::{NodeSettings, Outputs};
+use crate::node::{Flaw, NodeSettings, Outputs};
 
 /// Header, prefix and padding, for the sums.
 const FRAME_BYTES: u64 = 32;
@@ -37,6 +37,8 @@ struct Standing {
     receive: ReceiveCredit,
     /// Come, and not consumed before a time.
     held: VecDeque<(u64, u64, Frame)>,
+    /// Ordinary messages that were sent, for a driver that sends them again.
+    sent: Vec<(Message, u64)>,
     slow_peer: SlowPeer,
 }
 
@@ -47,6 +49,8 @@ struct Place {
     outgoing: Outgoing<Message, Vec<u8>>,
     reassembly: Reassembly<Message>,
     standing: Option<Standing>,
+    /// Of connections that are gone, for a driver that still reads it.
+    left: VecDeque<(u64, u64, Frame)>,
 }
 
 pub struct Link {
@@ -182,6 +186,7 @@ impl Link {
             send: SendCredit::new(settings.window_bytes).expect("large enough"),
             receive: receive.with_report_within(settings.report_within_ns),
             held: VecDeque::new(),
+            sent: Vec::new(),
             slow_peer: SlowPeer::new(settings.slow_peer),
         });
         if key.lane == Lane::Control {
@@ -208,9 +213,10 @@ impl Link {
             outputs.deeds.push(Deed::DeadLetter { message: message.id });
         }
         place.reassembly.disconnected();
-        let maybe_lost = standing.send.maybe_lost();
+        let maybe_lost = self.repeat_or_forget(key, standing);
+        let place = self.places.get_mut(&key).expect("wanted");
         outputs.deeds.push(Deed::Ended { connection, from: self.own, maybe_lost });
-        if key.lane == Lane::Ordinary {
+        if key.lane == Lane::Ordinary && self.settings.flaw != Some(Flaw::SendsAgain) {
             let (connection, peer) = (&mut place.budget, &mut self.peer_budget);
             Charges { connection, peer, core: core_budget }.give_back(maybe_lost.bytes as usize);
         }
@@ -220,6 +226,24 @@ impl Link {
                 control.disconnected();
             }
         }
+    }
+
+    /// What may be lost with a connection; an honest driver does nothing else with it.
+    fn repeat_or_forget(&mut self, key: ConnectionKey, standing: Standing) -> Volume {
+        let maybe_lost = standing.send.maybe_lost();
+        let place = self.places.get_mut(&key).expect("wanted");
+        match self.settings.flaw {
+            Some(Flaw::ForgetsMaybeLost) => return Volume::NONE,
+            Some(Flaw::ReadsOldConnections) => place.left = standing.held,
+            Some(Flaw::SendsAgain) => {
+                let kept = standing.sent.len().saturating_sub(maybe_lost.frames as usize);
+                for (message, bytes) in standing.sent.into_iter().skip(kept).rev() {
+                    place.waiting.push_front((message, bytes));
+                }
+            }
+            _ => {}
+        }
+        maybe_lost
     }
 
     /// What waits is for nobody any more.
@@ -278,9 +302,15 @@ impl Link {
             let Some(standing) = &mut place.standing else { continue };
             while standing.held.front().is_some_and(|(due_ns, ..)| *due_ns <= now_ns) {
                 let (_, bytes, frame) = standing.held.pop_front().expect("just seen");
-                standing.receive.record_consumed(bytes, now_ns);
+                if self.settings.flaw != Some(Flaw::ConsumesEarly) {
+                    standing.receive.record_consumed(bytes, now_ns);
+                }
                 let deed = consume_frame(&mut place.reassembly, frame, self.own);
                 outputs.deeds.extend(deed.unwrap_or_else(|error| Some(Deed::Error(error))));
+            }
+            for (_, _, frame) in place.left.drain(..) {
+                let deed = consume_frame(&mut place.reassembly, frame, self.own);
+                outputs.deeds.extend(deed.unwrap_or(None));
             }
             let waiting = place.budget.used_bytes();
             if standing.slow_peer.observe(waiting, now_ns) == Some(SlowStep::Disconnect) {
@@ -326,6 +356,9 @@ impl Link {
                     break;
                 };
                 standing.send.record_sent(frame_bytes(&frame).expect("of a user"));
+                if let (Lane::Ordinary, Frame::User { bytes, .. }) = (key.lane, &frame) {
+                    standing.sent.push((message, *bytes));
+                }
                 outputs.deeds.push(Deed::Sent { connection, message });
                 outputs.send(connection, frame);
                 is_sending = true;
@@ -371,6 +404,7 @@ impl Link {
             outgoing: Outgoing::new(settings.link.chunks),
             reassembly: Reassembly::new(settings.link.chunks),
             standing: None,
+            left: VecDeque::new(),
         });
         let dialer = || Dialer::new(settings.dial, random.u64(..), now_ns);
         self.dialers.entry(key).or_insert_with(dialer);
@@ -386,6 +420,9 @@ impl Link {
         let place = self.places.get_mut(&key).expect("wanted");
         let standing = place.standing.as_mut().expect("it stands");
         standing.receive.record_received(bytes).map_err(|error| error.to_string())?;
+        if self.settings.flaw == Some(Flaw::ConsumesEarly) {
+            standing.receive.record_consumed(bytes, now_ns);
+        }
         let due_ns = now_ns + self.random.u64(0..=self.settings.laziness_ns);
         let due_ns = due_ns.max(standing.held.back().map_or(0, |(due_ns, ..)| *due_ns));
         standing.held.push_back((due_ns, bytes, frame));
@@ -407,7 +444,7 @@ impl Link {
             Frame::Control { sequence, body } => {
                 let from = control.incarnation();
                 let received = control.receive(from, sequence).map_err(|e| e.to_string())?;
-                if received == Received::New {
+                if received == Received::New || self.settings.flaw == Some(Flaw::ActsTwice) {
                     outputs.deeds.push(Deed::ControlTaken { from, to: self.own, body });
                 }
             }

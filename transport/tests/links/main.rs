@@ -15,11 +15,12 @@ mod storm;
 use std::env;
 
 use ledger::Broken;
+use node::Flaw;
 use storm::Storm;
 
 /// Runs so many storms; the first that breaks a promise, with the command that shows it.
-fn weather(seeds: std::ops::Range<u64>, places: usize) -> [u64; 4] {
-    let mut sums = [0; 4];
+fn weather(seeds: std::ops::Range<u64>, places: usize) -> [u64; 5] {
+    let mut sums = [0; 5];
     for seed in seeds {
         let mut storm = Storm::new(seed, places);
         if let Err(Broken(what)) = storm.run() {
@@ -34,17 +35,18 @@ fn weather(seeds: std::ops::Range<u64>, places: usize) -> [u64; 4] {
             ledger.maybe_lost_messages,
             ledger.dead_letters,
             ledger.control_taken,
+            ledger.lanes_over,
         ];
         for (sum, count) in sums.iter_mut().zip(counts) {
             *sum += count;
         }
     }
-    println!("delivered, maybe lost, dead letters, control frames: {sums:?}");
+    println!("delivered, maybe lost, dead letters, control frames, lanes over: {sums:?}");
     sums
 }
 
 /// A bench in which nothing is lost proves nothing.
-fn assert_eventful(sums: [u64; 4]) {
+fn assert_eventful(sums: [u64; 5]) {
     assert!(sums.iter().all(|sum| *sum > 0), "{sums:?}");
 }
 
@@ -56,6 +58,30 @@ fn two_nodes_keep_their_promises_in_any_weather() {
 #[test]
 fn five_nodes_keep_their_promises_in_any_weather() {
     assert_eventful(weather(10_000..10_400, 5));
+}
+
+/// A promise that is broken by the mistake, and the number of storms until that is seen.
+fn found_after(flaw: Flaw) -> Option<(u64, String)> {
+    (0..200).find_map(|seed| {
+        let broken = Storm::with_flaw(seed, 2, Some(flaw)).run().err()?;
+        Some((seed + 1, broken.0))
+    })
+}
+
+#[test]
+fn every_mistake_of_a_driver_is_found() {
+    for (flaw, sign) in [
+        (Flaw::ForgetsMaybeLost, "not said to be"),
+        (Flaw::SendsAgain, "was delivered twice"),
+        (Flaw::ReadsOldConnections, "came after number"),
+        (Flaw::ConsumesEarly, "not said to be"),
+        (Flaw::ActsTwice, "took control frame"),
+        (Flaw::IgnoresRestarts, "was delivered to"),
+    ] {
+        let (storms, broken) = found_after(flaw).unwrap_or_else(|| panic!("{flaw:?} is not found"));
+        println!("{flaw:?}: found after {storms} storms: {broken}");
+        assert!(broken.contains(sign), "{flaw:?}: {broken}");
+    }
 }
 
 #[test]

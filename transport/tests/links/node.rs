@@ -34,6 +34,25 @@ pub struct NodeSettings {
     pub outbox: OutboxSettings,
     /// How long a node takes to consume what has come.
     pub laziness_ns: u64,
+    /// What the driver does wrong.
+    pub flaw: Option<Flaw>,
+}
+
+/// A mistake in the driver, to see that the storms find it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Says of every connection that nothing was lost with it.
+    ForgetsMaybeLost,
+    /// Sends on the next connection again what may have been lost.
+    SendsAgain,
+    /// Reads what came on a connection after another one has taken its place.
+    ReadsOldConnections,
+    /// Counts as consumed what has only come.
+    ConsumesEarly,
+    /// Acts on control frames that came before.
+    ActsTwice,
+    /// Sends to a restarted peer what was for its earlier life.
+    IgnoresRestarts,
 }
 
 /// What happens at a node is written here.
@@ -277,7 +296,9 @@ impl Node {
         if let Some(old) = admission.replaced {
             self.drop_connections(node, now_ns);
             let (link, outputs) = (self.links.get_mut(&node).expect("a peer"), &mut self.outputs);
-            link.drop_waiting(&mut self.core_budget, outputs);
+            if self.settings.flaw != Some(Flaw::IgnoresRestarts) {
+                link.drop_waiting(&mut self.core_budget, outputs);
+            }
             outputs.deeds.push(Deed::ControlOver { from: self.incarnation.number, to: old.number });
         }
         let settings = self.settings.control;

@@ -16,7 +16,7 @@ use mainspring_transport::link::slow_peer::SlowPeerSettings;
 use crate::ledger::{Broken, Ledger};
 use crate::link::{LinkSettings, MESSAGE_LIMIT_BYTES};
 use crate::network::{Network, Notice, Side};
-use crate::node::{Command, Node, NodeSettings, node_id};
+use crate::node::{Command, Flaw, Node, NodeSettings, node_id};
 
 const MILLISECOND_NS: u64 = 1_000_000;
 const SECOND_NS: u64 = 1_000 * MILLISECOND_NS;
@@ -89,10 +89,15 @@ pub struct Storm {
 
 impl Storm {
     pub fn new(seed: u64, places: usize) -> Storm {
+        Storm::with_flaw(seed, places, None)
+    }
+
+    /// One in which every driver makes the same mistake.
+    pub fn with_flaw(seed: u64, places: usize, flaw: Option<Flaw>) -> Storm {
         let mut random = fastrand::Rng::with_seed(seed);
         let slowness_ns =
             *random.choice(&[100_000, MILLISECOND_NS, 20 * MILLISECOND_NS]).expect("some");
-        let settings = settings(&mut random);
+        let settings = NodeSettings { flaw, ..settings(&mut random) };
         let mut storm = Storm {
             settings,
             network: Network::new(random.u64(..), slowness_ns),
@@ -416,6 +421,7 @@ fn settings(random: &mut fastrand::Rng) -> NodeSettings {
             core_limit_bytes: if is_tight { 120_000 } else { 4 << 20 },
         },
         laziness_ns: random.u64(0..=50) * MILLISECOND_NS,
+        flaw: None,
     }
 }
 
