@@ -5,13 +5,13 @@ use std::path::Path;
 
 use mainspring::Address;
 use mainspring::actor::StopReason;
-use mainspring::frame::Header;
+use mainspring::frame::{FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, ForeignPrefix, Header};
 use mainspring_transport::handshake::{
     Dialled, Handshake, Hello, Key, Keys, LocalNode, Peer, RefusalReason, Version, VersionRange,
 };
 use mainspring_transport::wire::{
-    ChunkFirst, ControlBody, Decoder, FLAG_CHECKSUM, FLAG_FOREIGN, Frame, GoodbyeReason, Lane,
-    LinkFrame, OutgoingFrame, PREFIX_BYTES, Prefix, Step,
+    ChunkFirst, ControlBody, Decoder, FLAG_CHECKSUM, Frame, GoodbyeReason, Lane, LinkFrame,
+    OutgoingFrame, Step, checksum_of,
 };
 
 const VERSION_1_0: Version = Version { major: 1, minor: 0 };
@@ -227,10 +227,10 @@ fn control() -> Vec<Sent> {
 fn bulk() -> Vec<Sent> {
     let (bytes, rest) = ARCHIVE.split_at(10);
     let flags = FLAG_FOREIGN | FLAG_CHECKSUM;
-    let header = Header::new((PREFIX_BYTES + ARCHIVE.len()) as u32, 2, 0, flags, 0x0102_0304, 7);
-    let prefix =
-        Prefix { fingerprint: 0x0123_4567_89AB_CDEF, to_core: 5, from_core: 1, checksum: 0 };
-    let prefix = Prefix { checksum: prefix.checksum_with(ARCHIVE), ..prefix };
+    let header =
+        Header::new((FOREIGN_PREFIX_BYTES + ARCHIVE.len()) as u32, 2, 0, flags, 0x0102_0304, 7);
+    let prefix = ForeignPrefix { fingerprint: 0x0123_4567_89AB_CDEF, core: 5, sender: 1, word: 0 };
+    let prefix = ForeignPrefix { word: checksum_of(prefix, ARCHIVE), ..prefix };
     let total_bytes = ARCHIVE.len() as u32;
     vec![
         Sent::Link(LinkFrame::ChunkFirst(ChunkFirst { header, prefix, total_bytes, bytes })),

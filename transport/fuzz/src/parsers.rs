@@ -3,13 +3,12 @@
 //!
 //! The tests of `mainspring-transport` compile this very file.
 
-use mainspring::frame::{HEADER_BYTES, Header};
+use mainspring::frame::{FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, HEADER_BYTES, Header};
 use mainspring_transport::handshake::{
     Dialled, Handshake, Hello, Key, Keys, LocalNode, MESSAGE_LIMIT_BYTES, RefusalReason,
 };
 use mainspring_transport::wire::{
-    Decoder, FLAG_CHECKSUM, FLAG_FOREIGN, Frame, Lane, LinkFrame, PREFIX_BYTES, Step, UserFrame,
-    seal,
+    Decoder, FLAG_CHECKSUM, Frame, Lane, LinkFrame, Step, UserFrame, checksum_of, seal,
 };
 
 /// A stream of frames. The first byte says which lane, whether checksums were agreed, and whether those of messages
@@ -108,10 +107,10 @@ fn look_at(frame: Frame<'_>, bytes: &[u8]) {
         Frame::User(UserFrame { header, prefix, archive, bytes: whole }) => {
             assert_eq!(whole, bytes);
             assert_eq!(header.flags() & !FLAG_CHECKSUM, FLAG_FOREIGN);
-            assert_eq!(archive.len() + PREFIX_BYTES, header.len() as usize);
+            assert_eq!(archive.len() + FOREIGN_PREFIX_BYTES, header.len() as usize);
             assert!(!archive.is_empty());
             let summed = header.flags() & FLAG_CHECKSUM != 0;
-            assert!(!summed || prefix.checksum == prefix.checksum_with(archive));
+            assert!(!summed || prefix.word == checksum_of(prefix, archive));
         }
         Frame::Link(frame) => {
             let mut again = Vec::new();

@@ -4,13 +4,13 @@
 //! compared with the lane's limit before anyone waits or makes room for it; the same stream gives the same frames,
 //! however it is cut into views. After an error nothing more is read.
 
-use mainspring::frame::{HEADER_BYTES, Header};
+use mainspring::frame::{FOREIGN_PREFIX_BYTES, HEADER_BYTES, Header};
 
 use super::error::WireError;
 use super::fields::{header_at, is_zero};
 use super::lane::Lane;
 use super::link_frame::{self, LinkFrame};
-use super::user_frame::{FLAG_CHECKSUM, PREFIX_BYTES, UserFrame, may_have};
+use super::user_frame::{FLAG_CHECKSUM, UserFrame, may_have};
 use super::{FIRST_LINK_KIND, KIND_USER};
 
 /// Reads the frames of one connection. It holds no bytes: whoever receives them gives views that begin where the last
@@ -160,7 +160,7 @@ impl Decoder {
         if !may_have(flags) {
             return Err(WireError::Flags { kind, flags });
         }
-        if declared_bytes as usize <= PREFIX_BYTES {
+        if declared_bytes as usize <= FOREIGN_PREFIX_BYTES {
             return Err(WireError::Length { kind, declared_bytes });
         }
         Ok(())

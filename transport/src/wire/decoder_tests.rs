@@ -2,7 +2,7 @@
 
 use mainspring::Address;
 use mainspring::actor::StopReason;
-use mainspring::frame::{FLAG_LOCAL, Header};
+use mainspring::frame::{FLAG_FOREIGN, FLAG_LOCAL, FOREIGN_PREFIX_BYTES, ForeignPrefix, Header};
 use proptest::prelude::*;
 
 use super::fields::header_bytes;
@@ -65,8 +65,8 @@ impl Owned {
             (Owned::User { to, archive, checksum }, Frame::User(user)) => {
                 let Header { word1, .. } = user.header;
                 user.archive == archive.as_slice()
-                    && user.prefix.to_core == to.core()
-                    && user.prefix.from_core == 3
+                    && user.prefix.core == to.core()
+                    && user.prefix.sender == 3
                     && user.prefix.fingerprint == 9
                     && user.header.port() == to.port()
                     && word1 == to.words().1
@@ -80,8 +80,9 @@ impl Owned {
 
 fn first_chunk(bytes: &[u8], rest: u32) -> ChunkFirst<'_> {
     let total_bytes = bytes.len() as u32 + rest;
-    let header = Header::new(PREFIX_BYTES as u32 + total_bytes, 2, KIND_USER, FLAG_FOREIGN, 5, 6);
-    let prefix = Prefix { fingerprint: 7, to_core: 1, from_core: 0, checksum: 0 };
+    let header =
+        Header::new(FOREIGN_PREFIX_BYTES as u32 + total_bytes, 2, KIND_USER, FLAG_FOREIGN, 5, 6);
+    let prefix = ForeignPrefix { fingerprint: 7, core: 1, sender: 0, word: 0 };
     ChunkFirst { header, prefix, total_bytes, bytes }
 }
 
@@ -221,7 +222,7 @@ proptest! {
         let to = Address::new(1, 2, 3, 4, 5);
         let mut stream = bytes_of(&[Owned::User { to, archive: archive.clone(), checksum: true }]);
         // Behind the header, which the checksum does not cover.
-        let place = 16 + place.index(PREFIX_BYTES + archive.len());
+        let place = 16 + place.index(FOREIGN_PREFIX_BYTES + archive.len());
         stream[place] ^= 1 << bit;
         let step = Decoder::new(Lane::Ordinary).next(&stream);
         prop_assert!(matches!(step, Err(WireError::Checksum { .. })), "{:?}", step);
@@ -251,7 +252,7 @@ fn a_length_beyond_the_limit_is_refused_from_the_header_alone() {
 
 #[test]
 fn the_longest_frames_of_each_lane_pass() {
-    let archive = vec![7; ORDINARY_LIMIT_BYTES as usize - PREFIX_BYTES];
+    let archive = vec![7; ORDINARY_LIMIT_BYTES as usize - FOREIGN_PREFIX_BYTES];
     let longest = Owned::User { to: Address::new(1, 1, 0, 1, 1), archive, checksum: true };
     let chunk = vec![7; CHUNK_LIMIT_BYTES];
     let first = Owned::ChunkFirst { archive: chunk.clone(), rest: 1 };

@@ -2,7 +2,7 @@
 //! zero and takes no writes, so the callers check their lengths first and no offset can panic.
 
 use mainspring::Address;
-use mainspring::frame::{FRAME_ALIGN, HEADER_BYTES, Header};
+use mainspring::frame::{FRAME_ALIGN, ForeignPrefix, HEADER_BYTES, Header};
 
 /// The field at `offset`.
 #[inline]
@@ -37,6 +37,17 @@ pub(crate) fn address_at(bytes: &[u8], offset: usize) -> Address {
 #[inline]
 pub(crate) fn header_at(bytes: &[u8], offset: usize) -> Header {
     Header { word0: u64_at(bytes, offset), word1: u64_at(bytes, offset + 8) }
+}
+
+/// The prefix at `offset`.
+#[inline]
+pub(crate) fn prefix_at(bytes: &[u8], offset: usize) -> ForeignPrefix {
+    ForeignPrefix {
+        fingerprint: u64_at(bytes, offset),
+        core: u16_at(bytes, offset + 8),
+        sender: u16_at(bytes, offset + 10),
+        word: u32_at(bytes, offset + 12),
+    }
 }
 
 /// Writes a field at `offset`.

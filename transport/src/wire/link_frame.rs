@@ -16,14 +16,14 @@
 //!
 //! A first chunk's total counts the archive's bytes; the header inside says the same plus the prefix.
 
-use mainspring::frame::{HEADER_BYTES, Header, stride};
+use mainspring::frame::{FOREIGN_PREFIX_BYTES, ForeignPrefix, HEADER_BYTES, Header, stride};
 
 use super::KIND_USER;
 use super::control::{BODY_BYTES, ControlBody};
 use super::error::{EncodeError, WireError};
-use super::fields::{header_at, header_bytes, is_zero, put, u32_at, u64_at};
+use super::fields::{header_at, header_bytes, is_zero, prefix_at, put, u32_at, u64_at};
 use super::goodbye::{GOODBYE_TEXT_LIMIT_BYTES, GoodbyeReason};
-use super::user_frame::{FLAG_CHECKSUM, PREFIX_BYTES, Prefix, may_have};
+use super::user_frame::{FLAG_CHECKSUM, may_have};
 
 /// What was consumed of what the receiver of this frame has sent.
 pub const KIND_CREDIT: u8 = 0x80;
@@ -48,7 +48,7 @@ pub const CHUNK_LIMIT_BYTES: usize = 64 * 1024;
 /// Bytes before the message's own in a first chunk.
 pub const CHUNK_FIRST_BYTES: usize = 48;
 
-const TOTAL_OFFSET: usize = HEADER_BYTES + PREFIX_BYTES;
+const TOTAL_OFFSET: usize = HEADER_BYTES + FOREIGN_PREFIX_BYTES;
 const CREDIT_BYTES: usize = 16;
 const CONTROL_BYTES: usize = 8 + BODY_BYTES;
 
@@ -106,7 +106,7 @@ pub struct ChunkFirst<'a> {
     /// The header of the whole message, as if it came in one frame.
     pub header: Header,
     /// The prefix of the whole message. A checksum covers the whole archive.
-    pub prefix: Prefix,
+    pub prefix: ForeignPrefix,
     /// Bytes of the whole archive.
     pub total_bytes: u32,
     /// The first bytes of the archive, from 1 to [`CHUNK_LIMIT_BYTES`].
@@ -281,7 +281,7 @@ impl<'a> ChunkFirst<'a> {
     fn head(&self) -> [u8; CHUNK_FIRST_BYTES] {
         let mut head = [0; CHUNK_FIRST_BYTES];
         put(&mut head, 0, &header_bytes(self.header));
-        put(&mut head, HEADER_BYTES, &self.prefix.encode());
+        put(&mut head, HEADER_BYTES, &self.prefix.to_bytes());
         put(&mut head, TOTAL_OFFSET, &self.total_bytes.to_le_bytes());
         head
     }
@@ -290,7 +290,7 @@ impl<'a> ChunkFirst<'a> {
         let (head, bytes) = payload.split_at_checked(CHUNK_FIRST_BYTES).unwrap_or_default();
         let first = ChunkFirst {
             header: header_at(head, 0),
-            prefix: Prefix::decode(head.get(HEADER_BYTES..).unwrap_or_default()),
+            prefix: prefix_at(head, HEADER_BYTES),
             total_bytes: u32_at(head, TOTAL_OFFSET),
             bytes,
         };
@@ -298,7 +298,7 @@ impl<'a> ChunkFirst<'a> {
         if kind != KIND_USER || !may_have(flags) {
             return Err(WireError::Flags { kind, flags });
         }
-        let unsummed = flags & FLAG_CHECKSUM == 0 && first.prefix.checksum != 0;
+        let unsummed = flags & FLAG_CHECKSUM == 0 && first.prefix.word != 0;
         if unsummed || !is_zero(head.get(TOTAL_OFFSET + 4..).unwrap_or_default()) {
             return Err(WireError::Reserved { kind: KIND_CHUNK_FIRST });
         }
@@ -323,7 +323,7 @@ impl<'a> ChunkFirst<'a> {
 
     fn adds_up(&self) -> bool {
         let (first, total) = (self.bytes.len(), self.total_bytes as usize);
-        (1..=total).contains(&first) && self.header.len() as usize == PREFIX_BYTES + total
+        (1..=total).contains(&first) && self.header.len() as usize == FOREIGN_PREFIX_BYTES + total
     }
 }
 

@@ -1,7 +1,7 @@
 //! Link frames one by one: what is refused when they are written, and when they are read.
 
 use mainspring::Address;
-use mainspring::frame::Header;
+use mainspring::frame::{FLAG_FOREIGN, ForeignPrefix, Header};
 
 use super::*;
 
@@ -105,7 +105,7 @@ fn a_control_body_is_of_the_closed_list() {
 
 #[test]
 fn a_first_chunk_that_contradicts_itself_is_refused_on_both_sides() {
-    let prefix = Prefix { fingerprint: 1, to_core: 0, from_core: 0, checksum: 0 };
+    let prefix = ForeignPrefix { fingerprint: 1, core: 0, sender: 0, word: 0 };
     let header = |bytes: u32, flags| Header::new(bytes, 0, KIND_USER, flags, 1, 1);
     let bytes = [1; 20].as_slice();
     let good = ChunkFirst { header: header(116, FLAG_FOREIGN), prefix, total_bytes: 100, bytes };

@@ -2,8 +2,8 @@
 //!
 //! A connection is a sequence of frames: the runtime's 16-byte [`Header`](mainspring::frame::Header), a payload, and
 //! zeroes up to the next multiple of 16. There are two sorts. A [`UserFrame`] is a message on its way to an actor: the
-//! frame of the runtime with a [`Prefix`] before the archive. A [`LinkFrame`] is what the two ends of the connection
-//! tell each other. `docs/wire.md` has every byte.
+//! frame of the runtime with a [`ForeignPrefix`](mainspring::frame::ForeignPrefix) before the archive. A [`LinkFrame`]
+//! is what the two ends of the connection tell each other. `docs/wire.md` has every byte.
 //!
 //! Promised: whatever bytes come in, [`Decoder`] gives a frame, the number of bytes it waits for, or a
 //! [`WireError`]; it never panics, never allocates and never waits for more bytes than its lane may carry. What may
@@ -38,7 +38,7 @@ pub use self::link_frame::{
     KIND_CONTROL_ACK, KIND_CREDIT, KIND_GOODBYE, KIND_HEARTBEAT, KIND_HEARTBEAT_ECHO, LinkFrame,
 };
 pub use self::user_frame::{
-    FLAG_CHECKSUM, FLAG_FOREIGN, OutgoingFrame, PREFIX_BYTES, Prefix, UserFrame, seal,
+    FLAG_CHECKSUM, OutgoingFrame, UserFrame, checksum_of, seal, verify_checksum,
 };
 
 /// Kind of a message to an actor.

@@ -1,7 +1,7 @@
 //! Messages on their way: exact bytes, and checksums put in later.
 
 use mainspring::Address;
-use mainspring::frame::FLAG_LOCAL;
+use mainspring::frame::{FLAG_FOREIGN, FLAG_LOCAL, ForeignPrefix};
 
 use super::*;
 
@@ -68,9 +68,12 @@ fn messages_of_no_bytes_or_too_many_are_not_written() {
 
 #[test]
 fn a_checksum_that_the_flags_do_not_promise_is_refused() {
-    let prefix = Prefix { fingerprint: 1, to_core: 2, from_core: 3, checksum: 4 };
-    assert_eq!(prefix.check(FLAG_FOREIGN, &[1]), Err(WireError::Reserved { kind: KIND_USER }));
-    let summed = Prefix { checksum: prefix.checksum_with(&[1]), ..prefix };
-    assert_eq!(summed.check(FLAG_FOREIGN | FLAG_CHECKSUM, &[1]), Ok(()));
-    summed.check(FLAG_FOREIGN | FLAG_CHECKSUM, &[2]).expect_err("another archive");
+    let prefix = ForeignPrefix { fingerprint: 1, core: 2, sender: 3, word: 4 };
+    assert_eq!(
+        verify_checksum(FLAG_FOREIGN, prefix, &[1]),
+        Err(WireError::Reserved { kind: KIND_USER })
+    );
+    let summed = ForeignPrefix { word: checksum_of(prefix, &[1]), ..prefix };
+    assert_eq!(verify_checksum(FLAG_FOREIGN | FLAG_CHECKSUM, summed, &[1]), Ok(()));
+    verify_checksum(FLAG_FOREIGN | FLAG_CHECKSUM, summed, &[2]).expect_err("another archive");
 }
