@@ -159,6 +159,18 @@ fn frames_are_written_and_read_as_they_were_recorded() {
     }
 }
 
+#[test]
+fn the_example_of_the_documentation_is_as_recorded() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/wire.md");
+    let page = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let (_, example) = page.split_once("`1.0-ordinary.hex`:").expect("it has an example");
+    let lines = example.lines().skip_while(|line| *line != "```text").skip(1);
+    let digits = lines.take_while(|line| *line != "```").flat_map(|line| line[..35].split(' '));
+    let recorded = capture("1.0-ordinary.hex");
+    let frame = recorded[..64].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    assert_eq!(digits.collect::<String>(), frame);
+}
+
 /// A frame of a capture.
 enum Sent {
     User { checksum: bool },

@@ -1,11 +1,14 @@
 //! Every parser of bytes from a peer gets damaged captures: the functions of the fuzz targets, on inputs from seeds.
+//!
+//! `MAINSPRING_TRANSPORT_SEEDS=3000000 cargo test -p mainspring-transport --test damaged_inputs` takes more of them
+//! than a change needs.
 
 use std::path::Path;
 
 #[path = "../fuzz/src/parsers.rs"]
 mod parsers;
 
-/// Inputs for each parser.
+/// Inputs for each parser, unless somebody has more time.
 const SEEDS: u64 = 20_000;
 
 /// A parser and what it is fed with, damaged.
@@ -15,13 +18,18 @@ type Parser = (fn(&[u8]), Vec<Vec<u8>>);
 fn no_parser_panics_or_believes_what_no_peer_would_write() {
     for (parse, inputs) in parsers_and_inputs() {
         inputs.iter().for_each(|input| parse(input));
-        for seed in 0..SEEDS {
+        for seed in 0..seeds() {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut input = inputs[random.usize(0..inputs.len())].clone();
             damage(&mut input, &mut random);
             parse(&input);
         }
     }
+}
+
+fn seeds() -> u64 {
+    let wanted = std::env::var("MAINSPRING_TRANSPORT_SEEDS").ok();
+    wanted.and_then(|number| number.parse().ok()).unwrap_or(SEEDS)
 }
 
 fn parsers_and_inputs() -> Vec<Parser> {

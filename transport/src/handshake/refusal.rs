@@ -16,7 +16,7 @@ pub enum RefusalReason {
     Version,
     /// The nodes belong to different systems.
     System,
-    /// A node has dialled itself.
+    /// Both sides have one node id: a node has dialled itself, or two were given the same id.
     SelfConnect,
     /// The initiator dialled an earlier or a later life of the responder.
     OtherIncarnation,
@@ -53,7 +53,11 @@ const CODES: [(RefusalReason, u8, &str); 17] = [
     (RefusalReason::Malformed, 1, "a message that is none, or not the one that is due"),
     (RefusalReason::Version, 2, "no common version of the protocol; upgrade the older node"),
     (RefusalReason::System, 3, "another system; check the address and the system's name"),
-    (RefusalReason::SelfConnect, 4, "a node dialled itself; take its own address off the list"),
+    (
+        RefusalReason::SelfConnect,
+        4,
+        "one node id on both sides; a node dialled itself, or two share an id",
+    ),
     (RefusalReason::OtherIncarnation, 5, "the node that was dialled has been restarted"),
     (RefusalReason::OlderIncarnation, 6, "a later life of this node is known already"),
     (RefusalReason::Quarantined, 7, "quarantined until one of the two nodes is restarted"),
