@@ -82,6 +82,26 @@ impl Wanted {
         Wanted::default()
     }
 
+    /// What a node wants of any machine, to be told when it starts: the few checks whose findings cost milliseconds,
+    /// and for cores that sleep those of waking up. These CPUs carry its cores.
+    pub fn of_a_node(cpus: CpuSet, sleeps: bool) -> Wanted {
+        let words =
+            |words: &[&str]| Want::Words(words.iter().map(|word| word.to_string()).collect());
+        let clocks = ["tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_page", "xen"];
+        let wanted = Wanted { shards: ShardCpus::These(cpus), ..Wanted::new() }
+            .with("cpu.idle_poll", words(&["no"]))
+            .with("mem.thp", words(&["madvise", "never"]))
+            .with("clock.source", words(&clocks))
+            .with("limits.cpu_quota", words(&["none"]))
+            .with("virt.steal", Want::Number(NODE_STEAL_PPM));
+        if !sleeps {
+            return wanted;
+        }
+        wanted
+            .with("cpu.governor", words(&["performance"]))
+            .with("cpu.idle_latency", Want::Number(NODE_WAKE_UP_US))
+    }
+
     /// Wants this of the check, instead of what was wanted of it before.
     #[must_use]
     pub fn with(mut self, id: &'static str, want: Want) -> Wanted {
@@ -220,6 +240,11 @@ impl Unit {
         }
     }
 }
+
+/// How much of the time a hypervisor may take before a node mentions it.
+const NODE_STEAL_PPM: u64 = 1000;
+/// How long a CPU may take to wake up before a node mentions it: longer than a hybrid core spins.
+const NODE_WAKE_UP_US: u64 = 50;
 
 /// In the largest binary unit that divides it.
 fn bytes(number: u64) -> String {

@@ -61,6 +61,12 @@ impl NodeBuilder {
         self
     }
 
+    /// Whether the node logs at its start what the machine does that costs latency, a line each. It does by default.
+    pub fn audit(mut self, audit: bool) -> Self {
+        self.configuration.audit = audit;
+        self
+    }
+
     /// Something that puts devices onto the node's cores, such as a journal.
     pub fn with(mut self, extension: impl Extension) -> Self {
         self.extensions.push(Arc::new(extension));

@@ -39,6 +39,8 @@ pub struct Configuration {
     pub limits: Limits,
     /// Threads for blocking calls.
     pub blocking_threads: usize,
+    /// Whether the node logs at its start what the machine does that costs latency.
+    pub audit: bool,
 }
 
 impl Default for Configuration {
@@ -49,6 +51,7 @@ impl Default for Configuration {
             idle: IdleProfile::default(),
             limits: Limits::default(),
             blocking_threads: 4,
+            audit: true,
         }
     }
 }
@@ -110,6 +113,7 @@ struct File {
     cores: Option<String>,
     idle: Option<String>,
     blocking_threads: Option<usize>,
+    audit: Option<bool>,
     limits: LimitsTable,
 }
 
@@ -187,6 +191,9 @@ impl Configuration {
         if let Some(threads) = file.blocking_threads {
             configuration.blocking_threads = threads;
         }
+        if let Some(audit) = file.audit {
+            configuration.audit = audit;
+        }
         file.limits.apply(&mut configuration.limits);
         configuration.check()?;
         Ok(configuration)
@@ -251,6 +258,7 @@ mod tests {
         assert_eq!(documented.name, Configuration::default().name);
         assert_eq!(documented.idle, Configuration::default().idle);
         assert_eq!(documented.blocking_threads, Configuration::default().blocking_threads);
+        assert_eq!(documented.audit, Configuration::default().audit);
     }
 
     #[test]

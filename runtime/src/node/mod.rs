@@ -46,6 +46,8 @@ mod error;
 #[cfg(all(feature = "host", not(loom)))]
 mod inbox;
 #[cfg(all(feature = "host", not(loom)))]
+mod machine;
+#[cfg(all(feature = "host", not(loom)))]
 mod mailbox;
 #[cfg(all(feature = "host", not(loom)))]
 mod running;

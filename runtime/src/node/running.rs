@@ -17,6 +17,7 @@ use super::core_loop::{HostedCore, NeverSleeps, PATIENCE};
 use super::deadlines::Deadlines;
 use super::error::{Error, NodeError, StartError};
 use super::idle::IdleProfile;
+use super::machine;
 use super::mailbox::Mailbox;
 use super::shutdown;
 use crate::actor::{Actor, StopReason};
@@ -103,6 +104,9 @@ impl Node {
         configuration.check()?;
         let topology = Topology::read(&SysRoot::real())?;
         let resolved = configuration.cores.resolve(&topology)?;
+        if configuration.audit {
+            machine::log(&configuration.name, &resolved.cpus, configuration.idle);
+        }
         if let Some(warning) = &resolved.warning {
             tracing::warn!(node = configuration.name, %warning, "more cores than CPUs");
         }
