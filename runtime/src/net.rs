@@ -209,8 +209,9 @@ pub trait SocketHandler {
 pub struct Taken {
     /// How many bytes it is done with, from the first. The rest is shown again, with more behind it.
     pub bytes: usize,
-    /// How many bytes there must be after those, at least, before it wants to be called again. 0 or 1: any new ones. A
-    /// handler that cannot go on for another reason than lack of bytes calls [`Sockets::pause`].
+    /// How many bytes there must be after those, at least, before it wants to be called again; if it took some and so
+    /// many are there already, that is at once. 0: when there are new ones, whatever was left. A handler that cannot
+    /// go on for another reason than lack of bytes calls [`Sockets::pause`].
     pub wanted: usize,
 }
 

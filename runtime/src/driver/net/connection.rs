@@ -195,7 +195,9 @@ impl Connection {
         self.receive.take(taken);
         self.position += taken as u64;
         self.shown = bytes - taken;
-        self.needed = wanted.max(self.shown + 1);
+        // A handler that takes nothing is not shown the same again.
+        let moves_on = taken > 0 && wanted > 0;
+        self.needed = if moves_on { wanted } else { wanted.max(self.shown + 1) };
         let saw_everything = self.peer_finished != Told::No && self.shown == self.receive.held();
         if self.needed > self.receive_bytes && !self.paused && !saw_everything {
             let (wanted_bytes, limit_bytes) = (self.needed, self.receive_bytes);
@@ -362,6 +364,10 @@ impl Connection {
         if !idle || self.paused || self.peer_finished != Told::No {
             return true;
         }
+        if matches!(self.receive, Receive::Plain(_)) && self.may_show() {
+            // What the handler takes first need not be moved.
+            return true;
+        }
         self.consider_incremental(slot, kernel);
         let fd = Fd(self.stream.as_raw_fd());
         let entry = match &mut self.receive {
@@ -376,7 +382,10 @@ impl Connection {
                 let before_bytes = plain.memory_bytes();
                 let (position, most) = (self.position, self.receive_bytes);
                 let room = plain.room(position, self.needed.min(most), most, allowance_bytes);
-                let Some((at, length, cost)) = room else { return self.lack_memory() };
+                let Some((at, length, cost)) = room else {
+                    self.lack_memory();
+                    return true;
+                };
                 if cost.new_memory_bytes > 0 {
                     kernel.memory_changed(before_bytes, cost.new_memory_bytes);
                 }
@@ -391,14 +400,10 @@ impl Connection {
         false
     }
 
-    /// All memory that this core may have for received bytes is in use. If the handler could go on with what it has,
-    /// it is waited for.
-    fn lack_memory(&mut self) -> bool {
-        if !self.may_show() {
-            let (wanted_bytes, limit_bytes) = (self.needed, self.receive.memory_bytes());
-            self.end(Ending::Close(CloseCause::ReceiveMemory { wanted_bytes, limit_bytes }));
-        }
-        true
+    /// All memory that this core may have for received bytes is in use, and the handler wants more than there is.
+    fn lack_memory(&mut self) {
+        let (wanted_bytes, limit_bytes) = (self.needed, self.receive.memory_bytes());
+        self.end(Ending::Close(CloseCause::ReceiveMemory { wanted_bytes, limit_bytes }));
     }
 
     /// Gives a socket that is used buffers that the kernel fills.

@@ -47,9 +47,9 @@ use self::state::{Due, LISTENERS_LIMIT, News, State};
 use super::host::CoreRing;
 use super::uring::{Completion, Uring};
 use crate::net::{
-    AdoptRefused, CloseCause, ConnectRefused, DetachedSocket, ListenError, ListenOptions,
-    ListenerId, Network, SendBuffer, SendRefusal, SendRefused, SocketCounters, SocketError,
-    SocketHandler, SocketId, SocketOptions, Sockets, Taken,
+    AdoptRefused, CloseCause, ConnectRefused, DetachedSocket, LEAST_RECEIVE_BYTES, ListenError,
+    ListenOptions, ListenerId, MOST_RECEIVE_BYTES, Network, SendBuffer, SendRefusal, SendRefused,
+    SocketCounters, SocketError, SocketHandler, SocketId, SocketOptions, Sockets, Taken,
 };
 
 /// What the sockets of one core may use.
@@ -59,6 +59,13 @@ pub struct NetLimits {
     pub sockets: usize,
     /// Memory for received bytes of all sockets together, beyond the first kibibyte of each.
     pub receive_memory_bytes: usize,
+}
+
+/// What is asked of the kernel once for many completions, as far as it can.
+#[derive(Debug, Clone, Copy)]
+struct Ways {
+    incremental: bool,
+    lasting_accept: bool,
 }
 
 /// The network of one core. Clones are handles on the same one; it stays on its core's thread.
@@ -74,11 +81,11 @@ impl CoreNet {
     /// [`CoreLoop::completed`]: super::host::CoreLoop::completed
     pub(crate) fn new(ring: CoreRing, limits: NetLimits) -> CoreNet {
         let incremental = ring.borrow().features().incremental_buffers;
-        CoreNet::with_buffers(ring, limits, incremental)
+        CoreNet::with_ways(ring, limits, Ways { incremental, lasting_accept: true })
     }
 
-    fn with_buffers(ring: CoreRing, limits: NetLimits, incremental: bool) -> CoreNet {
-        let state = State::new(limits.sockets, limits.receive_memory_bytes, incremental);
+    fn with_ways(ring: CoreRing, limits: NetLimits, ways: Ways) -> CoreNet {
+        let state = State::new(limits.sockets, limits.receive_memory_bytes, ways);
         let (state, polling) = (RefCell::new(state), Cell::new(false));
         CoreNet { shared: Rc::new(Shared { ring, state, polling }) }
     }
@@ -225,7 +232,7 @@ impl Sockets for DeviceSockets {
             }
             let (socket, local) = listening_socket(address, &options)
                 .map_err(|source| ListenError::System { address, source })?;
-            let listener = Listener::new(self.owner, socket, options, true);
+            let listener = Listener::new(self.owner, socket, options, state.ways.lasting_accept);
             let Some((slot, generation)) = state.listeners.insert(listener) else {
                 return Err(ListenError::Full { address, limit: LISTENERS_LIMIT });
             };
@@ -336,7 +343,8 @@ impl Sockets for DeviceSockets {
                 return Err(AdoptRefused { connection: rest.with_connection(stream), reason });
             }
             let stream = Socket::from(stream);
-            let mut adopted = Connection::new(self.owner, stream, rest.receive_bytes());
+            let receive_bytes = rest.receive_bytes().clamp(LEAST_RECEIVE_BYTES, MOST_RECEIVE_BYTES);
+            let mut adopted = Connection::new(self.owner, stream, receive_bytes);
             adopted.continues(rest.unread(), rest.position_bytes(), rest.peer_finished());
             state.insert(adopted, ring).ok_or_else(|| {
                 let reason = "the core has no room for it".to_owned();

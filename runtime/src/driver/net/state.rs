@@ -12,6 +12,7 @@ use io_uring::{cqueue, squeue};
 use rkyv::util::AlignedVec;
 use socket2::Socket;
 
+use super::Ways;
 use super::connection::{Announce, Connection, Ending, Told};
 use super::incremental::Shape;
 use super::listener::Listener;
@@ -39,7 +40,7 @@ pub(super) struct State {
     stalled: Vec<Due>,
     pub counters: SocketCounters,
     memory_limit_bytes: usize,
-    incremental: bool,
+    pub ways: Ways,
     in_flight: usize,
     scratch: AlignedVec<STREAM_ALIGN>,
 }
@@ -80,14 +81,14 @@ macro_rules! kernel {
             ring: $ring,
             counters: &mut $state.counters,
             memory_limit_bytes: $state.memory_limit_bytes,
-            incremental: &mut $state.incremental,
+            incremental: &mut $state.ways.incremental,
             in_flight: &mut $state.in_flight,
         }
     };
 }
 
 impl State {
-    pub(super) fn new(sockets_limit: usize, memory_limit_bytes: usize, incremental: bool) -> State {
+    pub(super) fn new(sockets_limit: usize, memory_limit_bytes: usize, ways: Ways) -> State {
         State {
             connections: Table::new(sockets_limit),
             listeners: Table::new(LISTENERS_LIMIT),
@@ -95,7 +96,7 @@ impl State {
             stalled: Vec::new(),
             counters: SocketCounters::default(),
             memory_limit_bytes,
-            incremental,
+            ways,
             in_flight: 0,
             scratch: AlignedVec::new(),
         }
@@ -103,11 +104,6 @@ impl State {
 
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_incremental(&self) -> bool {
-        self.incremental
     }
 
     pub(super) fn add_owner(&mut self) -> u32 {

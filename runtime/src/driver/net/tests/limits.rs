@@ -4,11 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use super::{
-    AcceptFailure, Bench, CloseCause, Event, LIMITS, ListenOptions, NetLimits, SocketOptions,
-    Taken, both_ways, stream_of,
+    AcceptFailure, CloseCause, Event, LIMITS, ListenOptions, NetLimits, SocketOptions, Taken,
+    both_ways, on_rings_of, stream_of,
 };
 use crate::driver::net::plain::FIRST_BYTES;
-use crate::net::ConnectRefused;
+use crate::net::{ConnectRefused, SocketError};
 
 #[test]
 fn beyond_the_limit_of_sockets_connections_are_refused_on_both_sides() {
@@ -95,12 +95,7 @@ fn a_socket_that_receives_nothing_has_a_kibibyte() {
 
 #[test]
 fn a_ring_with_two_entries_serves_fifty_connections() {
-    for incremental in [false, true] {
-        let mut bench = Bench::on_ring(incremental, LIMITS, 2);
-        let incremental = incremental && bench.ring.borrow().features().incremental_buffers;
-        if !incremental {
-            bench = Bench::on_ring(false, LIMITS, 2);
-        }
+    on_rings_of(2, LIMITS, |mut bench| {
         let address = bench.listen(ListenOptions::default());
         let near: Vec<_> = (0..50)
             .map(|_| bench.sockets.connect(address, SocketOptions::default()).expect("room"))
@@ -119,7 +114,7 @@ fn a_ring_with_two_entries_serves_fifty_connections() {
         near.iter().for_each(|socket| bench.sockets.abort(*socket));
         bench.until("ends", |log| log.count(|event| matches!(event, Event::Closed(..))) == 100);
         assert_eq!(bench.sockets.counters().open, 0);
-    }
+    });
 }
 
 #[test]
@@ -144,4 +139,48 @@ fn every_core_may_listen_on_the_same_port() {
         let _peers: Vec<_> = (0..16).map(|_| TcpStream::connect(address)).collect();
         bench.until("all", |log| log.accepted().len() == 16);
     });
+}
+
+/// The limit on descriptors is the whole process's, so the scenario runs in a process of its own.
+const CHILD: &str = "MAINSPRING_TEST_WITHOUT_DESCRIPTORS";
+
+#[test]
+fn a_listener_without_descriptors_waits_and_then_goes_on() {
+    if std::env::var_os(CHILD).is_some() {
+        both_ways(LIMITS, without_descriptors);
+        return;
+    }
+    let name = "driver::net::tests::limits::a_listener_without_descriptors_waits_and_then_goes_on";
+    let this = std::env::current_exe().expect("a path");
+    let child = std::process::Command::new(this).args([name, "--exact"]).env(CHILD, "1").output();
+    let child = child.expect("it starts");
+    let said = String::from_utf8_lossy(&child.stdout).into_owned();
+    assert!(child.status.success() && said.contains("1 passed"), "{said}");
+}
+
+fn without_descriptors(mut bench: super::Bench) {
+    use socket2::{Domain, Socket, Type};
+    let address = bench.listen(ListenOptions::default());
+    let peer = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a descriptor is free");
+    let next = std::fs::File::open("/dev/null").expect("a descriptor is free");
+    let next = std::os::fd::AsRawFd::as_raw_fd(&next);
+    let before = limit_descriptors(next as u64);
+    peer.connect(&address.into()).expect("the kernel takes it");
+    let failed = Event::AcceptFailed(AcceptFailure::System(SocketError::Other(libc::EMFILE)));
+    bench.until("failure", |log| log.has(&failed));
+    assert!(!bench.turn(), "it waits, and does not try again at once");
+    assert_eq!(bench.net.in_flight(), 1, "the wait alone");
+    limit_descriptors(before);
+    bench.until("connection", |log| log.accepted().len() == 1);
+}
+
+/// Also the limit before.
+fn limit_descriptors(most: u64) -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a local of the type that the call fills.
+    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
+    let before = std::mem::replace(&mut limit.rlim_cur, most);
+    // SAFETY: the pointer is to a local of the type that the call reads.
+    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
+    before
 }

@@ -3,6 +3,7 @@
 
 mod ends;
 mod limits;
+mod memory;
 mod streams;
 
 use std::cell::RefCell;
@@ -12,7 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CoreNet, NetLimits};
+use super::{CoreNet, NetLimits, Ways};
 use crate::driver::host::CoreRing;
 use crate::driver::uring::Uring;
 use crate::driver::waker::CoreWaker;
@@ -144,15 +145,15 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(incremental: bool, limits: NetLimits) -> Bench {
-        Bench::on_ring(incremental, limits, 64)
+    fn new(ways: Ways, limits: NetLimits) -> Bench {
+        Bench::on_ring(ways, limits, 64)
     }
 
-    fn on_ring(incremental: bool, limits: NetLimits, ring_entries: u32) -> Bench {
+    fn on_ring(ways: Ways, limits: NetLimits, ring_entries: u32) -> Bench {
         let waker = Arc::new(CoreWaker::new().expect("descriptors are free"));
         let ring = Uring::new(ring_entries, waker).expect("this kernel has io_uring");
         let ring = Rc::new(RefCell::new(ring));
-        let net = CoreNet::with_buffers(ring.clone(), limits, incremental);
+        let net = CoreNet::with_ways(ring.clone(), limits, ways);
         let sockets = net.network().sockets();
         let log = Log {
             sockets: sockets.clone(),
@@ -163,6 +164,10 @@ impl Bench {
             begins_at: 0,
         };
         Bench { ring, net, sockets, log }
+    }
+
+    fn ways(&self) -> Ways {
+        self.net.shared.state.borrow().ways
     }
 
     fn listen(&self, options: ListenOptions) -> SocketAddr {
@@ -213,10 +218,17 @@ impl Bench {
     }
 }
 
-/// Runs a test for both ways of receiving.
+const ONE_BY_ONE: Ways = Ways { incremental: false, lasting_accept: false };
+const LASTING: Ways = Ways { incremental: true, lasting_accept: true };
+
+/// Runs a test for both ways of receiving and accepting.
 fn both_ways(limits: NetLimits, test: impl Fn(Bench)) {
-    test(Bench::new(false, limits));
-    let bench = Bench::new(true, limits);
+    on_rings_of(64, limits, test);
+}
+
+fn on_rings_of(entries: u32, limits: NetLimits, test: impl Fn(Bench)) {
+    test(Bench::on_ring(ONE_BY_ONE, limits, entries));
+    let bench = Bench::on_ring(LASTING, limits, entries);
     if bench.ring.borrow().features().incremental_buffers {
         test(bench);
     } else {

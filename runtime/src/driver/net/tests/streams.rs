@@ -184,8 +184,7 @@ fn a_connection_goes_to_another_core_with_what_was_not_taken() {
             "it is gone here"
         );
 
-        let incremental = bench.net.shared.state.borrow().is_incremental();
-        let mut other = super::Bench::new(incremental, LIMITS);
+        let mut other = super::Bench::new(bench.ways(), LIMITS);
         other.log.begins_at = 7;
         let adopted = other.sockets.adopt(detached).expect("room");
         peer.write_all(&stream[5_000..]).expect("written");
