@@ -361,6 +361,9 @@ impl Sockets for DeviceSockets {
             state.drive_stalled(ring);
             state.due(self.owner).min(budget)
         });
+        if waiting == 0 {
+            return 0;
+        }
         self.shared.polling.set(true);
         let mut told = 0;
         while told < waiting {

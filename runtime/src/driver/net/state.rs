@@ -202,7 +202,15 @@ impl State {
     }
 
     /// What found no room in the ring before.
+    #[inline]
     pub(super) fn drive_stalled(&mut self, ring: &mut Uring) {
+        if !self.stalled.is_empty() {
+            self.drive_again(ring);
+        }
+    }
+
+    #[cold]
+    fn drive_again(&mut self, ring: &mut Uring) {
         for due in std::mem::take(&mut self.stalled) {
             match due {
                 Due::Socket(slot) => self.drive(slot, ring),

@@ -4,6 +4,7 @@
 mod ends;
 mod limits;
 mod memory;
+mod sleeps;
 mod streams;
 
 use std::cell::RefCell;
