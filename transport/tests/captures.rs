@@ -7,7 +7,8 @@ use mainspring::Address;
 use mainspring::actor::StopReason;
 use mainspring::frame::{FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, ForeignPrefix, Header};
 use mainspring_transport::handshake::{
-    Dialled, Handshake, Hello, Key, Keys, LocalNode, Peer, RefusalReason, Version, VersionRange,
+    Dialled, Handshake, HandshakeError, Hello, Key, Keys, LocalNode, Peer, RefusalReason, Version,
+    VersionRange, refusal,
 };
 use mainspring_transport::wire::{
     ChunkFirst, ControlBody, Decoder, FLAG_CHECKSUM, Frame, GoodbyeReason, Lane, LinkFrame,
@@ -114,6 +115,17 @@ fn a_handshake_is_written_and_read_as_it_was_recorded() {
             assert_eq!((peer.version, peer.features), (VERSION_1_0, 0));
         }
     }
+}
+
+#[test]
+fn a_refusal_is_written_and_read_as_it_was_recorded() {
+    let bytes = refusal(RefusalReason::Quarantined, "no ack since noon");
+    assert_captured("1.0-refused.hex", &bytes);
+    let (mut handshake, _) = initiate(one(), keys());
+    let error = handshake.receive(&capture("1.0-refused.hex"), 1, &mut anyone);
+    let text = "no ack since noon".to_owned();
+    let refused = HandshakeError::RefusedByPeer { reason: RefusalReason::Quarantined, text };
+    assert_eq!(error, Err(refused));
 }
 
 #[test]
