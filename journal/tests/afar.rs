@@ -546,7 +546,9 @@ fn many_entities_from_afar_wait_for_room_and_none_is_forgotten() {
 #[test]
 fn a_reading_ends_with_its_reader_on_the_other_core_too() {
     let id = id_of_core_0();
-    let journals = SimulatedJournals::seeded(10, 2);
+    let mut journals = SimulatedJournals::seeded(10, 2);
+    // From the device, so that it takes some time.
+    journals.set(|journal| journal.core.recent_limit_bytes = 0);
     let mut sim = started(&journals, 10);
     let probe = sim.probe::<Answer>();
     let tally = tally_on(&mut sim, 1, id);

@@ -322,7 +322,9 @@ fn an_entity_that_was_stopped_is_found_again_as_it_was() {
 #[test]
 fn a_damaged_last_value_is_never_taken_for_an_older_one_or_for_none() {
     for values in [1, 2, 40] {
-        let journal = SimulatedJournal::seeded(8);
+        let mut journal = SimulatedJournal::seeded(8);
+        // From the device, which is what this is about.
+        journal.core.recent_limit_bytes = 0;
         let mut sim = started(&journal, 8);
         let log = Log::spawn(&mut sim);
         let cell = spawn(&mut sim);
@@ -398,7 +400,9 @@ fn a_full_journal_refuses_a_state_before_anything_is_written_and_goes_on_when_th
 
 #[test]
 fn where_the_type_says_so_the_value_before_stands_in_for_a_damaged_one() {
-    let journal = SimulatedJournal::seeded(9);
+    let mut journal = SimulatedJournal::seeded(9);
+    // From the device, which is what this is about.
+    journal.core.recent_limit_bytes = 0;
     let mut sim = started(&journal, 9);
     let cell = sim.spawn(|| Stored::new("a", Lenient::default));
     for value in 1..=40 {

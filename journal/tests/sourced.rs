@@ -294,7 +294,9 @@ fn an_entity_goes_on_from_its_snapshot_and_the_events_behind_it() {
 
 #[test]
 fn a_damaged_snapshot_is_made_good_by_the_one_before_and_more_events() {
-    let journal = SimulatedJournal::seeded(5);
+    let mut journal = SimulatedJournal::seeded(5);
+    // From the device, which is what this is about.
+    journal.core.recent_limit_bytes = 0;
     let mut sim = started(&journal, 5);
     let account = spawn(&mut sim, "a");
     let probe = sim.probe::<Answer>();
@@ -558,7 +560,9 @@ fn a_failed_write_fails_its_actor_with_an_unknown_outcome_and_the_next_life_lear
 
 #[test]
 fn an_actor_whose_records_cannot_be_read_is_tried_again_by_its_supervisor() {
-    let journal = SimulatedJournal::seeded(13);
+    let mut journal = SimulatedJournal::seeded(13);
+    // From the device, which is what this is about.
+    journal.core.recent_limit_bytes = 0;
     let mut sim = started(&journal, 13);
     let account = spawn(&mut sim, "a");
     let probe = sim.probe::<Answer>();

@@ -13,6 +13,7 @@ use super::pass::{Fetch, Pass};
 use super::reading::READING_BYTES;
 use super::reading_table::{ReadingId, ReadingTable};
 use super::readings::ReadFailed;
+use super::recent::Recent;
 use super::requests::Requests;
 use super::searches::{Searched, Searches};
 use crate::log::BlockBuffer;
@@ -112,6 +113,7 @@ impl Cohort {
     pub fn drive(
         &mut self,
         budget: &mut usize,
+        recent: &Recent,
         index: &mut LogIndex,
         table: &mut ReadingTable,
         requests: &mut Requests<'_>,
@@ -124,7 +126,7 @@ impl Cohort {
             begun += searches.go_on(budget, index, requests, &mut done);
             let is_over = searches.is_over();
             for searched in done {
-                strays.extend(self.searched(searched, table, memory));
+                strays.extend(self.searched(searched, recent, table, memory));
             }
             if !is_over {
                 return (begun, strays);
@@ -162,6 +164,7 @@ impl Cohort {
     fn searched(
         &mut self,
         (member, runs): Searched,
+        recent: &Recent,
         table: &mut ReadingTable,
         memory: &mut Memory,
     ) -> Option<Stray> {
@@ -177,8 +180,16 @@ impl Cohort {
         };
         let postings = || runs.iter().flat_map(|run| &run.postings);
         let bytes = postings().map(|posting| posting.bytes as usize).sum();
-        reading.expects(postings().count(), bytes);
         memory.list(reading);
+        if bytes <= READING_BYTES
+            && memory.has_room()
+            && let Some(found) = recent.find(reading.entity, &runs)
+        {
+            reading.take_in(found);
+            memory.hold(reading.held_bytes());
+            return None;
+        }
+        reading.expects(postings().count(), bytes);
         if self.members.len() == 1 {
             self.pass = Pass::as_wanted(runs);
         } else if is_as_written(&runs) {
@@ -238,7 +249,10 @@ impl Cohort {
             let Some(id) = self.members.get(place.member as usize).copied() else { continue };
             let Some(reading) = table.get_mut(id) else { continue };
             let held_bytes = reading.held_bytes();
-            reading.gather(&place.posting, fetch, blocks);
+            let from = (place.posting.offset - fetch.offset) as usize;
+            // A place beyond what was fetched leaves nothing, and the reader says so.
+            let record = blocks.get(from..from + place.posting.bytes as usize);
+            reading.gather(&place.posting, &fetch.layouts, record.unwrap_or_default());
             memory.hold(reading.held_bytes() - held_bytes);
             if reading.is_full() && self.full.last() != Some(&id) {
                 self.full.push(id);

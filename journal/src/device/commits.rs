@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use mainspring::device::Ticket;
 
+use super::recent::Recent;
 use crate::format::record::{Record, read_at, record_bytes};
 use crate::format::{RecordHeader, RecordKind};
 use crate::log::BlockBuffer;
@@ -71,11 +72,14 @@ struct Waiting {
     ticket: Ticket<Result<Committed, CommitFailed>>,
 }
 
+/// A frame that was written.
 #[derive(Debug)]
-struct Written {
-    frame: u64,
-    offset: u64,
-    bytes: Rc<BlockBuffer>,
+pub(super) struct Written {
+    /// Its number.
+    pub frame: u64,
+    /// Where in the file its memory was written to.
+    pub offset: u64,
+    pub bytes: Rc<BlockBuffer>,
 }
 
 /// Frames whose memory is watched for being free.
@@ -112,12 +116,14 @@ impl Commits {
         self.written.insert(at, Written { frame, offset, bytes: Rc::new(bytes) });
     }
 
-    /// Everything up to and with this frame is durable: who is told what.
-    pub fn durable(&mut self, frame: u64, redeemed: &mut Vec<Redemption>) {
+    /// Everything up to and with this frame is durable: who is told what, and what is kept in memory.
+    pub fn durable(&mut self, frame: u64, recent: &mut Recent, redeemed: &mut Vec<Redemption>) {
         while let Some(written) = self.written.front()
             && written.frame <= frame
         {
-            let Some(Written { frame, offset, bytes }) = self.written.pop_front() else { return };
+            let Some(written) = self.written.pop_front() else { return };
+            recent.durable(&written);
+            let Written { frame, offset, bytes } = written;
             if self.done.len() >= FRAMES_KEPT {
                 self.done.pop_front();
             }

@@ -12,11 +12,12 @@ use super::commits::{CommitFailed, Commits, Committed, Redemption};
 use super::core_settings::{CoreSettings, JournalFigures};
 use super::group::{Group, GroupRecord, Refused, ShardClaim};
 use super::hooks::Hooks;
-use super::log_index::LogIndex;
+use super::log_index::{LogIndex, Step};
 use super::opened_log::{FIRST_EPOCH, OpenedLog};
 use super::published::Published;
 use super::reading_table::ReadingId;
 use super::readings::{ReadRedemption, ReadTicket, Readings};
+use super::recent::Recent;
 use super::reclaimer::{Reclaimer, Surrounding};
 use super::storage::{Storage, StorageEvent};
 use crate::format::RecordKind;
@@ -37,6 +38,7 @@ struct State {
     shard_epochs: Vec<u64>,
     commits: Commits,
     readings: Readings,
+    recent: Recent,
     reclaimer: Reclaimer,
     segment_bytes: u64,
     /// Who waits for room.
@@ -95,6 +97,7 @@ impl CoreJournal {
             shard_epochs,
             commits: Commits::default(),
             readings: Readings::new(settings.recovery_permits),
+            recent: Recent::new(settings.recent_limit_bytes),
             reclaimer: Reclaimer::new(settings.reclaim),
             segment_bytes,
             room: Vec::new(),
@@ -298,7 +301,19 @@ impl CoreJournal {
         let state = &mut *self.state.borrow_mut();
         let search = state.index.search(entity, below);
         state.figures.readings += 1;
-        state.readings.begin(now_ns, self.recovery_limit_ms, state.last_frame, search, ticket)
+        // Records of others may be on their way to the device: this entity's need not wait for them.
+        let end = state.index.end_in_memory(entity);
+        let is_durable = end.is_none_or(|(segment_id, end)| state.log.is_durable(segment_id, end));
+        let limit_ms = self.recovery_limit_ms;
+        if is_durable
+            && end.is_some_and(|(segment_id, end)| state.recent.reaches(segment_id, end))
+            && let Ok(Step::Found(runs)) = state.index.step(&mut search.clone())
+            && let Some(found) = state.readings.find_in(&state.recent, entity, &runs)
+        {
+            return state.readings.begin_with(now_ns, limit_ms, search, found, ticket);
+        }
+        let after_frame = if is_durable { 0 } else { state.last_frame };
+        state.readings.begin(now_ns, limit_ms, after_frame, search, ticket)
     }
 
     /// Asks for the next batch of a reading.
@@ -392,7 +407,10 @@ impl State {
                     .get(number)
                     .and_then(|record| layouts.get(record.layout?))
                     .map(|(layout, _)| entry_of(layout, placed.header.schema)),
-                RecordKind::Entity => None,
+                RecordKind::Entity => {
+                    self.recent.named(&placed.header, entity.payload());
+                    None
+                }
                 _ => {
                     number += 1;
                     None
@@ -421,7 +439,7 @@ impl State {
                     self.figures.committed_bytes += bytes.len() as u64;
                     self.commits.written(frame, offset, bytes);
                     if let Ok(durable) = self.log.completed(frame) {
-                        self.commits.durable(durable.frame, commits);
+                        self.commits.durable(durable.frame, &mut self.recent, commits);
                         self.published.publish(durable.lsn, &self.figures);
                     }
                 }
@@ -483,6 +501,7 @@ impl State {
             begun += 1;
             if let Some((frame, offset)) = write.header() {
                 self.index.frame_written(&frame, offset);
+                self.recent.begun(&frame, offset);
             }
             if let Err(write) = self.storage.write(write) {
                 // A storage has room for as many writes as the log may have in flight.
@@ -500,7 +519,8 @@ impl State {
             begun += 1;
             self.storage.write_footer(sealed);
         }
-        begun += self.readings.drive(durable_frame, &mut self.index, &mut *self.storage);
+        begun +=
+            self.readings.drive(durable_frame, &self.recent, &mut self.index, &mut *self.storage);
         let requested = self.readings.requested();
         (self.figures.reads, self.figures.read_bytes) = (requested.reads, requested.bytes);
         if !self.log.is_poisoned() {

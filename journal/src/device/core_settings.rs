@@ -52,6 +52,9 @@ pub struct CoreSettings {
     pub recovery_permits: usize,
     /// How long one may take, in milliseconds.
     pub recovery_limit_ms: u64,
+    /// Bytes of what the log has written last that are kept in memory, so that entities that come back soon are made
+    /// from it; none when 0.
+    pub recent_limit_bytes: usize,
     /// Entities that the core's log may have, at most [`MOST_ROWS`]. Records of further ones are refused.
     pub entities_limit: usize,
     /// What actors do unless their type says otherwise.
@@ -66,6 +69,7 @@ impl Default for CoreSettings {
             cores: 1,
             recovery_permits: 1 << 18,
             recovery_limit_ms: 30_000,
+            recent_limit_bytes: 8 << 20,
             entities_limit: MOST_ROWS,
             persistence: PersistenceSettings::default(),
             reclaim: ReclaimSettings::default(),

@@ -89,7 +89,7 @@ struct Sealed {
 }
 
 /// A search for what an entity is made from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Search {
     entity: u64,
     /// The state to start from has a lower number than this.
@@ -247,6 +247,13 @@ impl LogIndex {
         self.entities.get(hash)
     }
 
+    /// Where the last record of an entity ends that stands in a segment of which not everything may be durable: the
+    /// segment, and the place in its file.
+    pub fn end_in_memory(&self, entity: u64) -> Option<(u64, u64)> {
+        let end_in = |one: &InMemory| Some((one.segment_id, one.index.end_of(entity)?));
+        self.in_memory.iter().rev().find_map(end_in)
+    }
+
     /// The segment that takes records, if its dictionary has the name of an entity.
     pub fn named_in(&self, entity: u64) -> Option<u64> {
         let last = self.in_memory.last()?;
@@ -276,6 +283,11 @@ impl LogIndex {
     /// What is known of a segment's footer, when it has one.
     pub fn footer(&self, segment_id: u64) -> Option<&FooterSummary> {
         self.sealed.get(&segment_id).map(|sealed| &sealed.summary)
+    }
+
+    /// Segments whose footers are known, the newest first.
+    pub fn footers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.sealed.keys().rev().copied()
     }
 
     /// The file of the oldest segment.

@@ -25,6 +25,7 @@ mod published;
 mod reading;
 mod reading_table;
 mod readings;
+mod recent;
 mod reclaimer;
 mod requests;
 mod searches;

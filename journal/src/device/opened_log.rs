@@ -125,6 +125,11 @@ impl OpenedLog {
         self.log.durable().lsn
     }
 
+    /// Segments of which the index is in their footers, the newest first.
+    pub fn footers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.index.footers()
+    }
+
     /// How many entities it holds.
     pub fn entities(&self) -> usize {
         self.index.entities()

@@ -14,6 +14,7 @@ use super::log_index::{Layouts, Search};
 use super::pass::Fetch;
 use super::reading_table::ReadingId;
 use super::readings::{ReadFailed, ReadRedemption, ReadTicket};
+use super::recent::InMemory;
 use crate::format::RecordKind;
 use crate::index::Posting;
 use crate::log::BlockBuffer;
@@ -93,6 +94,16 @@ impl Reading {
         (self.left, self.bytes_left) = (Some(records), bytes);
     }
 
+    /// All its records, which were in memory.
+    pub fn take_in(&mut self, found: Vec<InMemory<'_>>) {
+        let bytes = found.iter().map(|one| one.record.len()).sum();
+        self.search = None;
+        self.expects(found.len(), bytes);
+        for InMemory { posting, layouts, record } in found {
+            self.gather(&posting, layouts, record);
+        }
+    }
+
     /// Whether something can be given out.
     pub fn has_batch(&self) -> bool {
         self.failed.is_some()
@@ -116,21 +127,18 @@ impl Reading {
         !self.is_hurried && !self.is_out_of_order && !self.records.is_empty()
     }
 
-    /// Takes one record out of the blocks that were fetched.
-    pub fn gather(&mut self, posting: &Posting, fetch: &Fetch, blocks: &[u8]) {
+    /// Takes one record, of a segment with these layouts.
+    pub fn gather(&mut self, posting: &Posting, layouts: &Layouts, record: &[u8]) {
         let Some(left) = &mut self.left else { return };
         if self.gathered.capacity() == 0 {
             let most = if self.is_out_of_order { usize::MAX } else { READING_BYTES };
             self.gathered.reserve(self.bytes_left.min(most));
             self.records.reserve_exact((*left).min(READING_BYTES / MOST_RECORDS_ROOM));
         }
-        let from = (posting.offset - fetch.offset) as usize;
         let start = self.gathered.len() as u32;
-        // A place beyond what was fetched leaves nothing, and the reader says so.
-        let record = blocks.get(from..from + posting.bytes as usize).unwrap_or_default();
         self.gathered.extend_from_slice(record);
-        if !self.layouts.last().is_some_and(|last| Arc::ptr_eq(last, &fetch.layouts)) {
-            self.layouts.push(Arc::clone(&fetch.layouts));
+        if !self.layouts.last().is_some_and(|last| Arc::ptr_eq(last, layouts)) {
+            self.layouts.push(Arc::clone(layouts));
         }
         let layouts = (self.layouts.len() - 1) as u16;
         let Posting { kind, entity_sequence: sequence, .. } = *posting;

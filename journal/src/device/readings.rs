@@ -1,6 +1,7 @@
 //! Reading the records of entities while the core goes on: who reads with whom, and who gets what when.
 //!
-//! A few readings begin at once, whatever else goes on. When more wait than that, they go through the log together:
+//! What is in memory is given out at once. Of other readings a few begin at once, whatever else goes on. When more wait
+//! than that, they go through the log together:
 //! as many as there is room for, one such cohort at a time, so that those who come meanwhile make the next one. What
 //! is read is given out one batch at a time, each against a ticket: an actor with a long history does not hold its
 //! core up.
@@ -15,10 +16,11 @@ use mainspring::device::Ticket;
 
 use super::cohort::{Cohort, Stray};
 use super::found::Found;
-use super::log_index::{LogIndex, Search};
+use super::log_index::{LogIndex, Run, Search};
 use super::memory::Memory;
-use super::reading::Reading;
+use super::reading::{READING_BYTES, Reading};
 use super::reading_table::{ReadingId, ReadingTable};
+use super::recent::{InMemory, Recent};
 use super::requests::{Requested, Requests};
 use super::storage::{LogFile, Storage};
 use crate::log::BlockBuffer;
@@ -141,6 +143,38 @@ impl Readings {
         id
     }
 
+    /// The records of some runs, if all of them are in memory and may be gathered at once.
+    pub fn find_in<'a>(
+        &self,
+        recent: &'a Recent,
+        entity: u64,
+        runs: &'a [Run],
+    ) -> Option<Vec<InMemory<'a>>> {
+        let postings = runs.iter().flat_map(|run| &run.postings);
+        let bytes: usize = postings.map(|posting| posting.bytes as usize).sum();
+        let may_gather = bytes <= READING_BYTES && self.memory.has_room();
+        may_gather.then(|| recent.find(entity, runs)).flatten()
+    }
+
+    /// Begins a reading of which everything is in memory: it waits for no other.
+    pub fn begin_with(
+        &mut self,
+        now_ns: u64,
+        limit_ms: u64,
+        search: Search,
+        found: Vec<InMemory<'_>>,
+        ticket: ReadTicket,
+    ) -> ReadingId {
+        let deadline_ns = now_ns.saturating_add(limit_ms.saturating_mul(1_000_000));
+        let id = self.table.insert(deadline_ns, |id| Reading::new(id, 0, limit_ms, search, ticket));
+        if let Some(reading) = self.table.get_mut(id) {
+            reading.take_in(found);
+            self.memory.hold(reading.held_bytes());
+            self.memory.list(reading);
+        }
+        id
+    }
+
     /// The reader takes the next batch. When the reading is gone, the ticket comes back.
     pub fn go_on(&mut self, id: ReadingId, ticket: ReadTicket) -> Result<(), ReadTicket> {
         let Some(reading) = self.table.get_mut(id) else { return Err(ticket) };
@@ -207,6 +241,7 @@ impl Readings {
     pub fn drive(
         &mut self,
         durable_frame: u64,
+        recent: &Recent,
         index: &mut LogIndex,
         storage: &mut dyn Storage,
     ) -> usize {
@@ -218,7 +253,8 @@ impl Readings {
         let mut requests = Requests { requested: &mut self.requested, storage };
         for cohort in &mut self.cohorts {
             let (table, memory) = (&mut self.table, &mut self.memory);
-            let (more, strays) = cohort.drive(&mut budget, index, table, &mut requests, memory);
+            let (more, strays) =
+                cohort.drive(&mut budget, recent, index, table, &mut requests, memory);
             begun += more;
             self.strays.extend(strays);
         }

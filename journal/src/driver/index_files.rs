@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Advice, fadvise};
+
 use crate::directory::durable_file::{FileError, remove};
 use crate::index::IndexReader;
 
@@ -27,6 +29,21 @@ impl IndexFiles {
     /// Those of a folder.
     pub fn new(folder: &Path) -> Self {
         IndexFiles { folder: folder.to_owned() }
+    }
+
+    /// Has the kernel read footers into its page cache, in the order in which they are named, as far as
+    /// [`READ_AHEAD_BYTES`] go. So the first entities after a start wait for their records alone. Returns how many
+    /// footers; it does not wait, and what fails is read when it is needed.
+    pub fn read_ahead(&self, segments: impl Iterator<Item = u64>) -> usize {
+        let (mut left, mut asked) = (READ_AHEAD_BYTES, 0);
+        for segment_id in segments {
+            let Ok(file) = File::open(self.folder.join(footer_name(segment_id))) else { continue };
+            let bytes = file.metadata().map_or(u64::MAX, |metadata| metadata.len());
+            let Some(rest) = left.checked_sub(bytes) else { break };
+            left = rest;
+            asked += usize::from(fadvise(&file, 0, None, Advice::WillNeed).is_ok());
+        }
+        asked
     }
 
     fn open(&self, name: &str) -> Option<Box<dyn Read + '_>> {
@@ -58,6 +75,8 @@ fn footer_of(name: &str) -> Option<u64> {
     (footer_name(segment_id) == name).then_some(segment_id)
 }
 
+/// Of footers, when a log is opened; a core's memory for them is the kernel's to take back.
+const READ_AHEAD_BYTES: u64 = 32 << 20;
 /// How much is read at a time.
 const READ_BYTES: usize = 256 << 10;
 
@@ -75,6 +94,22 @@ impl IndexReader for IndexFiles {
 mod tests {
     use super::*;
     use crate::directory::scratch::Scratch;
+
+    #[test]
+    fn footers_are_read_ahead_in_their_order_until_the_limit() {
+        let scratch = Scratch::new("ahead");
+        let write = |segment_id, bytes| {
+            let file = File::create(scratch.path().join(footer_name(segment_id)));
+            file.and_then(|file| file.set_len(bytes)).expect("it can be written");
+        };
+        write(1, 4_096);
+        write(2, READ_AHEAD_BYTES);
+        write(4, 8_192);
+        let files = IndexFiles::new(scratch.path());
+        assert_eq!(files.read_ahead([4, 3, 1].into_iter()), 2, "one is not there");
+        assert_eq!(files.read_ahead([4, 2, 1].into_iter()), 1, "the second one is too long");
+        assert_eq!(files.read_ahead([2, 1].into_iter()), 1);
+    }
 
     #[test]
     fn footers_of_segments_that_are_gone_are_removed_and_nothing_else() {

@@ -221,6 +221,13 @@ impl SegmentIndex {
         postings.into_iter().rev()
     }
 
+    /// Where the entity's last record ends.
+    pub fn end_of(&self, entity: u64) -> Option<u64> {
+        let newest = self.rows[self.find(entity)? as usize].newest;
+        let posting = self.added.get(newest as usize)?.posting()?;
+        Some(posting.offset + u64::from(posting.bytes))
+    }
+
     /// What the segment holds of an entity so far; its postings are not counted out yet.
     pub fn row(&self, entity: u64) -> Option<&EntityRow> {
         self.find(entity).map(|row| &self.rows[row as usize].row).filter(|row| row.postings > 0)

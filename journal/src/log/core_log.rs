@@ -1,5 +1,6 @@
 //! The way in: records are gathered into frames, frames become writes, completed writes make records durable.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use super::declared::{DeclaredEntity, DeclaredSchema};
@@ -241,6 +242,16 @@ impl CoreLog {
     /// How far the log is durable.
     pub fn durable(&self) -> Durable {
         self.durable
+    }
+
+    /// Whether everything before a place of a segment's file is durable. Of a segment before the last one that is known
+    /// only when the last one's beginning is durable too.
+    pub fn is_durable(&self, segment_id: u64, end_offset: u64) -> bool {
+        self.segment.as_ref().is_some_and(|segment| match segment_id.cmp(&segment.id) {
+            Ordering::Less => self.durable.lsn >= segment.base_lsn,
+            Ordering::Equal => segment.lsn_of(end_offset) <= self.durable.lsn,
+            Ordering::Greater => false,
+        })
     }
 
     /// Whether a write has failed: nothing is taken and nothing is written any more.

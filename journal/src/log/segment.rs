@@ -31,7 +31,12 @@ impl OpenSegment {
 
     /// The log sequence number of the next frame.
     pub fn next_lsn(&self) -> u64 {
-        self.base_lsn + (self.next_offset - BLOCK_BYTES as u64)
+        self.lsn_of(self.next_offset)
+    }
+
+    /// The log sequence number of a place in its file.
+    pub fn lsn_of(&self, offset: u64) -> u64 {
+        self.base_lsn + offset.saturating_sub(BLOCK_BYTES as u64)
     }
 
     /// The log sequence number of the byte behind its last block: where the next segment begins.

@@ -232,6 +232,14 @@ impl Journal {
         self
     }
 
+    /// Bytes of what each core's log has written last that are kept in memory: 8 MiB unless set, none when 0, and 1 GiB
+    /// at most. Entities that come back soon, on the same core or on another one, are made from it without a read of
+    /// the device. Their names are kept beside it, up to 4 MiB.
+    pub fn recent_bytes(mut self, bytes: usize) -> Self {
+        self.settings.core.recent_limit_bytes = bytes;
+        self
+    }
+
     /// Its directory.
     pub fn path(&self) -> &Path {
         &self.settings.path
@@ -349,6 +357,7 @@ fn read(
         replace_with(&path, &name, |file| footer.write_to(file))?;
     }
     remove_footers_before(&path, opened.extent.first_segment)?;
+    index.read_ahead(opened.footers());
     let last_file = reader.last_file().map_or(0, |file| file.0);
     let Recovered { spare_files, stale_files, .. } = &opened.recovered;
     remove_stale(&path, stale_files)?;

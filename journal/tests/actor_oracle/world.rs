@@ -155,6 +155,8 @@ impl World {
             journal.log.segment_bytes = segment_bytes;
             journal.log.frames_in_flight_limit = frames_in_flight;
             journal.core.persistence = persistence;
+            // Entities that come back are read from the device, from memory, or now one and now the other.
+            journal.core.recent_limit_bytes = [0, 4_096, 8 << 20][(seed % 3) as usize];
             if pace == Pace::Bursts {
                 journal.core.persistence.snapshot_every = 3;
                 // More than are ever sent.

@@ -51,6 +51,6 @@ impl Limits {
     /// grow with the square of their number.
     pub fn of(cores: u16) -> Self {
         let others = usize::from(cores).saturating_sub(1).max(1);
-        Limits { groups: (4_096 / others).clamp(16, 192), readings: (1_024 / others).clamp(4, 64) }
+        Limits { groups: (4_096 / others).clamp(16, 192), readings: (1_024 / others).clamp(4, 256) }
     }
 }
