@@ -109,6 +109,19 @@ impl DirectFile {
         if is_whole { Ok(first) } else { Err(io::Error::other("a commit was torn")) }
     }
 
+    /// The number that stands in one block of the file, read from the device by itself.
+    ///
+    /// # Errors
+    /// What the kernel says, or that a commit was given up.
+    pub fn number_of_block(&mut self, block: u64) -> io::Result<u64> {
+        if self.under_way > 0 {
+            return Err(io::Error::other("a commit before this one was given up"));
+        }
+        let one = &mut self.buffer[..1];
+        self.file.read_exact_at(bytes_of(one), block * BLOCK_BYTES as u64)?;
+        Ok(one[0].number())
+    }
+
     /// How many commits the file holds.
     pub fn commits_held(&self) -> u64 {
         self.commits_held
@@ -269,6 +282,15 @@ mod tests {
             assert_eq!(file.number_at(2).expect("readable"), 2, "{method:?}");
             assert_eq!(file.file.metadata().expect("open").len(), 3 * 4 * BLOCK_BYTES as u64);
         }
+    }
+
+    #[test]
+    fn one_block_is_read_by_itself() {
+        let Some(mut file) = file(3, 2, CommitMethod::WriteThrough) else { return };
+        (4..6).for_each(|number| file.commit(number).expect("durable"));
+        let numbers = (0..6).map(|block| file.number_of_block(block).expect("readable"));
+        assert_eq!(numbers.collect::<Vec<_>>(), [4, 4, 4, 5, 5, 5]);
+        assert!(file.number_of_block(6).is_err(), "behind the end");
     }
 
     #[test]

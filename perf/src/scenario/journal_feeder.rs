@@ -1,6 +1,7 @@
 //! Fills a journal: many entities, whose events are told in the order of their numbers, a window of them at a time.
 
 use mainspring::prelude::*;
+use mainspring_journal::Journal;
 
 use super::journal_entity::{Answer, ArchivedAnswer, Command, WARM_UP_ENTITY, start};
 use super::journal_store::JournalStore;
@@ -22,7 +23,12 @@ impl Feed {
     /// Appends all to an empty journal and closes it. The round's section begins behind the warm-up, when all entities
     /// are there, and ends when the last event is durable.
     pub fn run(self, round: &Round<'_>, store: &JournalStore) -> Result<(), ScenarioError> {
-        let (stage, course) = Stage::start_with(round, 1, |builder| builder.with(store.journal()))?;
+        self.run_in(round, store.journal())
+    }
+
+    /// As [`Feed::run`], to a journal of other settings.
+    pub fn run_in(self, round: &Round<'_>, journal: Journal) -> Result<(), ScenarioError> {
+        let (stage, course) = Stage::start_with(round, 1, |builder| builder.with(journal))?;
         let make = move || Feeder::new(course.clone(), self);
         stage.node().spawn(make).map_err(runtime("make who appends"))?;
         stage.finish().map(drop)

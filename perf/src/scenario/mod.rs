@@ -30,6 +30,7 @@ pub mod raw_commit_loop;
 mod raw_event_fd;
 mod raw_handler_work;
 mod raw_memory_loop;
+mod raw_read_block;
 mod raw_read_stream;
 mod raw_record_stream;
 mod raw_system_call;
@@ -249,6 +250,7 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &raw_handler_work::RawHandlerWork,
         &raw_commit_loop::COMMIT_LOOP,
         &raw_commit_loop::COMMIT_STREAM,
+        &raw_read_block::RawReadBlock,
         &raw_read_stream::RawReadStream,
         &ping_pong::SAME_CORE,
         &tell::SAME_CORE,
@@ -279,8 +281,11 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &entity::EntityTellCrossCore,
         &entity::ENTITY_ACTIVATION,
         &entity::ENTITY_IDLE_MEMORY,
+        &entity::EntityActivationDurable,
         &entity::EntityPassivation,
         &entity::EntityHandoff,
+        &entity::ENTITY_HANDOFF_AT_RATE,
+        &entity::ENTITY_HANDOFF_DURABLE,
         &savina::ping_pong::PING_PONG,
         &savina::count::COUNT,
         &savina::fork_join_throughput::FORK_JOIN_THROUGHPUT,

@@ -1,7 +1,9 @@
 //! Entities: actors that are told by id, start at their first message, leave when they are not used, and move.
 
 mod activation;
+mod activation_durable;
 mod handoff;
+mod handoff_at_rate;
 mod passivation;
 mod raw_boxed_map;
 mod tell;
@@ -13,7 +15,9 @@ use mainspring::prelude::Actor;
 use mainspring_sharding::{Entities, EntityType, Sharding};
 
 pub use activation::{ENTITY_ACTIVATION, ENTITY_IDLE_MEMORY};
+pub use activation_durable::EntityActivationDurable;
 pub use handoff::EntityHandoff;
+pub use handoff_at_rate::{ENTITY_HANDOFF_AT_RATE, ENTITY_HANDOFF_DURABLE};
 pub use passivation::EntityPassivation;
 pub use raw_boxed_map::RawBoxedMap;
 pub use tell::EntityTell;
