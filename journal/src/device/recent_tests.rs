@@ -1,3 +1,5 @@
+//! What was written last is found in memory, as long as there is room for it, and nothing else is.
+
 use std::rc::Rc;
 use std::sync::Arc;
 
