@@ -94,3 +94,69 @@ fn somebody_else(surroundings: &Surroundings, scope: Scope) -> Option<&'static s
     (surroundings.guest_of.is_some() && scope == Scope::Host)
         .then_some("ask the host: it is not a guest's to change")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Capability;
+
+    fn surroundings(guest: bool, container: bool, capabilities: u64) -> Surroundings {
+        Surroundings {
+            guest_of: guest.then(|| "KVM".to_owned()),
+            is_container: container,
+            kernel: String::new(),
+            capabilities,
+        }
+    }
+
+    fn write(path: &str) -> Change {
+        Change::Write { path: path.to_owned(), value: "1".into(), restore: "0".into() }
+    }
+
+    #[test]
+    fn a_guest_asks_the_host_for_what_is_the_hosts_and_a_container_for_the_kernels_settings_too() {
+        let verdict = |guest, container, scope| {
+            settle(
+                &surroundings(guest, container, u64::MAX),
+                scope,
+                Outcome::Differs(vec![write("/sys/x")]),
+            )
+            .0
+        };
+        for (guest, container, scope, is_asked) in [
+            (false, false, Scope::Host, false),
+            (true, false, Scope::Host, true),
+            (true, false, Scope::Guest, false),
+            (false, true, Scope::Host, true),
+            (false, true, Scope::Guest, true),
+            (true, true, Scope::Container, false),
+        ] {
+            let asks = matches!(verdict(guest, container, scope), Verdict::NotApplicable(_));
+            assert_eq!(asks, is_asked, "guest {guest}, container {container}, {scope:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_as_wanted_needs_nobody() {
+        let (verdict, changes) = settle(&surroundings(true, true, 0), Scope::Host, Outcome::Ok);
+        assert_eq!((verdict, changes), (Verdict::Ok, vec![]));
+    }
+
+    #[test]
+    fn a_change_that_this_process_may_not_make_names_the_capability() {
+        let net_admin_only = surroundings(false, false, 1 << Capability::NetAdmin.bit());
+        let verdict = |path: &str| verdict_on(&net_admin_only, &[write(path)]);
+        assert_eq!(verdict("/proc/sys/net/core/busy_poll"), Verdict::Differs);
+        assert_eq!(
+            verdict("/proc/sys/vm/swappiness"),
+            Verdict::NeedsPrivilege(Capability::SysAdmin)
+        );
+        let boot = Change::Boot { parameter: "nosmt", value: String::new() };
+        assert_eq!(verdict_on(&net_admin_only, std::slice::from_ref(&boot)), Verdict::NeedsReboot);
+        assert_eq!(
+            verdict_on(&net_admin_only, &[boot, write("/sys/x")]),
+            Verdict::NeedsPrivilege(Capability::SysAdmin)
+        );
+        assert_eq!(verdict_on(&net_admin_only, &[]), Verdict::Differs);
+    }
+}

@@ -131,16 +131,21 @@ impl CpuSet {
         Ok(cpus)
     }
 
-    /// The set as a mask of hexadecimal digits in groups of 32 bits, at least as long as one for `cpus` CPUs.
+    /// The set as a mask of hexadecimal digits in groups of 32 bits, at least as long as one for `cpus` CPUs: as the
+    /// kernel shows the masks of a machine that could have so many.
     pub fn to_mask(&self, cpus: u32) -> String {
         let last = self.numbers.last().copied().unwrap_or(0);
-        let groups = cpus.max(last + 1).div_ceil(32);
-        let mut words = vec![0_u32; groups as usize];
-        for cpu in self.iter() {
-            words[(cpu / 32) as usize] |= 1 << (cpu % 32);
+        let digits = cpus.max(last + 1).div_ceil(4);
+        let mut mask = String::new();
+        for place in (0..digits).rev() {
+            let bit = |bit: u32| u32::from(self.contains(place * 4 + bit)) << bit;
+            let digit = (0..4).map(bit).sum();
+            mask.extend(char::from_digit(digit, 16));
+            if place > 0 && place % 8 == 0 {
+                mask.push(',');
+            }
         }
-        let words: Vec<String> = words.iter().rev().map(|word| format!("{word:08x}")).collect();
-        words.join(",")
+        mask
     }
 
     /// The CPUs which are in both sets.
@@ -274,8 +279,9 @@ mod tests {
         assert_eq!(cpus("ff\n"), Ok("0-7".into()));
         assert_eq!(cpus("00000001,80000000\n"), Ok("31-32".into()));
         assert_eq!(cpus("0"), Ok(String::new()));
-        assert_eq!("31-32".parse::<CpuSet>().unwrap().to_mask(2), "00000001,80000000");
+        assert_eq!("31-32".parse::<CpuSet>().unwrap().to_mask(2), "1,80000000");
         assert_eq!("0-1".parse::<CpuSet>().unwrap().to_mask(64), "00000000,00000003");
+        assert_eq!("0,8".parse::<CpuSet>().unwrap().to_mask(16), "0101");
         let found = CpuListError::UnexpectedCharacter { position: 1, found: 'x' };
         assert_eq!(CpuSet::from_mask("0x1"), Err(found));
         let too_long = format!("1{}", "0".repeat(CPU_LIMIT as usize / 4));

@@ -54,3 +54,39 @@ impl Roles {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys_root::SysRoot;
+
+    fn roles(machine: &str, wanted: ShardCpus) -> (String, String, String) {
+        let machines = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machines");
+        let topology = Topology::read(&SysRoot::recorded(machines.join(machine))).unwrap();
+        let roles = Roles::of(&topology, &wanted);
+        (roles.shards.to_string(), roles.housekeeping.to_string(), roles.siblings.to_string())
+    }
+
+    fn three(shards: &str, housekeeping: &str, siblings: &str) -> (String, String, String) {
+        (shards.to_owned(), housekeeping.to_owned(), siblings.to_owned())
+    }
+
+    #[test]
+    fn a_shard_has_a_physical_core_to_itself() {
+        let suggested = roles("two-socket-smt", ShardCpus::Suggested);
+        assert_eq!(suggested, three("1-7", "0,8", "9-15"));
+        assert_eq!(
+            roles("two-socket-smt", ShardCpus::Count(2)),
+            three("1-2", "0,3-8,11-15", "9-10")
+        );
+        let both_threads = ShardCpus::These("3,11".parse().unwrap());
+        assert_eq!(roles("two-socket-smt", both_threads), three("3,11", "0-2,4-10,12-15", ""));
+    }
+
+    #[test]
+    fn shards_stay_within_what_the_process_may_use() {
+        let beyond = ShardCpus::These("0-3".parse().unwrap());
+        assert_eq!(roles("container-cpuset", beyond), three("2-3", "0-1,4-5", "6-7"));
+        assert_eq!(roles("firecracker-2vcpu", ShardCpus::Count(9)), three("0-1", "", ""));
+    }
+}

@@ -122,3 +122,56 @@ fn capabilities(status: &str) -> Option<u64> {
     let mask = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
     u64::from_str_radix(mask.trim(), 16).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(files: &[(&str, &str)]) -> Surroundings {
+        let readings =
+            files.iter().map(|(path, text)| ((*path).to_owned(), Ok((*text).to_owned())));
+        Surroundings::of(&readings.collect())
+    }
+
+    #[test]
+    fn the_flag_of_the_processor_decides_where_there_is_one() {
+        let guest = of(&[
+            (CPUINFO, "flags : fpu hypervisor"),
+            (CLOCKS, "kvm-clock tsc"),
+            (VENDOR, "QEMU\n"),
+        ]);
+        assert_eq!(guest.guest_of.as_deref(), Some("KVM (QEMU)"));
+        let metal = of(&[(CPUINFO, "flags : fpu"), (VENDOR, "Amazon EC2"), (PRODUCT, "m5.metal")]);
+        assert_eq!(metal.guest_of, None);
+        assert_eq!(of(&[(CPUINFO, "flags : hypervisor")]).describe(), "guest of a hypervisor");
+    }
+
+    #[test]
+    fn without_the_flag_the_maker_of_the_machine_tells() {
+        let arm = (CPUINFO, "Features : fp asimd");
+        let guest = of(&[arm, (VENDOR, "Amazon EC2\n"), (PRODUCT, "c7g.large\n")]);
+        assert_eq!(guest.guest_of.as_deref(), Some("Amazon EC2"));
+        assert_eq!(of(&[arm, (VENDOR, "Amazon EC2\n"), (PRODUCT, "c7g.metal\n")]).guest_of, None);
+        assert_eq!(of(&[arm, (VENDOR, "Ampere(R)\n")]).guest_of, None);
+        assert_eq!(of(&[arm, (HYPERVISOR, "xen\n")]).guest_of.as_deref(), Some("xen"));
+    }
+
+    #[test]
+    fn a_container_is_told_by_its_namespaces() {
+        let first =
+            [(PID_NAMESPACE, FIRST_PID_NAMESPACE), (CGROUP_NAMESPACE, FIRST_CGROUP_NAMESPACE)];
+        assert!(!of(&first).is_container);
+        assert!(of(&[first[0], (CGROUP_NAMESPACE, "cgroup:[4026532843]")]).is_container);
+        assert!(of(&[(PID_NAMESPACE, "pid:[4026532841]")]).is_container);
+        assert!(!of(&[]).is_container, "what cannot be told is taken for absent");
+    }
+
+    #[test]
+    fn capabilities_are_read_from_their_mask() {
+        let docker = of(&[(STATUS, "Name:\tx\nCapEff:\t00000000a80425fb\n")]);
+        assert!(!docker.has(Capability::SysAdmin) && !docker.has(Capability::NetAdmin));
+        let all = of(&[(STATUS, "CapEff:\t000001ffffffffff\n")]);
+        assert!(all.has(Capability::SysAdmin) && all.has(Capability::SysResource));
+        assert_eq!(of(&[(STATUS, "CapEff:\tgarbage\n")]).capabilities, 0);
+    }
+}

@@ -55,6 +55,20 @@ fn the_audit_of_every_recorded_machine_is_the_committed_one() {
 }
 
 #[test]
+fn the_topology_of_every_recorded_machine_is_the_committed_one() {
+    for name in MACHINES {
+        let ran = run(&["topology", "--root", &machine(name)]);
+        assert_eq!((ran.code, ran.errors.as_str()), (0, ""), "{name}");
+        let path = tests().join("audits").join(name).join("topology.txt");
+        if std::env::var_os(REWRITE).is_some() {
+            std::fs::write(&path, &ran.out).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert_eq!(ran.out, committed, "{name}: {REWRITE}=1 writes it anew");
+    }
+}
+
+#[test]
 fn this_machine_is_audited_without_an_error() {
     for profile in PROFILES {
         let ran = run(&["audit", "--profile", profile]);

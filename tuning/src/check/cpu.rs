@@ -8,6 +8,35 @@ use crate::want::{Takes, Unit};
 use std::collections::BTreeMap;
 
 pub(super) const CHECKS: &[&Check] = &[
+    // Before the governor: under `performance` the kernel refuses other preferences, so that both can be taken back in
+    // reverse.
+    &Check {
+        id: "cpu.energy_preference",
+        scope: Scope::Host,
+        takes: Takes::AnyWords,
+        reads: &[PREFERENCE],
+        effect: "the processor itself trades response for power, whatever the governor says",
+        explanation: Explanation {
+            what: "With hardware-managed clocks (Intel HWP, AMD CPPC) the kernel only hints how much to favour speed \
+                over power. `performance` is the hint that ramps up at once. Under the governor `performance` the \
+                kernel gives this hint by itself and refuses others.",
+            cost: "Power and heat, as with cpu.governor.",
+            disagreement: "Distributions ship `balance_performance`, which is close on server parts under steady \
+                load and clearly slower after pauses. tuned's latency-performance sets the older energy_perf_bias \
+                instead.",
+            source: "Linux, Documentation/admin-guide/pm/intel_pstate.rst (Energy vs Performance Hints) and \
+                amd-pstate.rst",
+            measure: "mainspring-tune effect cpu.energy_preference",
+        },
+        look: |case| {
+            setting(
+                case,
+                PREFERENCE,
+                Form::Word,
+                "no preference to give: the processor does not manage its clock",
+            )
+        },
+    },
     &Check {
         id: "cpu.governor",
         scope: Scope::Host,
@@ -34,33 +63,6 @@ pub(super) const CHECKS: &[&Check] = &[
                 GOVERNOR,
                 Form::Word,
                 "no clock to choose: the firmware or the hypervisor decides",
-            )
-        },
-    },
-    &Check {
-        id: "cpu.energy_preference",
-        scope: Scope::Host,
-        takes: Takes::AnyWords,
-        reads: &[PREFERENCE],
-        effect: "the processor itself trades response for power, whatever the governor says",
-        explanation: Explanation {
-            what: "With hardware-managed clocks (Intel HWP, AMD CPPC) the kernel only hints how much to favour speed \
-                over power. `performance` is the hint that ramps up at once. Under the governor `performance` the \
-                kernel gives this hint by itself and refuses others.",
-            cost: "Power and heat, as with cpu.governor.",
-            disagreement: "Distributions ship `balance_performance`, which is close on server parts under steady \
-                load and clearly slower after pauses. tuned's latency-performance sets the older energy_perf_bias \
-                instead.",
-            source: "Linux, Documentation/admin-guide/pm/intel_pstate.rst (Energy vs Performance Hints) and \
-                amd-pstate.rst",
-            measure: "mainspring-tune effect cpu.energy_preference",
-        },
-        look: |case| {
-            setting(
-                case,
-                PREFERENCE,
-                Form::Word,
-                "no preference to give: the processor does not manage its clock",
             )
         },
     },
@@ -133,8 +135,8 @@ pub(super) const CHECKS: &[&Check] = &[
         explanation: Explanation {
             what: "With SMT two or more CPUs are one physical core. Work on a shard's sibling, also the kernel's, \
                 slows the shard down at moments of its own choosing. Off means that each core is one CPU.",
-            cost: "Half of the CPUs, and their throughput for everything that is not latency-critical. The found \
-                CPUs vanish at once: what was pinned to them is moved.",
+            cost: "Half of the CPUs, and their throughput for everything that is not latency-critical. It is planned \
+                as a boot parameter: switched off while the machine runs, CPUs vanish under what is pinned to them.",
             disagreement: "rpk's help says that its cpu tuner switches SMT off; its code does not. tuned leaves it \
                 alone. A placement that uses one thread of each core and leaves the sibling idle has most of the \
                 benefit without the switch, and it is what mainspring does by default: so only isolated-spin wants \
@@ -255,14 +257,22 @@ fn idle_poll(case: &Case) -> Seen {
 }
 
 fn smt(case: &Case) -> Seen {
-    match case.facts.reading(SMT).map(str::trim) {
+    let found = match case.facts.reading(SMT).map(str::trim) {
         Ok("notsupported" | "notimplemented") => {
-            Seen::not_applicable(SMT, "each core is one CPU here")
+            return Seen::not_applicable(SMT, "each core is one CPU here");
         }
         // What cannot be switched on again is as good as off.
-        Ok("forceoff") => Seen::either(case.want.has("off"), "forceoff", SMT, None),
-        _ => setting(case, SMT, Form::Word, "the kernel has no switch for SMT"),
-    }
+        Ok("off" | "forceoff") => "off",
+        Ok("on") => "on",
+        Ok(other) => return Seen::unreadable(SMT, format!("{SMT} is malformed: {other:?}")),
+        Err(crate::ReadError::Missing) => {
+            return Seen::not_applicable(SMT, "the kernel has no switch for SMT");
+        }
+        Err(error) => return Seen::unreadable(SMT, format!("{SMT} {error}")),
+    };
+    // Switching it on takes leaving out a parameter, which nobody here put in.
+    let change = Change::Boot { parameter: "nosmt", value: String::new() };
+    Seen::either(case.want.has(found), found, SMT, (found == "on").then_some(change))
 }
 
 fn isolation(case: &Case) -> Seen {

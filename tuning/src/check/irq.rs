@@ -7,45 +7,7 @@ use crate::interrupts::{self, DeviceKind};
 use crate::want::Takes;
 
 pub(super) const CHECKS: &[&Check] = &[
-    &Check {
-        id: "irq.affinity",
-        scope: Scope::Guest,
-        takes: Takes::Words(&["housekeeping"]),
-        reads: &interrupts::READS,
-        effect: "frames that arrive interrupt a shard, and the soft interrupt that follows takes its CPU for longer",
-        explanation: Explanation {
-            what: "Each interrupt may go to the CPUs of its mask. When a network device interrupts a shard, the \
-                shard stops for the interrupt and for the processing of what arrived, which may be somebody else's. \
-                Kept to the CPUs for housekeeping, on the device's NUMA node where there are any, they leave the \
-                shards alone. Interrupts of NVMe queues are not looked at: the kernel gives each CPU its own queue \
-                and interrupt, which is what a shard that waits for its own write wants.",
-            cost: "What arrives is processed on another CPU and moves to the shard's cache afterwards, one line at a \
-                time: some hundred nanoseconds more for each frame, against interruptions of microseconds.",
-            disagreement: "Seastar's perftune.py keeps one CPU in sixteen for interrupts, rpk the like; receive-side \
-                scaling's authors put each queue's interrupt on the CPU that consumes it, which is best when there \
-                is nothing else to interrupt. irqbalance undoes either unless it is told (irq.balance).",
-            source: "Linux, Documentation/core-api/irq/irq-affinity.rst; Documentation/networking/scaling.rst",
-            measure: "the rows of the device in /proc/interrupts, before and after; mainspring-tune jitter on a shard",
-        },
-        look: affinity,
-    },
-    &Check {
-        id: "irq.default_affinity",
-        scope: Scope::Guest,
-        takes: Takes::Words(&["housekeeping"]),
-        reads: &[DEFAULT],
-        effect: "a device that is plugged in, or restarted, interrupts the shards again",
-        explanation: Explanation {
-            what: "The mask that an interrupt starts with when its driver sets it up, after a restart of the device \
-                or of its driver too.",
-            cost: "None beyond that of irq.affinity.",
-            disagreement: "The boot parameter irqaffinity sets the same from the start, and managed interrupts heed \
-                neither. Guides that set irq.affinity alone lose it when the link goes down and up.",
-            source: "Linux, Documentation/core-api/irq/irq-affinity.rst; kernel-parameters.txt (irqaffinity=)",
-            measure: "restart the network device and read the masks of its interrupts",
-        },
-        look: default_affinity,
-    },
+    // First who would undo it, then what new interrupts begin with, then those that there are.
     &Check {
         id: "irq.balance",
         scope: Scope::Guest,
@@ -70,6 +32,45 @@ pub(super) const CHECKS: &[&Check] = &[
             measure: "read the masks of irq.affinity again after half a minute",
         },
         look: balance,
+    },
+    &Check {
+        id: "irq.default_affinity",
+        scope: Scope::Guest,
+        takes: Takes::Words(&["housekeeping"]),
+        reads: &[DEFAULT],
+        effect: "a device that is plugged in, or restarted, interrupts the shards again",
+        explanation: Explanation {
+            what: "The mask that an interrupt starts with when its driver sets it up, after a restart of the device \
+                or of its driver too.",
+            cost: "None beyond that of irq.affinity.",
+            disagreement: "The boot parameter irqaffinity sets the same from the start, and managed interrupts heed \
+                neither. Guides that set irq.affinity alone lose it when the link goes down and up.",
+            source: "Linux, Documentation/core-api/irq/irq-affinity.rst; kernel-parameters.txt (irqaffinity=)",
+            measure: "restart the network device and read the masks of its interrupts",
+        },
+        look: default_affinity,
+    },
+    &Check {
+        id: "irq.affinity",
+        scope: Scope::Guest,
+        takes: Takes::Words(&["housekeeping"]),
+        reads: &interrupts::READS,
+        effect: "frames that arrive interrupt a shard, and the soft interrupt that follows takes its CPU for longer",
+        explanation: Explanation {
+            what: "Each interrupt may go to the CPUs of its mask. When a network device interrupts a shard, the \
+                shard stops for the interrupt and for the processing of what arrived, which may be somebody else's. \
+                Kept to the CPUs for housekeeping, on the device's NUMA node where there are any, they leave the \
+                shards alone. Interrupts of NVMe queues are not looked at: the kernel gives each CPU its own queue \
+                and interrupt, which is what a shard that waits for its own write wants.",
+            cost: "What arrives is processed on another CPU and moves to the shard's cache afterwards, one line at a \
+                time: some hundred nanoseconds more for each frame, against interruptions of microseconds.",
+            disagreement: "Seastar's perftune.py keeps one CPU in sixteen for interrupts, rpk the like; receive-side \
+                scaling's authors put each queue's interrupt on the CPU that consumes it, which is best when there \
+                is nothing else to interrupt. irqbalance undoes either unless it is told (irq.balance).",
+            source: "Linux, Documentation/core-api/irq/irq-affinity.rst; Documentation/networking/scaling.rst",
+            measure: "the rows of the device in /proc/interrupts, before and after; mainspring-tune jitter on a shard",
+        },
+        look: affinity,
     },
 ];
 

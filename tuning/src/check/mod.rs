@@ -68,15 +68,16 @@ pub enum Scope {
     Host,
 }
 
-/// All checks, family by family.
+/// All checks, family by family, in an order in which their changes can be made one after the other: a device has its
+/// queues before its interrupts are placed.
 pub fn all() -> Vec<&'static Check> {
     [
         cpu::CHECKS,
+        network::CHECKS,
         irq::CHECKS,
         memory::CHECKS,
         kernel::CHECKS,
         clock::CHECKS,
-        network::CHECKS,
         block::CHECKS,
         limits::CHECKS,
         virtualisation::CHECKS,

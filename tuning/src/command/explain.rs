@@ -52,7 +52,8 @@ fn write_text(check: &Check, out: &mut dyn Write) -> Result<(), CommandError> {
     for (profile, wanted) in wanted_by(check)? {
         writeln!(out, "  {profile:<14} {wanted}")?;
     }
-    writeln!(out, "  a profile of your own may say {}", check.takes)?;
+    let own = format!("a profile of your own may say {}", check.takes);
+    write!(out, "{}", filled(&own, "  "))?;
     write!(out, "\nWhose it is to change\n{}", filled(owner(check.scope), "  "))?;
     writeln!(out, "\nRead from")?;
     for path in check.reads {
