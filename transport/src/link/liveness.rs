@@ -13,7 +13,8 @@
 //! during which [`tick`](Liveness::tick) was not called is therefore not held against the peer.
 //!
 //! Invariants: unreachable is final, the connection ends; the intervals of the last [`INTERVALS`] heartbeats are kept,
-//! no more.
+//! no more; of heartbeats that could not be answered at once only the last one is, so a peer that beats fast and reads
+//! nothing takes no memory.
 
 use thiserror::Error;
 
@@ -103,6 +104,8 @@ pub struct Liveness {
     /// Heartbeats before this time were answered, or not sent at all.
     unanswered_from_ns: u64,
     last_sent_ns: Option<u64>,
+    /// The time in the peer's last heartbeat, until it is answered.
+    owed_echo_ns: Option<u64>,
     round_trip: Option<RoundTrip>,
 }
 
@@ -121,6 +124,7 @@ impl Liveness {
             next_heartbeat_ns: now_ns,
             unanswered_from_ns: now_ns,
             last_sent_ns: None,
+            owed_echo_ns: None,
             round_trip: None,
         }
     }
@@ -147,6 +151,16 @@ impl Liveness {
         }
         self.last_heartbeat_ns = Some(now_ns);
         self.heard(now_ns)
+    }
+
+    /// The peer's heartbeat had this time in it: the next echo says it. One that was owed before is forgotten.
+    pub fn owe_echo(&mut self, sent_at_ns: u64) {
+        self.owed_echo_ns = Some(sent_at_ns);
+    }
+
+    /// The time to send back, if the peer's last heartbeat was not answered. To be asked when bytes can go.
+    pub fn take_echo(&mut self) -> Option<u64> {
+        self.owed_echo_ns.take()
     }
 
     /// The echo of a heartbeat has come.

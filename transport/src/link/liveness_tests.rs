@@ -101,6 +101,27 @@ fn the_round_trip_follows_the_echoes() {
 }
 
 #[test]
+fn only_the_last_of_many_heartbeats_is_answered() {
+    let mut liveness = Liveness::new(LivenessSettings::default(), 0);
+    assert_eq!(liveness.take_echo(), None);
+    for sent_at_ns in 1..=1_000 {
+        liveness.owe_echo(sent_at_ns);
+    }
+    assert_eq!(liveness.take_echo(), Some(1_000));
+    assert_eq!(liveness.take_echo(), None, "it was answered");
+}
+
+#[test]
+fn an_echo_may_skip_heartbeats() {
+    let mut liveness = Liveness::new(LivenessSettings::default(), 0);
+    for sent_ns in [0, SECOND_NS, 2 * SECOND_NS] {
+        assert_eq!(liveness.tick(sent_ns).heartbeat_ns, Some(sent_ns));
+    }
+    liveness.echo(2 * SECOND_NS, 2 * SECOND_NS + 5).unwrap();
+    assert!(liveness.echo(SECOND_NS, 2 * SECOND_NS + 6).is_err(), "an earlier one is too late");
+}
+
+#[test]
 fn an_echo_of_no_heartbeat_is_found_out() {
     let mut liveness = Liveness::new(LivenessSettings::default(), 100);
     assert!(liveness.echo(100, 110).is_err(), "none was sent yet");

@@ -288,7 +288,7 @@ impl Link {
                     }
                 })
             }
-            _ => self.receive_control(key, frame, outputs, now_ns),
+            _ => self.receive_control(frame, outputs, now_ns),
         };
         if let Err(error) = answer {
             outputs.deeds.push(Deed::Error(error));
@@ -346,6 +346,9 @@ impl Link {
                 }
                 if let Some(sequence) = control.acknowledgement() {
                     outputs.send(connection, Frame::ControlAck { sequence });
+                }
+                if let Some(sent_at_ns) = self.liveness.as_mut().and_then(Liveness::take_echo) {
+                    outputs.send(connection, Frame::HeartbeatEcho { sent_at_ns });
                 }
             }
             let mut is_sending = false;
@@ -431,12 +434,10 @@ impl Link {
 
     fn receive_control(
         &mut self,
-        key: ConnectionKey,
         frame: Frame,
         outputs: &mut Outputs,
         now_ns: u64,
     ) -> Result<(), String> {
-        let connection = self.connections.get(key).expect("it stands");
         let (Some(control), Some(liveness)) = (&mut self.control, &mut self.liveness) else {
             return Err("a control frame without a control lane".to_owned());
         };
@@ -453,7 +454,7 @@ impl Link {
             }
             Frame::Heartbeat { sent_at_ns } => {
                 liveness.heartbeat(now_ns);
-                outputs.send(connection, Frame::HeartbeatEcho { sent_at_ns });
+                liveness.owe_echo(sent_at_ns);
             }
             Frame::HeartbeatEcho { sent_at_ns } => {
                 liveness.echo(sent_at_ns, now_ns).map_err(|error| error.to_string())?;
