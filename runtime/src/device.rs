@@ -27,6 +27,7 @@ use crate::core::Core;
 use crate::core::asks::TICKET_SLOT;
 use crate::core::cell::NO_SLOT;
 use crate::core::outbound::Wake;
+pub use crate::core::turn_samples::{ObserveTurns, TURNS_A_SAMPLE, TurnSample};
 
 /// Something polled once per sweep, after the actors' turns and before the flush.
 pub trait Device {
@@ -240,6 +241,12 @@ impl<'a> Seat<'a> {
     /// Has the core poll a device from now on.
     pub fn add_device(&mut self, device: Box<dyn Device>) {
         self.core.devices.push(device);
+    }
+
+    /// Has `observer` told of one turn of this core in [`TURNS_A_SAMPLE`], on average, and how long it took. Each that
+    /// is told is one more; they stay as long as the core. Two looks at the clock a sample are what it costs.
+    pub fn observe_turns(&mut self, observer: Rc<dyn ObserveTurns>) {
+        self.core.observe_turns(observer);
     }
 
     /// Leaves something that actors of this core find by its type. One of a type: a later one takes its place.

@@ -54,6 +54,7 @@ impl Core {
     /// Runs up to `budget` turns from the local queue.
     pub(crate) fn drain_local(&mut self, budget: u64) -> Drained {
         let mut turns = 0;
+        let mut look_at = self.look_after(turns);
         let group = self.slots.live() > PREFETCH_ABOVE_ACTORS;
         // Many spawns in one sweep must not pile up starts: those are handled first in the next one.
         while turns < budget && self.control.len() < self.limits.control_budget {
@@ -63,8 +64,8 @@ impl Core {
             let Some(frame) = self.queue.next() else { break };
             self.dispatch(frame);
             turns += 1;
-            if turns % WINDOW_TURNS == 0 {
-                self.close_window(WINDOW_TURNS);
+            if turns == look_at {
+                look_at = self.look_after(turns);
             }
         }
         Drained(turns)
@@ -87,11 +88,8 @@ impl Core {
                 // SAFETY: the word matched, so the cell is live; senders write the receiver's message type.
                 unsafe { entry(self, cell, frame.payload, bytes) }
             });
-            match catch_unwind(run) {
-                Ok(SAME) => self.commit_turn(),
-                Ok(outcome) => self.end_turn(me, outcome, Some(frame)),
-                Err(panic) => self.turn_panicked(me, panic),
-            }
+            let result = catch_unwind(run);
+            self.returned(me, result, Some(frame));
         } else if frame.header.word0 >> 32 == PORT_REPLY as u64 {
             self.reply(frame);
         } else {
@@ -192,30 +190,28 @@ impl Core {
         });
         let result = catch_unwind(run);
         self.end_timed_turn(me, began_ns);
-        match result {
-            Ok(SAME) => self.commit_turn(),
-            Ok(outcome) => self.end_turn(me, outcome, Some(frame)),
-            Err(panic) => self.turn_panicked(me, panic),
-        }
+        self.returned(me, result, Some(frame));
     }
 
     /// One turn of an asker with the answer it waited for.
     #[inline]
     pub(crate) fn run_answer(&mut self, me: u64, continuation: Continuation, frame: RawFrame) {
         let Some(cell) = self.slots.find(me) else { return };
+        let mut began_ns = None;
         if self.observed {
             self.observe_turn(me, frame.header);
+            began_ns = self.begin_timed_turn();
         }
         let bytes = frame.header.len() as usize;
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live; the continuation was made for this actor and for the reply's type.
             unsafe { (continuation.entry)(self, cell, frame.payload, bytes) }
         });
-        match catch_unwind(run) {
-            Ok(SAME) => self.commit_turn(),
-            Ok(outcome) => self.end_turn(me, outcome, None),
-            Err(panic) => self.turn_panicked(me, panic),
+        let result = catch_unwind(run);
+        if began_ns.is_some() {
+            self.end_timed_turn(me, began_ns);
         }
+        self.returned(me, result, None);
     }
 
     /// One turn of an asker that gets no answer.
@@ -231,11 +227,8 @@ impl Core {
             // SAFETY: the cell is live, and callers pass an entry of its actor type that accepts a null payload.
             unsafe { entry(self, cell, std::ptr::null(), number) }
         });
-        match catch_unwind(run) {
-            Ok(SAME) => self.commit_turn(),
-            Ok(outcome) => self.end_turn(me, outcome, None),
-            Err(panic) => self.turn_panicked(me, panic),
-        }
+        let result = catch_unwind(run);
+        self.returned(me, result, None);
     }
 
     /// Runs the actor's first turn, once. An actor that is to restart or to stop before it does not start.
@@ -275,11 +268,8 @@ impl Core {
             // SAFETY: the cell is live and `signal` is its actor type's own entry.
             unsafe { ((*cell.as_ptr()).actor.signal)(self, cell, &signal) }
         });
-        match catch_unwind(run) {
-            Ok(SAME) => self.commit_turn(),
-            Ok(outcome) => self.end_turn(me, outcome, None),
-            Err(panic) => self.turn_panicked(me, panic),
-        }
+        let result = catch_unwind(run);
+        self.returned(me, result, None);
     }
 
     /// The last turn of an actor that had a first one. Its failure is logged and changes nothing.
@@ -314,6 +304,7 @@ impl Core {
             return;
         }
         self.observe_begin(me);
+        let began_ns = self.begin_timed_turn();
         let run = AssertUnwindSafe(|| {
             // SAFETY: the cell is live and its type was compared just now.
             unsafe {
@@ -321,11 +312,9 @@ impl Core {
                 encode(turn(state::<A>(cell), &mut Context::new(self, me)))
             }
         });
-        match catch_unwind(run) {
-            Ok(SAME) => self.commit_turn(),
-            Ok(outcome) => self.end_turn(me, outcome, None),
-            Err(panic) => self.turn_panicked(me, panic),
-        }
+        let result = catch_unwind(run);
+        self.end_timed_turn(me, began_ns);
+        self.returned(me, result, None);
     }
 
     /// Runs the handler `F` on the actor's state if it is alive and an `A`: what a device was asked for.
@@ -355,6 +344,16 @@ impl Core {
         }
         if let Some(cold) = self.slots.cold_if_any(me) {
             cold.vacant = false;
+        }
+    }
+
+    /// What follows from how a turn ended.
+    #[inline(always)]
+    fn returned(&mut self, me: u64, result: std::thread::Result<u64>, frame: Option<RawFrame>) {
+        match result {
+            Ok(SAME) => self.commit_turn(),
+            Ok(outcome) => self.end_turn(me, outcome, frame),
+            Err(panic) => self.turn_panicked(me, panic),
         }
     }
 

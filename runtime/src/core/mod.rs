@@ -35,6 +35,7 @@ pub(crate) mod supervision;
 pub(crate) mod tasks;
 pub(crate) mod timers;
 pub(crate) mod turn;
+pub(crate) mod turn_samples;
 pub(crate) mod watch;
 
 use std::collections::VecDeque;
@@ -59,6 +60,7 @@ use self::schedule::PackedDue;
 use self::tasks::{Blocking, Completions, LocalTask};
 use self::timers::Timers;
 use self::turn::Effect;
+use self::turn_samples::TurnSamples;
 use crate::address::{ActorRef, Address};
 use crate::device::{Device, Shared};
 use crate::frame::{Header, archive};
@@ -121,7 +123,7 @@ pub(crate) struct Core {
     pub slots: Slots,
     /// Something of the running turn waits for its end.
     pub dirty: bool,
-    /// The simulator looks on, or turns are timed one by one.
+    /// The simulator looks on, turns are timed one by one, or the next one is.
     pub observed: bool,
     pub locals_moved: bool,
     pub now_ns: u64,
@@ -171,6 +173,7 @@ pub(crate) struct Core {
     /// Whose turn was the last one.
     pub last_turn: u64,
     pub timed_turns_left: u32,
+    pub samples: TurnSamples,
     pub finished: bool,
 }
 
@@ -227,6 +230,7 @@ impl Core {
             refusal_logged_ns: 0,
             last_turn: 0,
             timed_turns_left: 0,
+            samples: TurnSamples::new(settings.seed),
             finished: false,
         }
     }
@@ -282,6 +286,7 @@ impl Core {
         if worked {
             self.idle_sweeps = 0;
             self.close_window(self.window_turns);
+            self.look_for_sample();
         } else {
             self.idle_sweeps += 1;
             if self.idle_sweeps >= IDLE_SWEEPS_PER_CLOCK || !self.timers.is_empty() {
@@ -301,6 +306,19 @@ impl Core {
     /// Brings the core's time up to date.
     pub fn read_clock(&mut self) {
         self.now_ns = self.now_ns.max((self.clock)());
+    }
+
+    /// A drain has run so many turns: ends a window if it is time for that, and says after how many turns there is
+    /// something to look at again.
+    #[inline]
+    pub(crate) fn look_after(&mut self, turns: u64) -> u64 {
+        let in_window = turns % dispatch::WINDOW_TURNS;
+        if in_window == 0 && turns > 0 {
+            self.close_window(dispatch::WINDOW_TURNS);
+        }
+        self.look_for_sample();
+        let until_sample = self.samples.turns_left(self.turn).max(1);
+        turns + until_sample.min(dispatch::WINDOW_TURNS - in_window)
     }
 
     /// Ends a window of so many turns and looks how long it took.

@@ -188,7 +188,7 @@ impl Core {
             .observer
             .as_ref()
             .is_some_and(|observer| observer.panics.iter().any(|(actor, _)| *actor == me));
-        if panics || self.timed_turns_left > 0 {
+        if panics || self.timed_turns_left > 0 || self.samples.is_due {
             return true;
         }
         self.observe_turn(me, header);
@@ -247,15 +247,18 @@ impl Core {
 
     /// Before a turn that is timed by itself: the time, if turns are timed.
     pub(crate) fn begin_timed_turn(&mut self) -> Option<u64> {
-        if self.timed_turns_left == 0 {
+        if self.timed_turns_left == 0 && !self.samples.is_due {
             return None;
         }
-        self.timed_turns_left -= 1;
-        if self.timed_turns_left == 0 {
-            self.observed = self.observer.is_some();
-        }
+        self.timed_turns_left = self.timed_turns_left.saturating_sub(1);
+        self.observed = self.is_looked_at();
         self.read_clock();
         Some(self.now_ns)
+    }
+
+    /// Whether anybody looks on, or turns are timed.
+    pub(crate) fn is_looked_at(&self) -> bool {
+        self.observer.is_some() || self.timed_turns_left > 0 || self.samples.is_due
     }
 
     /// After it.
@@ -266,5 +269,6 @@ impl Core {
         if duration_ns > self.limits.slow_turn_ns {
             self.turn_was_slow(me, duration_ns);
         }
+        self.sample_turn(me, duration_ns);
     }
 }

@@ -39,6 +39,7 @@ mod effects;
 mod isolated;
 mod probe;
 mod simulation;
+mod spend;
 mod trace;
 mod world;
 
@@ -47,6 +48,7 @@ pub use effects::{Effects, TimerSet};
 pub use isolated::{Isolated, Surroundings};
 pub use probe::{PATIENCE, Probe};
 pub use simulation::{At, STEPS_LIMIT, Simulation};
+pub use spend::spend;
 
 /// The samples of the guide are tests.
 #[cfg(doctest)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 
+use super::spend::CoreTime;
 use super::trace::Trace;
 use crate::core::dead_letters::Reason;
 use crate::core::inbound::{INJECTED_LIMIT, Inbound, Injector};
@@ -14,6 +15,7 @@ use crate::core::outbound::{Outbound, Wake};
 use crate::core::random::Random;
 use crate::core::tasks::{Blocking, BlockingWork, LocalTask};
 use crate::core::{Core, CoreSettings};
+use crate::device::Seat;
 use crate::ring;
 
 /// Virtual time that one sweep takes.
@@ -55,6 +57,7 @@ pub(super) fn next_incarnation() -> u32 {
 
 struct SimCore {
     core: Core,
+    time: Rc<CoreTime>,
     tasks: Vec<LocalTask>,
     stalled_until_ns: u64,
     /// Its last sweep did nothing: what it has to do waits for room in a ring.
@@ -102,9 +105,11 @@ impl World {
         self.trace.borrow_mut().know_node(incarnation);
         let first = self.cores.len();
         for index in 0..self.plan.cores {
-            let core = self.new_core(node, incarnation, index);
+            let time = Rc::new(CoreTime::of(Rc::clone(&self.clock)));
+            let core = self.new_core(node, incarnation, index, &time);
             self.cores.push(SimCore {
                 core,
+                time,
                 tasks: Vec::new(),
                 stalled_until_ns: 0,
                 blocked: false,
@@ -117,21 +122,22 @@ impl World {
         }
     }
 
-    fn new_core(&mut self, node: usize, incarnation: u32, index: u16) -> Core {
+    fn new_core(&mut self, node: usize, incarnation: u32, index: u16, time: &Rc<CoreTime>) -> Core {
         let injector = Arc::new(Injector::new(Arc::new(Awake)));
-        let clock = Rc::clone(&self.clock);
+        let clock = Rc::clone(time);
         let mut core = Core::new(CoreSettings {
             node: incarnation,
             node_name: format!("node-{node}").into(),
             index,
             cores: self.plan.cores,
             limits: self.plan.limits,
-            clock: Box::new(move || clock.get()),
+            clock: Box::new(move || clock.now_ns()),
             seed: self.random.next(),
             injector: Arc::clone(&injector),
             blocking: Some(Box::new(Inline(injector))),
             runs_tasks: true,
         });
+        Seat::new(&mut core, Arc::new(Awake)).share(Rc::clone(time));
         let trace = Rc::clone(&self.trace);
         core.set_observer(Box::new(move |now_ns, seen| {
             trace.borrow_mut().add(node, index, now_ns, seen);
@@ -190,6 +196,7 @@ impl World {
         chosen.core.read_clock();
         let worked = chosen.core.sweep() | chosen.poll_tasks();
         chosen.blocked = !worked;
+        chosen.stalled_until_ns = chosen.stalled_until_ns.max(chosen.time.busy_until_ns());
         if worked {
             self.unblock();
         }

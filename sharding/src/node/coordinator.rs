@@ -84,6 +84,8 @@ pub struct Load {
     pub shard: u32,
     /// Entities in it.
     pub entities: u32,
+    /// Time in their turns, in nanoseconds, as far as it was sampled.
+    pub turn_ns: u64,
     /// Messages for them, by the core that sent them.
     pub messages_from: Vec<u64>,
 }
@@ -245,6 +247,7 @@ impl<M: Message> Coordinator<M> {
                 ..ShardLoad::default()
             });
             sum.entities = load.entities.to_native();
+            sum.turn_ns = sum.turn_ns.saturating_add(load.turn_ns.to_native());
             for (sum, messages) in sum.messages_from.iter_mut().zip(load.messages_from.iter()) {
                 *sum = sum.saturating_add(messages.to_native());
             }

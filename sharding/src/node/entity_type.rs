@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::DeclareError;
 use crate::entities::{LifeSettings, Lives, MOST_RESIDENTS, Residents, ShardCount};
 use crate::passivation::{Passivation, PassivationSettings};
-use crate::rebalance::{Balance, RebalanceSettings, Rebalancer};
+use crate::rebalance::{Balance, Measure, RebalanceSettings, Rebalancer};
 
 /// The most bytes of a type's name.
 pub const MOST_NAME_BYTES: usize = 256;
@@ -125,6 +125,13 @@ impl EntityType {
     pub(crate) fn looks_at_loads(&self) -> bool {
         let RebalanceSettings { traffic, balance, .. } = self.rebalance;
         traffic.is_some() || matches!(balance, Balance::Load { .. })
+    }
+
+    /// Whether the time of its entities' turns has a part in that.
+    pub(crate) fn looks_at_turn_time(&self) -> bool {
+        let RebalanceSettings { traffic, balance, .. } = self.rebalance;
+        let is_measure = matches!(balance, Balance::Load { measure: Measure::TurnTime, .. });
+        traffic.is_some() || is_measure
     }
 
     pub(crate) fn passivation(&self) -> PassivationSettings {

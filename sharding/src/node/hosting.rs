@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mainspring::context::Asked;
+use mainspring::device::{ObserveTurns, TurnSample};
 use mainspring::message::{Enclosed, LocalMessage, Message};
 use mainspring::prelude::*;
 
@@ -22,6 +23,7 @@ use super::envelope::{Delivery, Envelope, RegionMessage};
 use super::error::EntityTellError;
 use super::figures::RegionFigures;
 use super::parcel::Parcel;
+use super::tenants::Tenants;
 use crate::entities::{EntityKey, Lives, Residents, ShardLoads, State};
 use crate::handoff::{Region as Shards, Route};
 use crate::ownership::Epoch;
@@ -116,6 +118,8 @@ pub(crate) struct Tables<M> {
     pub residents: Residents<Option<Tenant<M>>>,
     pub lives: Lives,
     pub passivation: Passivation,
+    /// Which entity an actor is.
+    pub tenants: Tenants,
     pub loads: ShardLoads,
     /// Whether anybody looks at the loads.
     pub counts_messages: bool,
@@ -153,6 +157,17 @@ impl<M> Tables<M> {
     /// Whether one more message may wait for its shard: at least as large as its root.
     fn has_room_to_park(&self, id_bytes: usize, root_bytes: usize) -> bool {
         self.shards.parked().1 + id_bytes + root_bytes <= self.parked_limit_bytes
+    }
+}
+
+impl<M: Message> ObserveTurns for Hosting<M> {
+    /// An entity's turn is charged to its shard.
+    fn turn_took(&self, sample: &TurnSample) {
+        let tables = &mut *self.tables.borrow_mut();
+        let resident = tables.tenants.get(sample.actor).and_then(|slot| tables.residents.get(slot));
+        if let Some(resident) = resident {
+            tables.loads.turn(resident.shard, sample.weighted_ns());
+        }
     }
 }
 
@@ -224,13 +239,17 @@ fn way<A: Actor, M: Message>(
 }
 
 impl<M: Message> Hosting<M> {
-    /// The actor of an entity that runs here and to which the way is clear. Counts the message.
+    /// The actor of an entity that runs here and to which the way is clear. Counts a message for a shard that is here;
+    /// others are counted where they arrive.
     #[inline]
     fn running(&self, key: &EntityKey<'_>, now_ns: u64) -> Option<ActorRef<M>> {
         let tables = &mut *self.tables.borrow_mut();
         let shard = tables.residents.shard_count().shard_of(key);
+        if tables.shards.route(shard) != Route::Here {
+            return None;
+        }
         tables.count_message(shard, self.core);
-        if tables.shards.route(shard) != Route::Here || !tables.is_clear(shard) {
+        if !tables.is_clear(shard) {
             return None;
         }
         let found = tables.residents.find(key)?;

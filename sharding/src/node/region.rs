@@ -23,7 +23,6 @@ use super::kept::Kept;
 use super::parcel::Parcel;
 use super::recorder::Recorder;
 use super::remembered::Remembered;
-use super::tenants::Tenants;
 use super::wording::message_of;
 use crate::entities::{Arrival, ShardLoad, Slot, ToEntityKey};
 use crate::handoff::{Input, Output, Route};
@@ -51,8 +50,6 @@ where
     pub(super) make: Make<A>,
     pub(super) coordinator: Arc<OnceLock<ActorRef<Directive>>>,
     pub(super) kept: Kept<A::Message>,
-    /// Which entity an actor is.
-    pub(super) tenants: Tenants,
     /// Shards whose entities are asked to stop, with the step to answer.
     pub(super) draining: BTreeMap<u32, u64>,
     /// Entities whose request to stop found the queue full.
@@ -91,7 +88,6 @@ where
             make,
             coordinator,
             kept: Kept::new(entity_type.kept_limit_bytes),
-            tenants: Tenants::default(),
             draining: BTreeMap::new(),
             unstopped: Vec::new(),
             unsent: VecDeque::new(),
@@ -240,19 +236,24 @@ where
     fn report_loads(&self, ctx: &mut Context<'_, Self>) {
         let loads: Vec<Load> = {
             let tables = &mut *self.hosting.tables.borrow_mut();
-            let shards = 0..tables.residents.shard_count().get();
-            let settled = shards.filter(|shard| tables.shards.is_settled(*shard));
-            let loads = settled.map(|shard| {
-                let entities = tables.residents.entities_of(shard);
-                tables.loads.take(shard, entities)
-            });
-            let loads = loads.filter(|load| load.entities > 0 || load.messages() > 0);
-            let load_of = |ShardLoad { shard, entities, messages_from, .. }| Load {
+            let mut loads = Vec::new();
+            for shard in 0..tables.residents.shard_count().get() {
+                if tables.shards.is_settled(shard) {
+                    let entities = tables.residents.entities_of(shard);
+                    loads.push(tables.loads.take(shard, entities));
+                } else {
+                    // What it cost here says nothing when it comes back one day.
+                    tables.loads.forget(shard);
+                }
+            }
+            loads.retain(|load| load.entities > 0 || load.turn_ns > 0 || load.messages() > 0);
+            let load_of = |ShardLoad { shard, entities, turn_ns, messages_from }| Load {
                 shard,
                 entities,
+                turn_ns,
                 messages_from,
             };
-            loads.map(load_of).collect()
+            loads.into_iter().map(load_of).collect()
         };
         if !loads.is_empty() {
             self.tell_coordinator(ctx, &Directive::Loads { loads });

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use mainspring::device::{Extension, NodePlan, Seat};
+use mainspring::device::{Extension, NodePlan, ObserveTurns, Seat};
 use mainspring::message::Message;
 use mainspring::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
@@ -19,6 +19,7 @@ use super::error::DeclareError;
 use super::hosting::{Hosting, Peers, Regions, Tables};
 use super::moving::COORDINATOR_CORE;
 use super::region::{Make, Region};
+use super::tenants::Tenants;
 use super::types_file;
 use crate::entities::{Lives, MOST_RESIDENTS, Residents, ShardCount, ShardLoads};
 use crate::handoff;
@@ -200,6 +201,9 @@ fn install<A>(
         Ok(region) => {
             hosting.region.set(Some(region));
             peers.set(core, region);
+            if entity_type.looks_at_turn_time() {
+                seat.observe_turns(Rc::clone(&hosting) as Rc<dyn ObserveTurns>);
+            }
             regions.add(hash, hosting);
         }
         Err(error) => {
@@ -226,6 +230,7 @@ fn tables<M: Message>(
         lives: Lives::new(entity_type.lives)?,
         passivation: Passivation::new(entity_type.passivation())?,
         loads: ShardLoads::new(shard_count, u32::from(cores))?,
+        tenants: Tenants::default(),
         counts_messages: entity_type.looks_at_loads(),
         figures: super::figures::RegionFigures::default(),
         last_way: 0,

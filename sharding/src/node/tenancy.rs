@@ -75,7 +75,7 @@ where
         tables.residents.replace(slot, Some(tenant));
         tables.lives.started(&mut tables.residents, slot);
         tables.figures.started += 1;
-        self.tenants.insert(actor.address(), slot);
+        tables.tenants.insert(actor.address(), slot);
         Some(actor)
     }
 
@@ -135,7 +135,8 @@ where
         actor: Address,
         reason: StopReason,
     ) {
-        let Some(slot) = self.tenants.take(actor) else { return };
+        let ended = self.hosting.tables.borrow_mut().tenants.take(actor);
+        let Some(slot) = ended else { return };
         let end = self.end_of(slot, reason);
         let born_ns = {
             let tables = &mut *self.hosting.tables.borrow_mut();
@@ -199,7 +200,8 @@ where
         }
         let asked = std::mem::take(&mut self.hosting.tables.borrow_mut().asked_to_stop);
         for actor in asked {
-            if let Some(slot) = self.tenants.get(actor) {
+            let slot = self.hosting.tables.borrow().tenants.get(actor);
+            if let Some(slot) = slot {
                 self.count(|figures| figures.passivated_asked += 1);
                 self.leaves(slot);
                 self.passivate(ctx, slot);

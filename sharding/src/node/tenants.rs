@@ -11,7 +11,7 @@ use crate::entities::Slot;
 
 /// See the module's header.
 #[derive(Debug, Default)]
-pub(super) struct Tenants {
+pub(crate) struct Tenants {
     by_number: Vec<Option<(Address, Slot)>>,
     /// Actors whose number another one has by now: they are gone, and the region is about to be told.
     displaced: BTreeMap<Address, Slot>,

@@ -7,6 +7,7 @@ mod bad_input;
 mod bounds;
 mod delivery;
 mod failures;
+mod loads;
 mod moves;
 mod restarts;
 mod storms;
