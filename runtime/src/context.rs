@@ -3,11 +3,10 @@
 //! Everything done through a [`Context`] is part of the turn: it happens when the turn returns, and not at all
 //! when the turn panics or ends in [`Next::Fault`]. Nothing here waits.
 
-use std::any::{Any, TypeId};
+use std::any::TypeId;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
 use std::time::Duration;
 
 use rkyv::Archived;
@@ -23,6 +22,7 @@ use crate::core::dispatch::{self, Continuation};
 use crate::core::names::LookupError;
 use crate::core::schedule::{TimerChange, TimerKey, nanoseconds};
 use crate::core::send::{TellError, stored_local};
+use crate::core::shared::Shared;
 use crate::core::supervision::{OnFailure, Supervised};
 use crate::core::tasks::{Job, Task};
 use crate::core::turn::{Effect, NameChange};
@@ -53,10 +53,10 @@ impl<'a, A: Actor> Context<'a, A> {
         self.core.effect(Effect::Suspend { me: self.me, slot, generation });
     }
 
-    /// What an extension has left on this core.
+    /// What extensions have left on this core.
     #[inline]
-    pub(crate) fn shared_of(&self, of: TypeId) -> Option<&Rc<dyn Any>> {
-        self.core.shared.iter().find(|(shared, _)| *shared == of).map(|(_, value)| value)
+    pub(crate) fn shared_table(&self) -> &Shared {
+        &self.core.shared
     }
 
     /// The reference to this actor.

@@ -14,7 +14,6 @@
 //! Invariants: devices are polled between turns, never during one; a ticket is redeemed once, and only in the life of
 //! the actor that gave it.
 
-use std::any::{Any, TypeId};
 use std::error::Error;
 use std::fmt;
 use std::rc::Rc;
@@ -144,13 +143,13 @@ impl<A: Actor> Context<'_, A> {
 
     /// What an extension has left on this core, by its type.
     pub fn shared<T: 'static>(&self) -> Option<Rc<T>> {
-        self.shared_of(TypeId::of::<T>()).cloned().and_then(|shared| shared.downcast().ok())
+        self.shared_table().get_owned()
     }
 
     /// As [`Context::shared`], without a reference of one's own: for what is looked at with every message.
     #[inline]
     pub fn shared_ref<T: 'static>(&self) -> Option<&T> {
-        self.shared_of(TypeId::of::<T>()).and_then(|shared| shared.downcast_ref())
+        self.shared_table().get()
     }
 }
 
@@ -223,9 +222,7 @@ impl<'a> Seat<'a> {
     /// What the node or another extension has left here. A node leaves its `driver::CoreDisk` and its
     /// [`Network`](crate::net::Network), a simulation neither.
     pub fn shared<T: 'static>(&self) -> Option<Rc<T>> {
-        let of = TypeId::of::<T>();
-        let (_, shared) = self.core.shared.iter().find(|(shared, _)| *shared == of)?;
-        Rc::clone(shared).downcast().ok()
+        self.core.shared.get_owned()
     }
 
     /// Makes an actor without a parent on this core. It stops when it fails.
@@ -251,8 +248,7 @@ impl<'a> Seat<'a> {
 
     /// Leaves something that actors of this core find by its type. One of a type: a later one takes its place.
     pub fn share<T: 'static>(&mut self, value: Rc<T>) {
-        self.core.shared.retain(|(of, _)| *of != TypeId::of::<T>());
-        self.core.shared.push((TypeId::of::<T>(), value));
+        self.core.shared.put(value);
     }
 }
 
@@ -272,9 +268,6 @@ impl fmt::Debug for Alarm {
         f.write_str("Alarm")
     }
 }
-
-/// What extensions have left on a core.
-pub(crate) type Shared = Vec<(TypeId, Rc<dyn Any>)>;
 
 impl Core {
     pub(crate) fn poll_devices(&mut self) -> u64 {
@@ -313,9 +306,7 @@ impl Core {
     where
         S: TakesTickets<T>,
     {
-        let shared = core.shared.iter().find(|(of, _)| *of == TypeId::of::<S>());
-        let shared = shared.map(|(_, shared)| Rc::clone(shared));
-        if let Some(shared) = shared.and_then(|shared| shared.downcast::<S>().ok()) {
+        if let Some(shared) = core.shared.get_owned::<S>() {
             shared.redeemed(key, value);
         }
     }

@@ -47,28 +47,29 @@ pub(crate) fn shielded<M, T>(message: &M, cold: impl FnOnce(&M) -> T) -> T {
     cold(&copy)
 }
 
-/// How many turns a drain ran.
-pub(crate) struct Drained(pub u64);
-
 impl Core {
-    /// Runs up to `budget` turns from the local queue.
-    pub(crate) fn drain_local(&mut self, budget: u64) -> Drained {
+    /// Runs up to `budget` turns from the local queue; how many these were.
+    pub(crate) fn drain_local(&mut self, budget: u64) -> u64 {
         let mut turns = 0;
-        let mut look_at = self.look_after(turns);
         let group = self.slots.live() > PREFETCH_ABOVE_ACTORS;
-        // Many spawns in one sweep must not pile up starts: those are handled first in the next one.
-        while turns < budget && self.control.len() < self.limits.control_budget {
-            if group && turns % PREFETCH_GROUP as u64 == 0 {
-                self.prefetch();
+        loop {
+            let end = self.stretch_end(turns, budget);
+            // Many spawns in one sweep must not pile up starts: those are handled first in the next one.
+            while turns < end && self.control.len() < self.limits.control_budget {
+                if group && turns % PREFETCH_GROUP as u64 == 0 {
+                    self.prefetch();
+                }
+                let Some(frame) = self.queue.next() else { return turns };
+                self.dispatch(frame);
+                turns += 1;
+                if turns % WINDOW_TURNS == 0 {
+                    self.close_window(WINDOW_TURNS);
+                }
             }
-            let Some(frame) = self.queue.next() else { break };
-            self.dispatch(frame);
-            turns += 1;
-            if turns == look_at {
-                look_at = self.look_after(turns);
+            if turns < end || end == budget {
+                return turns;
             }
         }
-        Drained(turns)
     }
 
     /// Runs the turn that a frame asks for.

@@ -124,13 +124,18 @@ impl Core {
         let mut inbounds = std::mem::take(&mut self.inbounds);
         for inbound in inbounds.iter_mut().filter(|inbound| !inbound.held) {
             let mut from_this = 0;
-            let mut look_at = self.look_after(from_this);
-            while from_this < budget && self.control.len() < self.limits.control_budget {
-                let Some(frame) = inbound.user.next_frame() else { break };
-                self.dispatch_from_ring(frame.header(), frame.payload());
-                from_this += 1;
-                if from_this == look_at {
-                    look_at = self.look_after(from_this);
+            loop {
+                let end = self.stretch_end(from_this, budget);
+                while from_this < end && self.control.len() < self.limits.control_budget {
+                    let Some(frame) = inbound.user.next_frame() else { break };
+                    self.dispatch_from_ring(frame.header(), frame.payload());
+                    from_this += 1;
+                    if from_this % super::dispatch::WINDOW_TURNS == 0 {
+                        self.close_window(super::dispatch::WINDOW_TURNS);
+                    }
+                }
+                if from_this < end || end == budget {
+                    break;
                 }
             }
             if from_this > 0 {

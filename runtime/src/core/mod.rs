@@ -30,6 +30,7 @@ pub(crate) mod ports;
 pub(crate) mod random;
 pub(crate) mod schedule;
 pub(crate) mod send;
+pub(crate) mod shared;
 pub(crate) mod stash;
 pub(crate) mod supervision;
 pub(crate) mod tasks;
@@ -57,12 +58,13 @@ use self::peers::Peers;
 use self::ports::Ports;
 use self::random::Random;
 use self::schedule::PackedDue;
+use self::shared::Shared;
 use self::tasks::{Blocking, Completions, LocalTask};
 use self::timers::Timers;
 use self::turn::Effect;
 use self::turn_samples::TurnSamples;
 use crate::address::{ActorRef, Address};
-use crate::device::{Device, Shared};
+use crate::device::Device;
 use crate::frame::{Header, archive};
 use crate::telemetry::{Counters, Histograms};
 
@@ -253,7 +255,7 @@ impl Core {
         let from_rings =
             if users_wait { self.sweep_inbound(self.limits.inbound_budget) } else { 0 };
         let from_self =
-            if self.queue.is_empty() { 0 } else { self.drain_local(self.limits.local_budget).0 };
+            if self.queue.is_empty() { 0 } else { self.drain_local(self.limits.local_budget) };
         self.window_turns += (from_rings + from_self) % dispatch::WINDOW_TURNS;
         self.counters.ring_messages += from_rings;
         self.counters.local_messages += from_self;
@@ -306,19 +308,6 @@ impl Core {
     /// Brings the core's time up to date.
     pub fn read_clock(&mut self) {
         self.now_ns = self.now_ns.max((self.clock)());
-    }
-
-    /// A drain has run so many turns: ends a window if it is time for that, and says after how many turns there is
-    /// something to look at again.
-    #[inline]
-    pub(crate) fn look_after(&mut self, turns: u64) -> u64 {
-        let in_window = turns % dispatch::WINDOW_TURNS;
-        if in_window == 0 && turns > 0 {
-            self.close_window(dispatch::WINDOW_TURNS);
-        }
-        self.look_for_sample();
-        let until_sample = self.samples.turns_left(self.turn).max(1);
-        turns + until_sample.min(dispatch::WINDOW_TURNS - in_window)
     }
 
     /// Ends a window of so many turns and looks how long it took.

@@ -1,7 +1,7 @@
 //! Turn samples: how long one turn in 64 takes, for whoever wants to know what actors cost.
 //!
-//! Promises: turns that are not sampled cost nothing more, because a drain looks for a sample where it looks at its
-//! window anyway; which turns are sampled follows from the core's seed and the turns alone, at steps that are random
+//! Promises: turns that are not sampled cost nothing more, because a drain looks for a sample before a stretch of turns
+//! that has one at its end, and not in each turn; which turns are sampled follows from the core's seed and the turns alone, at steps that are random
 //! and [`TURNS_A_SAMPLE`] on average, so that no rhythm of the actors hides one of them; a sample stands for the turns
 //! since the one before it, so times multiplied by [`TurnSample::turns`] add up to the time of all turns.
 //!
@@ -87,6 +87,13 @@ impl Core {
             self.samples.sampled(self.turn);
         }
         self.samples.observers.push(observer);
+    }
+
+    /// Until when a drain that has run so many turns of its budget goes on without looking for a sample.
+    #[inline]
+    pub(crate) fn stretch_end(&mut self, turns: u64, budget: u64) -> u64 {
+        self.look_for_sample();
+        budget.min(turns.saturating_add(self.samples.turns_left(self.turn).max(1)))
     }
 
     /// If a turn is to be timed, the next one takes the way on which that is done.

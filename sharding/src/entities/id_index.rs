@@ -58,9 +58,9 @@ impl IdIndex {
         }
     }
 
-    /// The row with this hash that `is_it` agrees to.
+    /// What `look` finds in the first row with this hash in which it finds something.
     #[inline]
-    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+    pub(super) fn find<R>(&self, hash: u64, look: impl Fn(u32) -> Option<R>) -> Option<R> {
         let places = &self.tables[self.table_of(hash)].places;
         let mut place = home_of(hash);
         loop {
@@ -68,8 +68,10 @@ impl IdIndex {
             if content == 0 {
                 return None;
             }
-            if (content ^ hash) >> ROW_BITS == 0 && is_it(row_of(content)) {
-                return Some(row_of(content));
+            if (content ^ hash) >> ROW_BITS == 0
+                && let Some(found) = look(row_of(content))
+            {
+                return Some(found);
             }
             place = (place + 1) % TABLE_PLACES;
         }
@@ -191,6 +193,10 @@ mod tests {
         }
     }
 
+    fn is(wanted: u32) -> impl Fn(u32) -> Option<u32> {
+        move |row| (row == wanted).then_some(row)
+    }
+
     #[test]
     fn every_row_is_found_until_it_is_taken_out_however_the_hashes_crowd() {
         let mut random = fastrand::Rng::with_seed(5);
@@ -199,9 +205,9 @@ mod tests {
         for step in 0..60_000_u32 {
             let row = random.u32(0..6_000);
             if let Some(hash) = model.remove(&row) {
-                assert_eq!(index.find(hash, |found| found == row), Some(row), "step {step}");
+                assert_eq!(index.find(hash, is(row)), Some(row), "step {step}");
                 index.remove(hash, row);
-                assert_eq!(index.find(hash, |found| found == row), None, "step {step}");
+                assert_eq!(index.find(hash, is(row)), None, "step {step}");
             } else {
                 let hash = crowding_hash(&mut random);
                 index.insert(hash, row).unwrap();
@@ -209,7 +215,7 @@ mod tests {
             }
         }
         for (row, hash) in &model {
-            assert_eq!(index.find(*hash, |found| found == *row), Some(*row));
+            assert_eq!(index.find(*hash, is(*row)), Some(*row));
         }
         let filled: u32 = index.tables.iter().map(|table| table.filled).sum();
         assert_eq!(filled as usize, model.len());
@@ -221,7 +227,7 @@ mod tests {
         let mut index = IdIndex::for_rows(10_000);
         let refused = (0..TABLE_MOST + 1).find(|row| index.insert(!0, *row).is_err());
         assert_eq!(refused, Some(TABLE_MOST));
-        assert_eq!(index.find(!0, |row| row == 100), Some(100));
+        assert_eq!(index.find(!0, is(100)), Some(100));
         assert_eq!(index.insert(1 << 60, 1_000), Ok(()));
         assert!(index.directory.len() <= 1 << 9, "the directory stays bounded");
     }

@@ -81,12 +81,12 @@ impl PartialEq for EntityKey<'_> {
 impl Eq for EntityKey<'_> {}
 
 impl ToEntityKey for [u8] {
-    #[inline]
+    #[inline(always)]
     fn to_entity_key(&self) -> Result<EntityKey<'_>, EntityIdError> {
-        match self.len() {
-            0 => Err(EntityIdError::Empty),
-            bytes if bytes > MOST_ID_BYTES => Err(EntityIdError::TooLong { bytes }),
-            _ => Ok(EntityKey { bytes: IdBytes::Borrowed(self), hash: xxh3_64(self) }),
+        // With a length that is known the hash is a few instructions, in place.
+        match <&[u8; 8]>::try_from(self) {
+            Ok(number) => Ok(EntityKey { bytes: IdBytes::Borrowed(self), hash: xxh3_64(number) }),
+            Err(_) => key_of_any_length(self),
         }
     }
 }
@@ -125,6 +125,14 @@ impl<I: ToEntityKey + ?Sized> ToEntityKey for &I {
     #[inline]
     fn to_entity_key(&self) -> Result<EntityKey<'_>, EntityIdError> {
         (**self).to_entity_key()
+    }
+}
+
+fn key_of_any_length(id: &[u8]) -> Result<EntityKey<'_>, EntityIdError> {
+    match id.len() {
+        0 => Err(EntityIdError::Empty),
+        bytes if bytes > MOST_ID_BYTES => Err(EntityIdError::TooLong { bytes }),
+        _ => Ok(EntityKey { bytes: IdBytes::Borrowed(id), hash: xxh3_64(id) }),
     }
 }
 

@@ -104,7 +104,8 @@ fn limits_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn an_idle_entity_takes_48_bytes_beside_the_index() {
-    assert_eq!(size_of::<Row<u64>>(), 48);
+fn an_idle_entity_takes_a_cache_line_beside_the_index() {
+    assert_eq!(size_of::<Row<[u64; 3]>>(), 64);
+    assert_eq!(align_of::<Row<[u64; 3]>>(), 64);
     assert_eq!(size_of::<Option<Found<u64>>>(), 24);
 }

@@ -72,6 +72,8 @@ pub struct Region<H, P> {
     pub(super) is_newcomer: bool,
     pub(super) slots: Vec<Slot<H, P>>,
     pub(super) lines: Vec<Line<H>>,
+    /// Of each line, whether its route is [`Route::Here`]: what most messages need to know, in little memory.
+    pub(super) is_here: Vec<bool>,
     pub(super) timers: BTreeSet<(u64, u32, Timer)>,
     pub(super) ledger: Ledger,
     pub(super) counters: Counters,
@@ -97,6 +99,7 @@ impl<H: Home, P: Payload> Region<H, P> {
             is_newcomer: false,
             slots: (0..shard_count).map(|_| Slot::new()).collect(),
             lines: vec![line; shard_count as usize],
+            is_here: vec![false; shard_count as usize],
             timers: BTreeSet::new(),
             ledger: Ledger::default(),
             counters: Counters::default(),
@@ -118,6 +121,12 @@ impl<H: Home, P: Payload> Region<H, P> {
     #[inline]
     pub fn route(&self, shard: u32) -> Route<H> {
         self.lines.get(shard as usize).map_or(Route::Park, |line| line.route)
+    }
+
+    /// Whether that is [`Route::Here`].
+    #[inline]
+    pub fn is_here(&self, shard: u32) -> bool {
+        self.is_here.get(shard as usize).is_some_and(|is_here| *is_here)
     }
 
     /// Whether a message from another place that names `epoch` may be delivered at once. If not, it is an input.
@@ -316,6 +325,7 @@ impl<H: Home, P: Payload> Region<H, P> {
             }
             _ => {}
         }
+        self.is_here[shard as usize] = line.route == Route::Here;
         self.lines[shard as usize] = line;
     }
 

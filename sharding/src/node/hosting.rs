@@ -10,6 +10,7 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,10 +25,10 @@ use super::error::EntityTellError;
 use super::figures::RegionFigures;
 use super::parcel::Parcel;
 use super::tenants::Tenants;
-use crate::entities::{EntityKey, Lives, Residents, ShardLoads, State};
+use crate::entities::{EntityKey, Lives, Residents, ShardLoads, Slot};
 use crate::handoff::{Region as Shards, Route};
 use crate::ownership::Epoch;
-use crate::passivation::Passivation;
+use crate::passivation::{BEAT_BITS, Passivation, beat_of};
 
 /// The regions of a core, by the hashes of their types' names: what an extension leaves there.
 #[derive(Default)]
@@ -46,13 +47,6 @@ impl Regions {
         Rc::clone(hosting).downcast().ok()
     }
 
-    /// As [`find`](Self::find), for a message that is sent at once.
-    #[inline]
-    fn get<M: Message>(&self, entity_type: u64) -> Option<&Hosting<M>> {
-        let (_, hosting) = self.types.iter().find(|(known, _)| *known == entity_type)?;
-        hosting.downcast_ref()
-    }
-
     /// The region that is this actor, if its entities take messages `M`.
     pub fn of_parent<M: Message>(&self, parent: Address) -> Option<Rc<Hosting<M>>> {
         let mut all = self.types.iter().filter_map(|(_, any)| {
@@ -60,6 +54,27 @@ impl Regions {
             hosting.ok()
         });
         all.find(|hosting| hosting.region.get().is_some_and(|region| region.address() == parent))
+    }
+}
+
+/// The regions of a core whose entities take messages `M`, by the hashes of their types' names: what a message is sent
+/// by.
+pub(crate) struct Ways<M> {
+    types: Vec<(u64, Rc<Hosting<M>>)>,
+}
+
+impl<M: Message> Ways<M> {
+    /// Those that were there, and one more, which takes the place of one with the same name.
+    pub fn with(before: Option<Rc<Ways<M>>>, entity_type: u64, hosting: Rc<Hosting<M>>) -> Self {
+        let before = before.iter().flat_map(|ways| &ways.types);
+        let others = before.filter(|(known, _)| *known != entity_type).cloned();
+        Ways { types: others.chain([(entity_type, hosting)]).collect() }
+    }
+
+    #[inline]
+    fn get(&self, entity_type: u64) -> Option<&Hosting<M>> {
+        let (_, hosting) = self.types.iter().find(|(known, _)| *known == entity_type)?;
+        Some(hosting)
     }
 }
 
@@ -90,10 +105,29 @@ impl<M: Message> Peers<M> {
     }
 }
 
-/// The actor of an entity.
+/// The actor of an entity. With its id it fits a cache line.
 pub(crate) struct Tenant<M> {
     pub actor: ActorRef<M>,
-    pub born_ns: u64,
+    /// The beat at which it was started; never 0.
+    born: NonZeroU32,
+    /// The beat of the last message that passivation was told of.
+    touched: u32,
+}
+
+const _: () = assert!(size_of::<Option<Tenant<u64>>>() == 24);
+
+impl<M> Tenant<M> {
+    /// One that is started now.
+    pub fn born(actor: ActorRef<M>, now_ns: u64) -> Self {
+        let beat = beat_of(now_ns);
+        Tenant { actor, born: NonZeroU32::new(beat).unwrap_or(NonZeroU32::MIN), touched: beat }
+    }
+
+    /// How long it has lived, at least. Beats begin anew every 52 days: then it is young again.
+    pub fn lived_ns(&self, now_ns: u64) -> u64 {
+        let beats = beat_of(now_ns).max(1).wrapping_sub(self.born.get());
+        u64::from(beats.saturating_sub(1)) << BEAT_BITS
+    }
 }
 
 impl<M> Clone for Tenant<M> {
@@ -151,7 +185,19 @@ impl<M> Tables<M> {
     /// from there.
     #[inline]
     fn is_clear(&self, shard: u32) -> bool {
-        self.ways[shard as usize] <= self.seen_way && !self.is_behind
+        // Most of the time all have been seen.
+        let is_seen = self.last_way == self.seen_way || self.ways[shard as usize] <= self.seen_way;
+        is_seen && !self.is_behind
+    }
+
+    /// An entity gets a message: passivation is told once a beat.
+    #[cold]
+    fn touch(&mut self, slot: Slot, now_ns: u64) {
+        self.passivation.touch(slot, now_ns);
+        if let Some(tenant) = self.residents.get(slot).and_then(|resident| resident.value) {
+            let tenant = Tenant { touched: beat_of(now_ns), ..tenant };
+            self.residents.replace(slot, Some(tenant));
+        }
     }
 
     /// Whether one more message may wait for its shard: at least as large as its root.
@@ -171,12 +217,6 @@ impl<M: Message> ObserveTurns for Hosting<M> {
     }
 }
 
-/// Where a message goes.
-enum Way<M> {
-    Entity(ActorRef<M>),
-    Region(ActorRef<RegionMessage<M>>, Delivery),
-}
-
 /// Sends a message to an entity as part of the running turn.
 #[inline]
 pub(crate) fn tell<A: Actor, M: Message>(
@@ -185,15 +225,23 @@ pub(crate) fn tell<A: Actor, M: Message>(
     key: &EntityKey<'_>,
     message: &M,
 ) -> Result<(), EntityTellError> {
-    match way(ctx, entity_type, key)? {
-        Way::Entity(actor) => Ok(ctx.try_tell(actor, message)?),
-        Way::Region(region, delivery) => {
-            let enclosed = Enclosed::of(message)
-                .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
-            let message = (Envelope::Deliver(delivery), vec![enclosed]);
-            Ok(ctx.try_tell(region, &message)?)
-        }
+    match running(ctx, entity_type, key) {
+        Some(actor) => Ok(ctx.try_tell(actor, message)?),
+        None => tell_region(ctx, entity_type, key, message),
     }
+}
+
+#[inline(never)]
+fn tell_region<A: Actor, M: Message>(
+    ctx: &mut Context<'_, A>,
+    entity_type: u64,
+    key: &EntityKey<'_>,
+    message: &M,
+) -> Result<(), EntityTellError> {
+    let (region, delivery) = way_by_region(ctx, entity_type, key)?;
+    let enclosed = Enclosed::of(message)
+        .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
+    Ok(ctx.try_tell(region, &(Envelope::Deliver(delivery), vec![enclosed]))?)
 }
 
 /// Asks an entity a question as part of the running turn.
@@ -211,62 +259,67 @@ where
     R: LocalMessage,
     F: Fn(&mut A, &mut Context<'_, A>, Result<&Archived<R>, AskError>) -> Next<A> + Copy + 'static,
 {
-    match way(ctx, entity_type, key)? {
-        Way::Entity(actor) => Ok(ctx.ask(actor, request, deadline, then)),
-        Way::Region(region, delivery) => {
-            // A request that is too large leaves its place empty, and the region refuses what has none.
-            let request = |reply_to| {
-                let enclosed = Enclosed::of(&request(reply_to));
-                (Envelope::Deliver(delivery), enclosed.into_iter().collect())
-            };
-            Ok(ctx.ask(region, request, deadline, then))
-        }
+    if let Some(actor) = running(ctx, entity_type, key) {
+        return Ok(ctx.ask(actor, request, deadline, then));
     }
+    let (region, delivery) = way_by_region::<A, M>(ctx, entity_type, key)?;
+    // A request that is too large leaves its place empty, and the region refuses what has none.
+    let request = |reply_to| {
+        let enclosed = Enclosed::of(&request(reply_to));
+        (Envelope::Deliver(delivery), enclosed.into_iter().collect())
+    };
+    Ok(ctx.ask(region, request, deadline, then))
 }
 
+/// The actor of an entity, if that is where a message goes now.
 #[inline]
-fn way<A: Actor, M: Message>(
+fn running<A: Actor, M: Message>(
     ctx: &Context<'_, A>,
     entity_type: u64,
     key: &EntityKey<'_>,
-) -> Result<Way<M>, EntityTellError> {
-    let regions = ctx.shared_ref::<Regions>().ok_or(EntityTellError::UnknownType)?;
-    let hosting = regions.get::<M>(entity_type).ok_or(EntityTellError::UnknownType)?;
-    match hosting.running(key, ctx.now_ns()) {
-        Some(actor) => Ok(Way::Entity(actor)),
-        None => hosting.way_by_region(key),
-    }
+) -> Option<ActorRef<M>> {
+    ctx.shared_ref::<Ways<M>>()?.get(entity_type)?.running(key, ctx.now_ns())
+}
+
+/// The region to which a message goes that cannot go straight to its entity.
+fn way_by_region<A: Actor, M: Message>(
+    ctx: &Context<'_, A>,
+    entity_type: u64,
+    key: &EntityKey<'_>,
+) -> Result<(ActorRef<RegionMessage<M>>, Delivery), EntityTellError> {
+    let ways = ctx.shared_ref::<Ways<M>>().ok_or(EntityTellError::UnknownType)?;
+    ways.get(entity_type).ok_or(EntityTellError::UnknownType)?.way_by_region(key)
 }
 
 impl<M: Message> Hosting<M> {
-    /// The actor of an entity that runs here and to which the way is clear. Counts a message for a shard that is here;
-    /// others are counted where they arrive.
+    /// The actor of an entity that runs here and to which the way is clear. Counts the message.
     #[inline]
     fn running(&self, key: &EntityKey<'_>, now_ns: u64) -> Option<ActorRef<M>> {
         let tables = &mut *self.tables.borrow_mut();
-        let shard = tables.residents.shard_count().shard_of(key);
-        if tables.shards.route(shard) != Route::Here {
+        let (slot, shard, tenant) = tables.residents.find_active(key)?;
+        let Tenant { actor, touched, .. } = (*tenant)?;
+        if !tables.shards.is_here(shard) || !tables.is_clear(shard) {
             return None;
         }
         tables.count_message(shard, self.core);
-        if !tables.is_clear(shard) {
-            return None;
+        if touched != beat_of(now_ns) {
+            tables.touch(slot, now_ns);
         }
-        let found = tables.residents.find(key)?;
-        let tenant = found.value.filter(|_| found.state == State::Active)?;
-        tables.passivation.touch(found.slot, now_ns);
-        Some(tenant.actor)
+        Some(actor)
     }
 
-    /// The way of a message that cannot go straight to its entity.
-    #[inline(never)]
-    fn way_by_region(&self, key: &EntityKey<'_>) -> Result<Way<M>, EntityTellError> {
+    /// The way of a message that cannot go straight to its entity. Counts it if its shard is here; others are counted
+    /// where they arrive.
+    fn way_by_region(
+        &self,
+        key: &EntityKey<'_>,
+    ) -> Result<(ActorRef<RegionMessage<M>>, Delivery), EntityTellError> {
         let tables = &mut *self.tables.borrow_mut();
         let shard = tables.residents.shard_count().shard_of(key);
         match tables.shards.route(shard) {
             Route::There(owner, epoch) if tables.is_clear(shard) => {
                 let region = self.peers.get(owner).ok_or(TellError::Gone)?;
-                return Ok(Way::Region(region, self.delivery(key, epoch, 0)));
+                return Ok((region, self.delivery(key, epoch, 0)));
             }
             Route::Park
                 if !tables.has_room_to_park(key.as_bytes().len(), size_of::<M::Archived>()) =>
@@ -274,13 +327,14 @@ impl<M: Message> Hosting<M> {
                 tables.figures.refused_moving += 1;
                 return Err(EntityTellError::Moving);
             }
+            Route::Here => tables.count_message(shard, self.core),
             _ => {}
         }
         tables.last_way += 1;
         let number = tables.last_way;
         tables.ways[shard as usize] = number;
         let region = self.region.get().ok_or(TellError::Gone)?;
-        Ok(Way::Region(region, self.delivery(key, Epoch::NONE, number)))
+        Ok((region, self.delivery(key, Epoch::NONE, number)))
     }
 
     pub fn delivery(&self, key: &EntityKey<'_>, epoch: Epoch, way: u64) -> Delivery {

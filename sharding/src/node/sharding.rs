@@ -16,7 +16,7 @@ use super::entities::{Entities, TypeShared};
 use super::entity_id::EntityId;
 use super::entity_type::EntityType;
 use super::error::DeclareError;
-use super::hosting::{Hosting, Peers, Regions, Tables};
+use super::hosting::{Hosting, Peers, Regions, Tables, Ways};
 use super::moving::COORDINATOR_CORE;
 use super::region::{Make, Region};
 use super::tenants::Tenants;
@@ -204,6 +204,8 @@ fn install<A>(
             if entity_type.looks_at_turn_time() {
                 seat.observe_turns(Rc::clone(&hosting) as Rc<dyn ObserveTurns>);
             }
+            let ways = Ways::with(seat.shared(), hash, Rc::clone(&hosting));
+            seat.share(Rc::new(ways));
             regions.add(hash, hosting);
         }
         Err(error) => {

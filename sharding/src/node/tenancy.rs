@@ -70,7 +70,7 @@ where
             self.failed(ctx, slot, 0);
             return None;
         };
-        let tenant = Tenant { actor, born_ns: ctx.now_ns() };
+        let tenant = Tenant::born(actor, ctx.now_ns());
         let tables = &mut *self.hosting.tables.borrow_mut();
         tables.residents.replace(slot, Some(tenant));
         tables.lives.started(&mut tables.residents, slot);
@@ -138,19 +138,18 @@ where
         let ended = self.hosting.tables.borrow_mut().tenants.take(actor);
         let Some(slot) = ended else { return };
         let end = self.end_of(slot, reason);
-        let born_ns = {
+        let tenant = {
             let tables = &mut *self.hosting.tables.borrow_mut();
             tables.passivation.remove(slot);
             let resident = tables.residents.get(slot);
             let shard = resident.as_ref().map(|resident| resident.shard);
             let tenant = resident.and_then(|resident| resident.value);
             tables.residents.replace(slot, None);
-            tenant.zip(shard).map(|(tenant, shard)| (tenant.born_ns, shard))
+            tenant.zip(shard)
         };
-        let Some((born_ns, shard)) = born_ns else { return };
+        let Some((tenant, shard)) = tenant else { return };
         if reason == StopReason::Failed && !self.draining.contains_key(&shard) {
-            let lived_ns = ctx.now_ns().saturating_sub(born_ns);
-            self.failed(ctx, slot, lived_ns);
+            self.failed(ctx, slot, tenant.lived_ns(ctx.now_ns()));
         } else {
             let has_kept = self.kept.has(slot);
             let ended = {

@@ -64,7 +64,7 @@ use crate::entities::{MOST_RESIDENTS, Slot};
 pub const LONGEST_IDLE_NS: u64 = 14 * 24 * 3_600 * 1_000_000_000;
 
 /// A beat is 2²⁰ nanoseconds: the resolution of the last use.
-const BEAT_BITS: u32 = 20;
+pub(crate) const BEAT_BITS: u32 = 20;
 
 /// When entities have to leave. Without either bound none ever has to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,7 +265,8 @@ impl Passivation {
 }
 
 /// Beats are counted in 32 bits and begin anew every 52 days: none is compared over more than [`LONGEST_IDLE_NS`].
-fn beat_of(now_ns: u64) -> u32 {
+#[inline]
+pub(crate) fn beat_of(now_ns: u64) -> u32 {
     (now_ns >> BEAT_BITS) as u32
 }
 

@@ -40,7 +40,7 @@ pub enum Balance {
 pub enum Measure {
     /// Entities that are active.
     Entities,
-    /// Time in the turns of its entities.
+    /// Time in the turns of its entities, of which one in 64 is timed.
     TurnTime,
     /// Messages for its entities.
     Messages,
