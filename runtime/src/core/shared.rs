@@ -48,11 +48,18 @@ impl Shared {
 
     #[inline]
     fn find(&self, of: TypeId) -> Option<&Rc<dyn Any>> {
-        self.places[self.place_of(of)].as_ref().map(|(_, value)| value)
+        let mask = self.places.len() - 1;
+        let mut place = home_of(of) & mask;
+        while let Some((there, value)) = &self.places[place] {
+            if *there == of {
+                return Some(value);
+            }
+            place = (place + 1) & mask;
+        }
+        None
     }
 
     /// Where this type is, or is to be put.
-    #[inline]
     fn place_of(&self, of: TypeId) -> usize {
         let mask = self.places.len() - 1;
         let mut place = home_of(of) & mask;

@@ -1,9 +1,10 @@
 //! Turn samples: how long one turn in 64 takes, for whoever wants to know what actors cost.
 //!
 //! Promises: turns that are not sampled cost nothing more, because a drain looks for a sample before a stretch of turns
-//! that has one at its end, and not in each turn; which turns are sampled follows from the core's seed and the turns alone, at steps that are random
-//! and [`TURNS_A_SAMPLE`] on average, so that no rhythm of the actors hides one of them; a sample stands for the turns
-//! since the one before it, so times multiplied by [`TurnSample::turns`] add up to the time of all turns.
+//! that has one at its end, and not in each turn; which turns are sampled follows from the core's seed and the turns
+//! alone, at steps that are random and [`TURNS_A_SAMPLE`] on average, so that no rhythm of the actors hides one; a
+//! sample stands for the turns since the one before it, so times multiplied by [`TurnSample::turns`] add up to the time
+//! of all turns.
 //!
 //! Sampled are turns with messages, answers and timers, and those with what tasks and devices bring. Starts, signals
 //! and the continuations of failed asks are not; they count among the turns that a sample stands for.

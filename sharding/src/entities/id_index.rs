@@ -59,7 +59,7 @@ impl IdIndex {
     }
 
     /// What `look` finds in the first row with this hash in which it finds something.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find<R>(&self, hash: u64, look: impl Fn(u32) -> Option<R>) -> Option<R> {
         let places = &self.tables[self.table_of(hash)].places;
         let mut place = home_of(hash);

@@ -81,12 +81,12 @@ impl PartialEq for EntityKey<'_> {
 impl Eq for EntityKey<'_> {}
 
 impl ToEntityKey for [u8] {
-    #[inline(always)]
+    #[inline]
     fn to_entity_key(&self) -> Result<EntityKey<'_>, EntityIdError> {
-        // With a length that is known the hash is a few instructions, in place.
-        match <&[u8; 8]>::try_from(self) {
-            Ok(number) => Ok(EntityKey { bytes: IdBytes::Borrowed(self), hash: xxh3_64(number) }),
-            Err(_) => key_of_any_length(self),
+        match self.len() {
+            0 => Err(EntityIdError::Empty),
+            bytes if bytes > MOST_ID_BYTES => Err(EntityIdError::TooLong { bytes }),
+            _ => Ok(EntityKey { bytes: IdBytes::Borrowed(self), hash: hash_of(self) }),
         }
     }
 }
@@ -128,12 +128,18 @@ impl<I: ToEntityKey + ?Sized> ToEntityKey for &I {
     }
 }
 
-fn key_of_any_length(id: &[u8]) -> Result<EntityKey<'_>, EntityIdError> {
-    match id.len() {
-        0 => Err(EntityIdError::Empty),
-        bytes if bytes > MOST_ID_BYTES => Err(EntityIdError::TooLong { bytes }),
-        _ => Ok(EntityKey { bytes: IdBytes::Borrowed(id), hash: xxh3_64(id) }),
+/// The hash of an id, as it stands in its key. With a length that is known, it is a few instructions in place.
+#[inline(always)]
+pub(crate) fn hash_of(id: &[u8]) -> u64 {
+    match <&[u8; 8]>::try_from(id) {
+        Ok(number) => xxh3_64(number),
+        Err(_) => hash_of_any_length(id),
     }
+}
+
+#[inline(never)]
+fn hash_of_any_length(id: &[u8]) -> u64 {
+    xxh3_64(id)
 }
 
 #[cfg(test)]

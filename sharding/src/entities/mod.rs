@@ -16,6 +16,7 @@ mod name;
 mod residents;
 mod shard_count;
 
+pub(crate) use key::hash_of;
 pub use key::{EntityIdError, EntityKey, MOST_ID_BYTES, ToEntityKey};
 pub use life::{
     Arrival, Due, Ended, LifeSettings, LifeSettingsError, Lives, MOST_TROUBLED, StartFailed,

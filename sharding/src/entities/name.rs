@@ -33,7 +33,7 @@ impl Name {
     }
 
     /// Whether this is the id.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is(&self, id: &[u8]) -> bool {
         match self {
             Name::Inline { len, bytes } => usize::from(*len) == id.len() && begins(bytes, id),
@@ -49,7 +49,7 @@ impl Name {
 
 /// Whether these bytes begin with an id. One of a number's length, or up to twice that, is compared in two words, which
 /// may overlap: a call of the C library takes longer.
-#[inline]
+#[inline(always)]
 fn begins(bytes: &[u8; INLINE_BYTES], id: &[u8]) -> bool {
     match (id.first_chunk::<WORD>(), id.last_chunk::<WORD>()) {
         (Some(first), Some(last)) if id.len() <= 2 * WORD => {

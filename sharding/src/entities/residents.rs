@@ -139,15 +139,19 @@ impl<T: Copy> Residents<T> {
     /// The entity with this id.
     #[inline]
     pub fn find(&self, key: &EntityKey<'_>) -> Option<Found<T>> {
-        let (slot, row) = self.row_of(key)?;
+        let (slot, row) = self.row_of(key.hash(), key.as_bytes())?;
         Some(Found { slot, state: row.state, value: row.value })
     }
 
-    /// The entity with this id, if it takes messages: its slot, its shard and its value.
-    #[inline]
-    pub(crate) fn find_active(&self, key: &EntityKey<'_>) -> Option<(Slot, u32, &T)> {
-        let (slot, row) = self.row_of(key)?;
-        (row.state == State::Active).then_some((slot, u32::from(row.shard), &row.value))
+    /// The entity with this id and its hash, if it takes messages: its slot, its shard and its value. What cannot be an
+    /// id has no entity.
+    #[inline(always)]
+    pub(crate) fn find_active(&self, hash: u64, id: &[u8]) -> Option<(Slot, u32, &T)> {
+        let (slot, row) = self.row_of(hash, id)?;
+        if row.state != State::Active {
+            return None;
+        }
+        Some((slot, u32::from(row.shard), &row.value))
     }
 
     /// Takes in an entity, which is [`State::Starting`].
@@ -207,6 +211,12 @@ impl<T: Copy> Residents<T> {
     pub fn replace(&mut self, slot: Slot, value: T) -> Option<T> {
         let row = self.row_mut(slot)?;
         Some(std::mem::replace(&mut row.value, value))
+    }
+
+    /// The value that an entity has, to change it.
+    #[inline]
+    pub(crate) fn value_mut(&mut self, slot: Slot) -> Option<&mut T> {
+        self.row_mut(slot).map(|row| &mut row.value)
     }
 
     /// How far the entity is in its life; `None` when it is not there any more.
@@ -271,14 +281,13 @@ impl<T: Copy> Residents<T> {
         generation
     }
 
-    #[inline]
-    fn row_of(&self, key: &EntityKey<'_>) -> Option<(Slot, &Row<T>)> {
-        let id = key.as_bytes();
-        self.index.find(key.hash(), |number| {
+    #[inline(always)]
+    fn row_of(&self, hash: u64, id: &[u8]) -> Option<(Slot, &Row<T>)> {
+        let (number, row) = self.index.find(hash, |number| {
             let row = &self.rows[number];
-            let slot = Slot { number, generation: row.generation };
-            row.name.is(id).then_some((slot, row))
-        })
+            if row.name.is(id) { Some((number, row)) } else { None }
+        })?;
+        Some((Slot { number, generation: row.generation }, row))
     }
 
     #[inline]

@@ -8,7 +8,6 @@ use mainspring::prelude::*;
 
 use super::error::EntityTellError;
 use super::hosting;
-use crate::entities::{EntityKey, ToEntityKey};
 
 /// The name of an entity among all types: what an [`EntityRef`] is made of.
 #[message(name = "mainspring.entity_address")]
@@ -30,7 +29,7 @@ pub type ArchivedEntityRef<M> = ArchivedTagged<EntityAddress, M>;
 
 /// Something that names an entity: an [`EntityRef`] or its archived form.
 ///
-/// The way costs a hash of the id and two looks into tables where the entity lives on the same core.
+/// The way costs a hash of the id and two looks into tables where the entity runs on the same core.
 pub trait EntityTarget<M: Message> {
     /// The hash of the name of its type.
     fn entity_type(&self) -> u64;
@@ -44,7 +43,7 @@ pub trait EntityTarget<M: Message> {
     /// [`EntityTellError`]; nothing was sent and the turn goes on.
     #[inline]
     fn tell<A: Actor>(&self, ctx: &mut Context<'_, A>, message: &M) -> Result<(), EntityTellError> {
-        hosting::tell(ctx, self.entity_type(), &key(self)?, message)
+        hosting::tell(ctx, self.entity_type(), self.id(), message)
     }
 
     /// Asks the entity a question; see [`Context::ask`].
@@ -65,7 +64,7 @@ pub trait EntityTarget<M: Message> {
             + Copy
             + 'static,
     {
-        hosting::ask(ctx, self.entity_type(), &key(self)?, request, deadline, then)
+        hosting::ask(ctx, self.entity_type(), self.id(), request, deadline, then)
     }
 }
 
@@ -87,12 +86,4 @@ impl<M: Message> EntityTarget<M> for ArchivedEntityRef<M> {
     fn id(&self) -> &[u8] {
         &self.get().id
     }
-}
-
-#[inline]
-fn key<M: Message>(
-    target: &(impl EntityTarget<M> + ?Sized),
-) -> Result<EntityKey<'_>, EntityTellError> {
-    // The bytes may come from another program: they are looked at again.
-    Ok(target.id().to_entity_key()?)
 }

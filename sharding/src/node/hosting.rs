@@ -25,7 +25,7 @@ use super::error::EntityTellError;
 use super::figures::RegionFigures;
 use super::parcel::Parcel;
 use super::tenants::Tenants;
-use crate::entities::{EntityKey, Lives, Residents, ShardLoads, Slot};
+use crate::entities::{EntityKey, Lives, Residents, ShardLoads, Slot, ToEntityKey, hash_of};
 use crate::handoff::{Region as Shards, Route};
 use crate::ownership::Epoch;
 use crate::passivation::{BEAT_BITS, Passivation, beat_of};
@@ -191,12 +191,11 @@ impl<M> Tables<M> {
     }
 
     /// An entity gets a message: passivation is told once a beat.
-    #[cold]
+    #[inline(never)]
     fn touch(&mut self, slot: Slot, now_ns: u64) {
         self.passivation.touch(slot, now_ns);
-        if let Some(tenant) = self.residents.get(slot).and_then(|resident| resident.value) {
-            let tenant = Tenant { touched: beat_of(now_ns), ..tenant };
-            self.residents.replace(slot, Some(tenant));
+        if let Some(Some(tenant)) = self.residents.value_mut(slot) {
+            tenant.touched = beat_of(now_ns);
         }
     }
 
@@ -222,12 +221,12 @@ impl<M: Message> ObserveTurns for Hosting<M> {
 pub(crate) fn tell<A: Actor, M: Message>(
     ctx: &mut Context<'_, A>,
     entity_type: u64,
-    key: &EntityKey<'_>,
+    id: &[u8],
     message: &M,
 ) -> Result<(), EntityTellError> {
-    match running(ctx, entity_type, key) {
+    match running(ctx, entity_type, id) {
         Some(actor) => Ok(ctx.try_tell(actor, message)?),
-        None => tell_region(ctx, entity_type, key, message),
+        None => tell_region(ctx, entity_type, id, message),
     }
 }
 
@@ -235,10 +234,10 @@ pub(crate) fn tell<A: Actor, M: Message>(
 fn tell_region<A: Actor, M: Message>(
     ctx: &mut Context<'_, A>,
     entity_type: u64,
-    key: &EntityKey<'_>,
+    id: &[u8],
     message: &M,
 ) -> Result<(), EntityTellError> {
-    let (region, delivery) = way_by_region(ctx, entity_type, key)?;
+    let (region, delivery) = way_by_region(ctx, entity_type, id)?;
     let enclosed = Enclosed::of(message)
         .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
     Ok(ctx.try_tell(region, &(Envelope::Deliver(delivery), vec![enclosed]))?)
@@ -248,7 +247,7 @@ fn tell_region<A: Actor, M: Message>(
 pub(crate) fn ask<'c, A, M, R, F>(
     ctx: &'c mut Context<'_, A>,
     entity_type: u64,
-    key: &EntityKey<'_>,
+    id: &[u8],
     request: impl FnOnce(ActorRef<R>) -> M,
     deadline: Duration,
     then: F,
@@ -259,10 +258,10 @@ where
     R: LocalMessage,
     F: Fn(&mut A, &mut Context<'_, A>, Result<&Archived<R>, AskError>) -> Next<A> + Copy + 'static,
 {
-    if let Some(actor) = running(ctx, entity_type, key) {
+    if let Some(actor) = running(ctx, entity_type, id) {
         return Ok(ctx.ask(actor, request, deadline, then));
     }
-    let (region, delivery) = way_by_region::<A, M>(ctx, entity_type, key)?;
+    let (region, delivery) = way_by_region::<A, M>(ctx, entity_type, id)?;
     // A request that is too large leaves its place empty, and the region refuses what has none.
     let request = |reply_to| {
         let enclosed = Enclosed::of(&request(reply_to));
@@ -271,32 +270,35 @@ where
     Ok(ctx.ask(region, request, deadline, then))
 }
 
-/// The actor of an entity, if that is where a message goes now.
+/// The actor of an entity, if that is where a message goes now. What cannot be an id is refused on the other way.
 #[inline]
 fn running<A: Actor, M: Message>(
     ctx: &Context<'_, A>,
     entity_type: u64,
-    key: &EntityKey<'_>,
+    id: &[u8],
 ) -> Option<ActorRef<M>> {
-    ctx.shared_ref::<Ways<M>>()?.get(entity_type)?.running(key, ctx.now_ns())
+    let hosting = ctx.shared_ref::<Ways<M>>()?.get(entity_type)?;
+    hosting.running(hash_of(id), id, ctx.now_ns())
 }
 
 /// The region to which a message goes that cannot go straight to its entity.
 fn way_by_region<A: Actor, M: Message>(
     ctx: &Context<'_, A>,
     entity_type: u64,
-    key: &EntityKey<'_>,
+    id: &[u8],
 ) -> Result<(ActorRef<RegionMessage<M>>, Delivery), EntityTellError> {
+    // The bytes may come from another program: they are looked at again.
+    let key = id.to_entity_key()?;
     let ways = ctx.shared_ref::<Ways<M>>().ok_or(EntityTellError::UnknownType)?;
-    ways.get(entity_type).ok_or(EntityTellError::UnknownType)?.way_by_region(key)
+    ways.get(entity_type).ok_or(EntityTellError::UnknownType)?.way_by_region(&key)
 }
 
 impl<M: Message> Hosting<M> {
     /// The actor of an entity that runs here and to which the way is clear. Counts the message.
-    #[inline]
-    fn running(&self, key: &EntityKey<'_>, now_ns: u64) -> Option<ActorRef<M>> {
+    #[inline(always)]
+    fn running(&self, hash: u64, id: &[u8], now_ns: u64) -> Option<ActorRef<M>> {
         let tables = &mut *self.tables.borrow_mut();
-        let (slot, shard, tenant) = tables.residents.find_active(key)?;
+        let (slot, shard, tenant) = tables.residents.find_active(hash, id)?;
         let Tenant { actor, touched, .. } = (*tenant)?;
         if !tables.shards.is_here(shard) || !tables.is_clear(shard) {
             return None;
