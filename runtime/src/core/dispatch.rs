@@ -198,10 +198,8 @@ impl Core {
     #[inline]
     pub(crate) fn run_answer(&mut self, me: u64, continuation: Continuation, frame: RawFrame) {
         let Some(cell) = self.slots.find(me) else { return };
-        let mut began_ns = None;
         if self.observed {
-            self.observe_turn(me, frame.header);
-            began_ns = self.begin_timed_turn();
+            return self.run_answer_looked_at(me, cell, continuation, frame);
         }
         let bytes = frame.header.len() as usize;
         let run = AssertUnwindSafe(|| {
@@ -209,9 +207,28 @@ impl Core {
             unsafe { (continuation.entry)(self, cell, frame.payload, bytes) }
         });
         let result = catch_unwind(run);
-        if began_ns.is_some() {
-            self.end_timed_turn(me, began_ns);
-        }
+        self.returned(me, result, None);
+    }
+
+    /// The same while somebody looks on, or the turn is timed.
+    #[cold]
+    #[inline(never)]
+    fn run_answer_looked_at(
+        &mut self,
+        me: u64,
+        cell: NonNull<CellHead>,
+        continuation: Continuation,
+        frame: RawFrame,
+    ) {
+        self.observe_turn(me, frame.header);
+        let began_ns = self.begin_timed_turn();
+        let bytes = frame.header.len() as usize;
+        let run = AssertUnwindSafe(|| {
+            // SAFETY: the caller found the cell alive; the continuation is that of the fast way.
+            unsafe { (continuation.entry)(self, cell, frame.payload, bytes) }
+        });
+        let result = catch_unwind(run);
+        self.end_timed_turn(me, began_ns);
         self.returned(me, result, None);
     }
 
