@@ -31,9 +31,9 @@ impl IndexFiles {
         IndexFiles { folder: folder.to_owned() }
     }
 
-    /// Has the kernel read footers into its page cache, in the order in which they are named, as far as
-    /// [`READ_AHEAD_BYTES`] go. So the first entities after a start wait for their records alone. Returns how many
-    /// footers; it does not wait, and what fails is read when it is needed.
+    /// Has the kernel read footers into its page cache, in the order in which they are named, as far as 32 MiB go. So
+    /// the first entities after a start wait for their records alone. Returns how many footers; it does not wait, and
+    /// what fails is read when it is needed.
     pub fn read_ahead(&self, segments: impl Iterator<Item = u64>) -> usize {
         let (mut left, mut asked) = (READ_AHEAD_BYTES, 0);
         for segment_id in segments {
