@@ -16,3 +16,8 @@ mod trust;
 pub mod wire;
 
 pub use node::{LinkedNode, Links, Transport, TransportError};
+
+/// The code of the page about links is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/links.md")]
+pub struct LinksPage;

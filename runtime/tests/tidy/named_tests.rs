@@ -5,7 +5,7 @@ use super::finding::Finding;
 use super::tree::Tree;
 
 /// Pages whose statements name the tests that fail when they are broken.
-const PAGES: [&str; 2] = ["docs/guarantees.md", "docs/sharding.md"];
+const PAGES: [&str; 3] = ["docs/guarantees.md", "docs/links.md", "docs/sharding.md"];
 
 /// Fewer are not found by mistake: each of the pages names more.
 const LEAST: usize = 20;
