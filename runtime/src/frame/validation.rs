@@ -2,8 +2,8 @@
 //!
 //! The check finds every way in which bytes can be no archive of a type: pointers out of bounds or overlapping, wrong
 //! tags, text that is not UTF-8, nesting without end. Whether a reference in them was ever given out for that type of
-//! message is not seen from its bytes, since a reference is plain data: [`References`] are asked, who know the actors
-//! of this node as far as they can; the rest is believed. So [`check`] is not offered to safe code, and the type of
+//! message is not seen from its bytes, since a reference is plain data: `References` are asked, who know the actors
+//! of this node as far as they can; the rest is believed. So `check` is not offered to safe code, and the type of
 //! its checker is private to it: a reference has `CheckBytes` for this checker and for no other.
 //!
 //! Bytes from a disk are vouched for by nobody. [`read_checked`] reads them in safe code, with a checker of its own

@@ -164,6 +164,11 @@ impl Connection {
         }
     }
 
+    /// Whether no send is under way.
+    pub fn may_send(&self) -> bool {
+        !self.in_flight
+    }
+
     /// The next bytes to send, all that may go, if no send is under way.
     pub fn next_send(&mut self, outbox: Option<&mut Outbox>, now_ns: u64) -> Option<SendBuffer> {
         if self.in_flight {

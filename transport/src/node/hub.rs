@@ -57,6 +57,14 @@ pub(super) enum Placed {
     Refused(RefusalReason),
 }
 
+/// What a connection is for.
+#[derive(Clone, Copy)]
+struct Known {
+    node: NodeId,
+    incarnation: Incarnation,
+    key: ConnectionKey,
+}
+
 /// An address that this node was told of.
 struct Contact {
     address: SocketAddr,
@@ -89,8 +97,8 @@ pub(super) struct Hub {
     nodes: BTreeMap<NodeId, Node>,
     /// Connections that both nodes' cores have.
     confirmed: BTreeSet<u64>,
-    /// Which node and place a connection has.
-    standing: BTreeMap<u64, (NodeId, ConnectionKey)>,
+    /// What connections are for, until their cores have said that they ended.
+    known: BTreeMap<u64, Known>,
     serials: u64,
     orders: VecDeque<Order>,
     notices: Notices,
@@ -111,7 +119,7 @@ impl Hub {
             contacts,
             nodes: BTreeMap::new(),
             confirmed: BTreeSet::new(),
-            standing: BTreeMap::new(),
+            known: BTreeMap::new(),
             serials: 0,
             orders: VecDeque::new(),
             notices,
@@ -201,11 +209,10 @@ impl Hub {
         };
         self.serials = serial;
         if let Some(old) = instead_of {
-            self.standing.remove(&old);
             let (core, reason) = (place.own_core, DownReason::Superseded);
             self.orders.push_back(Order::Drop { core, serial: old, reason });
         }
-        self.standing.insert(serial, (id, key));
+        self.known.insert(serial, Known { node: id, incarnation, key });
         self.stands(id, key, serial, dialled_by, now_ns);
         let sends = key.lane == Lane::Ordinary && key.index == place.own_core;
         let (window_bytes, slow_peer) = (self.settings.window_bytes, self.settings.slow_peer);
@@ -215,7 +222,7 @@ impl Hub {
 
     /// Both ends of a connection are with their cores.
     pub fn confirmed(&mut self, serial: u64) {
-        if self.standing.contains_key(&serial) {
+        if self.known.contains_key(&serial) {
             self.confirmed.insert(serial);
             self.publish();
         }
@@ -224,12 +231,7 @@ impl Hub {
     /// A connection has ended.
     pub fn ended(&mut self, serial: u64, reason: DownReason, maybe_lost: Volume, now_ns: u64) {
         self.confirmed.remove(&serial);
-        let Some((id, key)) = self.standing.remove(&serial) else { return };
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        if !node.connections.closed(key, serial) {
-            return;
-        }
-        let incarnation = node.incarnation;
+        let Some(Known { node: id, incarnation, key }) = self.known.remove(&serial) else { return };
         self.notices.event(LinkEvent::Down {
             node: id,
             incarnation,
@@ -237,6 +239,11 @@ impl Hub {
             maybe_lost,
             reason,
         });
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        // Another one may have taken its place, with the same life of the node or with a later one.
+        if !node.connections.closed(key, serial) {
+            return;
+        }
         if key == CONTROL {
             node.control = None;
             node.lane.disconnected();
@@ -252,8 +259,7 @@ impl Hub {
 
     /// A peer does not take what is sent to it.
     pub fn slow(&mut self, serial: u64, waiting_bytes: usize) {
-        if let Some((node, connection)) = self.standing.get(&serial) {
-            let (node, connection) = (*node, *connection);
+        if let Some(&Known { node, key: connection, .. }) = self.known.get(&serial) {
             self.notices.event(LinkEvent::SlowPeer { node, connection, waiting_bytes });
         }
     }
@@ -295,7 +301,8 @@ impl Hub {
                 let recorded = node.lane.record_acknowledgement(sequence, now_ns);
                 recorded.map_err(|error| Broken::Link(error.to_string()))?;
             }
-            LinkFrame::Heartbeat { .. } => {
+            LinkFrame::Heartbeat { sent_at_ns } => {
+                node.liveness.owe_echo(sent_at_ns);
                 if let Some(change) = node.liveness.heartbeat(now_ns) {
                     self.reachability(id, change, now_ns);
                 }
@@ -309,19 +316,31 @@ impl Hub {
         Ok(None)
     }
 
-    /// Writes what is due on the control connection `serial`.
-    pub fn write_control(&mut self, serial: u64, now_ns: u64, mut say: impl FnMut(&LinkFrame<'_>)) {
+    /// Writes what is due on the control connection `serial`. While a send is under way nothing is written: a peer that
+    /// reads nothing must not make it pile up.
+    pub fn write_control(
+        &mut self,
+        serial: u64,
+        now_ns: u64,
+        may_send: bool,
+        mut say: impl FnMut(&LinkFrame<'_>),
+    ) {
         let Some((id, node)) = self.of_control(serial) else { return };
         let beat = node.liveness.tick(now_ns);
-        if let Some(sent_at_ns) = beat.heartbeat_ns {
-            say(&LinkFrame::Heartbeat { sent_at_ns });
-        }
         node.lane.tick(now_ns);
-        if let Some(sequence) = node.lane.acknowledgement() {
-            say(&LinkFrame::ControlAck { sequence });
-        }
-        while let Some((sequence, control)) = node.lane.next_to_send(now_ns) {
-            say(&LinkFrame::Control { sequence, body: to_wire(*control) });
+        if may_send {
+            if let Some(sent_at_ns) = beat.heartbeat_ns {
+                say(&LinkFrame::Heartbeat { sent_at_ns });
+            }
+            if let Some(sent_at_ns) = node.liveness.take_echo() {
+                say(&LinkFrame::HeartbeatEcho { sent_at_ns });
+            }
+            if let Some(sequence) = node.lane.acknowledgement() {
+                say(&LinkFrame::ControlAck { sequence });
+            }
+            while let Some((sequence, control)) = node.lane.next_to_send(now_ns) {
+                say(&LinkFrame::Control { sequence, body: to_wire(*control) });
+            }
         }
         if let Some(change) = beat.change {
             self.reachability(id, change, now_ns);
@@ -535,8 +554,9 @@ impl Hub {
     }
 
     fn of_control(&mut self, serial: u64) -> Option<(NodeId, &mut Node)> {
-        let (id, key) = *self.standing.get(&serial)?;
-        (key == CONTROL).then(|| Some((id, self.nodes.get_mut(&id)?)))?
+        let id = self.known.get(&serial)?.node;
+        let node = self.nodes.get_mut(&id)?;
+        (node.control == Some(serial)).then_some((id, node))
     }
 
     /// Shows the user who is there.

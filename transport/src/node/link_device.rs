@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mainspring::device::{Device, DeviceTurn};
 use mainspring::frame::Header;
@@ -369,8 +370,8 @@ impl LinkDevice {
             if facts.key.lane == Lane::Control
                 && let Some(hub) = &mut self.hub
             {
-                let serial = facts.serial;
-                hub.write_control(serial, now_ns, |frame| connection.say(frame));
+                let (serial, may_send) = (facts.serial, connection.may_send());
+                hub.write_control(serial, now_ns, may_send, |frame| connection.say(frame));
             }
             let facts = &connection.facts;
             let outbox = facts.sends.then(|| self.outboxes.get(&facts.peer.incarnation)).flatten();
@@ -469,8 +470,6 @@ struct Sink<'a, 'b> {
     turn: &'a mut DeviceTurn<'b>,
     hub: Option<&'a mut Hub>,
     serial: u64,
-    /// Heartbeats to be sent back.
-    echoes: Vec<u64>,
     goodbye: Option<GoodbyeReason>,
 }
 
@@ -481,13 +480,9 @@ impl FrameSink for Sink<'_, '_> {
 
     fn link(&mut self, frame: LinkFrame<'_>) -> Result<(), Broken> {
         let now_ns = self.turn.now_ns();
-        match &frame {
-            LinkFrame::Heartbeat { sent_at_ns } => self.echoes.push(*sent_at_ns),
-            LinkFrame::Goodbye { reason, text } => {
-                tracing::info!(%reason, text, "a peer ends a link");
-                self.goodbye = Some(*reason);
-            }
-            _ => {}
+        if let LinkFrame::Goodbye { reason, text } = &frame {
+            tracing::info!(%reason, text, "a peer ends a link");
+            self.goodbye = Some(*reason);
         }
         if let Some(hub) = &mut self.hub
             && let Some(control) = hub.control_frame(self.serial, &frame, now_ns)?
@@ -575,14 +570,11 @@ impl SocketHandler for Polling<'_, '_> {
             }
             Some(Line::Standing(connection)) => {
                 let (serial, was_heard) = (connection.facts.serial, connection.is_heard);
-                let (echoes, goodbye) = (Vec::new(), None);
+                let goodbye = None;
                 let hub = device.hub.as_mut();
-                let mut sink = Sink { turn: self.turn, hub, serial, echoes, goodbye };
+                let mut sink = Sink { turn: self.turn, hub, serial, goodbye };
                 let received = connection.receive(bytes, now_ns, &mut sink);
-                let (echoes, goodbye) = (sink.echoes, sink.goodbye);
-                for sent_at_ns in echoes {
-                    connection.say(&LinkFrame::HeartbeatEcho { sent_at_ns });
-                }
+                let goodbye = sink.goodbye;
                 if connection.is_heard && !was_heard {
                     device.outgoing.send(0, Letter::Stands { serial });
                 }
@@ -650,7 +642,9 @@ impl SocketHandler for Polling<'_, '_> {
 /// The largest frame has to be there as a whole.
 fn socket_options(settings: &Settings) -> SocketOptions {
     let receive_bytes = 2 * (settings.max_frame_bytes as usize).next_power_of_two();
-    SocketOptions { receive_bytes, ..SocketOptions::default() }
+    // Finds a connection that is dead on the other side, as soon as something is under way.
+    let user_timeout = Some(Duration::from_nanos(settings.liveness.unreachable_after_ns));
+    SocketOptions { receive_bytes, user_timeout, ..SocketOptions::default() }
 }
 
 /// Fresh random bytes from the system. Without them a recorded handshake could be played again, so there is none.
