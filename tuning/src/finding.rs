@@ -94,6 +94,8 @@ pub enum Change {
         name: &'static str,
         /// Its value.
         value: String,
+        /// The value it has now; nothing when it is not set.
+        restore: Option<String>,
         /// The systemd unit that has to be restarted.
         unit: &'static str,
     },
@@ -205,7 +207,7 @@ impl fmt::Display for Change {
             Change::Partition { cpus } => {
                 write!(f, "make an isolated cpuset partition of the CPUs {cpus}")
             }
-            Change::Variable { path, name, value, unit } => {
+            Change::Variable { path, name, value, unit, .. } => {
                 write!(f, "set {name}=\"{value}\" in {path} and restart {unit}")
             }
             Change::Ethtool { device, option, property, value, .. } => {

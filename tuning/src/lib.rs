@@ -8,7 +8,8 @@
 //! The same way an audit holds what a profile wants against what the machine says: [`Facts`] are read once, and
 //! everything after that is a pure function of them.
 //!
-//! Refuses: to change anything. This library only reads.
+//! Refuses: to change anything by itself. A [`Plan`] is data; only with the feature `command` is there an `apply` that
+//! makes it, and an `undo` that takes it back.
 //!
 //! ```
 //! use mainspring_tuning::{SysRoot, Topology};
@@ -20,6 +21,8 @@
 //! ```
 #![deny(unsafe_code)]
 
+#[cfg(feature = "command")]
+pub mod apply;
 mod audit;
 mod cgroup;
 pub mod check;
@@ -32,8 +35,11 @@ mod interrupts;
 mod note;
 mod pattern;
 mod placement;
+pub mod plan;
 #[cfg(feature = "command")]
 mod profile;
+#[cfg(feature = "command")]
+pub mod render;
 mod roles;
 mod surroundings;
 mod sys_root;
@@ -41,6 +47,8 @@ mod sys_root;
 pub mod system;
 mod topology;
 mod want;
+#[cfg(feature = "command")]
+mod write;
 
 pub use audit::{Audit, checks_of};
 pub use cpu_set::{CPU_LIMIT, CpuListError, CpuSet};
@@ -49,6 +57,7 @@ pub use finding::{Capability, Change, Finding, Verdict};
 pub use interrupts::{Device, DeviceKind, Interrupt, devices};
 pub use note::Note;
 pub use placement::Placement;
+pub use plan::{Action, Plan, Step};
 #[cfg(feature = "command")]
 pub use profile::{Profile, ProfileError};
 pub use roles::Roles;

@@ -25,6 +25,8 @@ pub struct SysRoot {
     directory: PathBuf,
     recorded: bool,
     kept: Option<Arc<Mutex<BTreeMap<PathBuf, Kept>>>>,
+    #[cfg(feature = "command")]
+    pub(crate) allowance: crate::write::Allowance,
 }
 
 /// What was read of a machine that is being recorded.
@@ -63,12 +65,22 @@ pub enum ReadError {
 impl SysRoot {
     /// This machine.
     pub fn real() -> SysRoot {
-        SysRoot { directory: PathBuf::from("/"), recorded: false, kept: None }
+        SysRoot::at(PathBuf::from("/"), false)
     }
 
     /// A recorded machine: a directory with the files of its `/sys` and `/proc`, in `sys` and `proc`.
     pub fn recorded(directory: impl Into<PathBuf>) -> SysRoot {
-        SysRoot { directory: directory.into(), recorded: true, kept: None }
+        SysRoot::at(directory.into(), true)
+    }
+
+    fn at(directory: PathBuf, recorded: bool) -> SysRoot {
+        SysRoot {
+            directory,
+            recorded,
+            kept: None,
+            #[cfg(feature = "command")]
+            allowance: None,
+        }
     }
 
     /// The same machine, which from now on keeps what is read of it, until [`SysRoot::kept`] is asked.
@@ -197,7 +209,7 @@ impl SysRoot {
     }
 
     /// Where the file at `path` of the machine meant lies on this one.
-    fn place(&self, path: &Path) -> PathBuf {
+    pub(crate) fn place(&self, path: &Path) -> PathBuf {
         self.directory.join(path.strip_prefix("/").unwrap_or(path))
     }
 

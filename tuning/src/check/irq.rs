@@ -142,7 +142,8 @@ fn balance(case: &Case) -> Seen {
     let there = settings.iter().find(|path| case.facts.reading(path).is_ok());
     let path = there.unwrap_or(&DEBIAN_SETTINGS);
     let mut lists = text(path).lines().filter_map(variable);
-    let spared: CpuSet = match lists.next_back().map(str::parse) {
+    let restore = lists.next_back();
+    let spared: CpuSet = match restore.map(str::parse) {
         Some(Ok(banned)) => banned,
         Some(Err(error)) => return Seen::unreadable(path, format!("{BANNED} in {path}: {error}")),
         // Without the variable the daemon spares what the kernel isolates.
@@ -156,6 +157,7 @@ fn balance(case: &Case) -> Seen {
         path: (*path).to_owned(),
         name: BANNED,
         value: spared.union(&case.roles.shards).to_string(),
+        restore: restore.map(str::to_owned),
         unit: "irqbalance.service",
     };
     let is_ok = case.roles.shards.is_subset(&spared);

@@ -19,6 +19,9 @@ pub(crate) mod seen;
 mod setting;
 mod virtualisation;
 
+#[cfg(feature = "command")]
+pub(crate) use setting::chosen;
+
 use crate::facts::Facts;
 use crate::roles::Roles;
 use crate::want::{Takes, Want};

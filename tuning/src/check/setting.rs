@@ -108,7 +108,7 @@ impl Sorted {
 }
 
 /// The choice in brackets.
-pub(super) fn chosen(text: &str) -> Option<&str> {
+pub(crate) fn chosen(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once('[')?;
     Some(rest.split_once(']')?.0)
 }

@@ -212,9 +212,14 @@ pub(super) fn change_json(change: &Change) -> Value {
             json!({"kind": "limit", "item": item, "directive": directive, "value": value, "is_hard": is_hard})
         }
         Change::Partition { cpus } => json!({"kind": "partition", "cpus": cpus.to_string()}),
-        Change::Variable { path, name, value, unit } => {
-            json!({"kind": "variable", "path": path, "name": name, "value": value, "unit": unit})
-        }
+        Change::Variable { path, name, value, restore, unit } => json!({
+            "kind": "variable",
+            "path": path,
+            "name": name,
+            "value": value,
+            "restore": restore,
+            "unit": unit,
+        }),
         Change::Ethtool { device, option, property, value, restore } => json!({
             "kind": "ethtool",
             "device": device,

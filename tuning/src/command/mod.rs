@@ -1,12 +1,16 @@
-//! The command `mainspring-tune`: looks at a machine, holds it against a profile, explains every check.
+//! The command `mainspring-tune`: looks at a machine, holds it against a profile, explains every check, brings the
+//! machine to the profile and back.
 //!
 //! Promises: one file a command. Exit code 0 all is well, 1 there are findings, 2 the question could not be answered:
 //! a wrong command line, a profile that is refused, a machine that does not even tell its CPUs. Every error is one line
 //! on standard error.
 
+mod apply;
 mod audit;
 mod explain;
 mod paragraph;
+mod plan;
+mod planned;
 mod record;
 mod topology;
 
@@ -16,6 +20,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use crate::apply::{ApplyError, UndoError};
 use crate::profile::ProfileError;
 use crate::sys_root::SysRoot;
 use crate::topology::TopologyError;
@@ -85,6 +90,14 @@ enum Command {
     Audit(audit::AuditArguments),
     /// Explains a check: what it does, what it costs, who disagrees, where to read on; without an id, lists them.
     Explain(explain::ExplainArguments),
+    /// Prints what would bring the machine to a profile, to read or for others to run; changes nothing.
+    Plan(plan::PlanArguments),
+    /// Makes the plan's steps, after keeping what is needed to take them back.
+    Apply(apply::ApplyArguments),
+    /// Says whether what was applied still holds.
+    Verify(apply::VerifyArguments),
+    /// Takes back what was applied.
+    Undo(apply::UndoArguments),
     /// Copies what the checks read into a new folder, for --root: a machine to look at from elsewhere, or in a test.
     Record(record::RecordArguments),
 }
@@ -97,6 +110,10 @@ impl Arguments {
             Command::Topology(arguments) => arguments.execute(&context, out),
             Command::Audit(arguments) => arguments.execute(&context, out),
             Command::Explain(arguments) => arguments.execute(&context, out),
+            Command::Plan(arguments) => arguments.execute(&context, out),
+            Command::Apply(arguments) => arguments.execute(&context, out),
+            Command::Verify(arguments) => arguments.execute(&context, out),
+            Command::Undo(arguments) => arguments.execute(&context, out),
             Command::Record(arguments) => arguments.execute(&context, out),
         }
     }
@@ -115,6 +132,12 @@ enum CommandError {
     Topology(#[from] TopologyError),
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    #[error("the profile {profile} is for audits only; name another by --profile")]
+    AuditOnly { profile: String },
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Undo(#[from] UndoError),
     #[error(
         "there is no check {id:?}{}; `mainspring-tune explain` lists all",
         .nearest.map_or(String::new(), |id| format!(", did you mean {id}?"))
