@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mainspring_tuning::{
-    Audit, Change, Facts, Finding, Kept, SysRoot, Verdict, Want, Wanted, check, checks_of,
+    Audit, Change, Facts, Finding, Kept, ShardCpus, SysRoot, Verdict, Want, Wanted, check,
+    checks_of,
 };
 
 const FIRECRACKER: &str = "firecracker-2vcpu";
@@ -85,8 +86,9 @@ const ROWS: &[Row] = &[
         as_wanted: plain(TUNED), found_as_wanted: "eth0: 0 of 1 may go to shards",
         differing: plain(SOCKETS), found_differing: "eth0: 9 of 9 may go to shards",
         first_change: "write 0,8 to /proc/irq/40/smp_affinity_list", changes: 9 },
+    // Siblings of shards may be in it, and CPUs that the machine could have.
     Row { id: "irq.default_affinity", want: Word("housekeeping"),
-        as_wanted: plain(TUNED), found_as_wanted: "0",
+        as_wanted: edited(SOCKETS, &[("/proc/irq/default_smp_affinity", "1ff01")]), found_as_wanted: "0,8-15",
         differing: plain(SOCKETS), found_differing: "0-15",
         first_change: "write 0101 to /proc/irq/default_smp_affinity", changes: 1 },
     Row { id: "irq.balance", want: Word("not-on-shards"),
@@ -224,7 +226,10 @@ const ROWS: &[Row] = &[
         first_change: "set LimitRTPRIO=1", changes: 1 },
     Row { id: "limits.cpu_quota", want: Word("none"),
         as_wanted: plain(CHIPLETS), found_as_wanted: "none",
-        differing: plain(CONTAINER), found_differing: "2.000 CPUs",
+        differing: edited(CHIPLETS, &[
+            ("/sys/fs/cgroup/system.slice/mainspring.service/cpu.max", "200000 100000"),
+            ("/sys/fs/cgroup/system.slice/cpu.max", "50000 100000"),
+        ]), found_differing: "0.500 CPUs",
         first_change: "", changes: 0 },
     Row { id: "virt.hypervisor", want: Word("none"),
         as_wanted: plain(SOCKETS), found_as_wanted: "none",
@@ -280,6 +285,17 @@ fn every_check_has_its_row_here_and_says_all_that_an_operator_asks() {
         }
         assert!(!check.effect.ends_with('.') && check.effect.len() > 12, "{}", check.id);
     }
+}
+
+/// Where the device's own node has CPUs for housekeeping, its interrupts stay there.
+#[test]
+fn interrupts_go_to_the_node_of_their_device() {
+    let mut wanted = Wanted::new().with("irq.affinity", Want::word("housekeeping"));
+    wanted.shards = ShardCpus::These("1-2,5-6".parse().unwrap());
+    let audit = audit(&SysRoot::recorded(recorded(SOCKETS)), &wanted);
+    assert_eq!(audit.roles.housekeeping.to_string(), "0,3-4,7-8,11-12,15");
+    let first = audit.findings[0].changes.first().map(Change::to_string);
+    assert_eq!(first.as_deref(), Some("write 0,3,8,11 to /proc/irq/40/smp_affinity_list"));
 }
 
 /// A change and what takes it back are never the same, and both are what the file takes.
