@@ -34,8 +34,10 @@ pub(super) struct Recorder {
     /// Shards whose lists are to be read, and the one that is being read.
     pub unread: VecDeque<u32>,
     pub reading: Option<Reading>,
-    /// Starts that wait for their records, by number.
-    pub waiting: BTreeMap<u64, Waiting>,
+    /// Starts that wait for their records in the log of this core, in the order of their deadlines.
+    pub waiting_here: VecDeque<Waiting>,
+    /// Starts that wait for other cores, by number, with when they are not waited for any more.
+    pub waiting_there: BTreeMap<u64, (Slot, u64)>,
     /// Starts on other cores that wait for their records here, in the order of their deadlines.
     pub asked: VecDeque<Asked>,
     pub last_number: u64,
@@ -57,8 +59,8 @@ pub(super) struct Reading {
 /// An entity that is started when its record is there.
 pub(super) struct Waiting {
     pub slot: Slot,
-    /// Its shard and its id, when its record is written on this core.
-    pub here: Option<(u32, Box<[u8]>)>,
+    pub shard: u32,
+    pub id: Box<[u8]>,
     /// Then it is started in any case.
     pub until_ns: u64,
 }
@@ -106,7 +108,8 @@ impl Recorder {
             names: Names { core, type_name: type_name.to_owned(), known: BTreeMap::new() },
             unread: VecDeque::new(),
             reading: None,
-            waiting: BTreeMap::new(),
+            waiting_here: VecDeque::new(),
+            waiting_there: BTreeMap::new(),
             asked: VecDeque::new(),
             last_number: 0,
             leaving: BTreeSet::new(),
@@ -208,9 +211,10 @@ impl Recorder {
 
     /// When something is to be done.
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        let waiting = self.waiting.first_key_value().map(|(_, waiting)| waiting.until_ns);
+        let here = self.waiting_here.front().map(|waiting| waiting.until_ns);
+        let there = self.waiting_there.first_key_value().map(|(_, (_, until_ns))| *until_ns);
         let asked = self.asked.front().map(|asked| asked.until_ns);
-        [self.store.next_deadline_ns(), waiting, asked].into_iter().flatten().min()
+        [self.store.next_deadline_ns(), here, there, asked].into_iter().flatten().min()
     }
 
     fn append_batch(&mut self, now_ns: u64, batch: &Batch) -> Result<(), Refusal> {

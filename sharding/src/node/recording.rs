@@ -49,33 +49,48 @@ where
         let Ok(key) = id.to_entity_key() else { return true };
         let Some(recorder) = &mut self.recorder else { return true };
         recorder.leaving.remove(&slot);
-        let home = recorder.home_of(&key);
-        let number = recorder.last_number + 1;
-        recorder.last_number = number;
+        let (home, epoch) = (recorder.home_of(&key), self.epoch_of(shard));
         let until_ns = ctx.now_ns() + PATIENCE_NS;
-        let here = if home == self.core {
-            match self.note_start(ctx, shard, &key, self.epoch_of(shard)) {
-                Noted::Recorded => return true,
-                Noted::LeftOut => {
-                    self.count(|figures| figures.not_recorded += 1);
-                    return true;
-                }
-                Noted::Waits => Some((shard, id)),
-            }
-        } else {
-            let (from, epoch) = (self.core, self.epoch_of(shard));
-            let id = id.into_vec();
-            let starts = Envelope::Starts { from, number, shard, epoch, id };
-            if !self.send_to_peer(ctx, home, (starts, Vec::new())) {
-                self.count(|figures| figures.not_recorded += 1);
-                return true;
-            }
-            None
-        };
-        if let Some(recorder) = &mut self.recorder {
-            recorder.waiting.insert(number, Waiting { slot, here, until_ns });
+        if home != self.core {
+            return !self.ask_home(ctx, home, Waiting { slot, shard, id, until_ns }, epoch);
         }
-        false
+        match self.note_start(ctx, shard, &key, epoch) {
+            Noted::Recorded => true,
+            Noted::LeftOut => {
+                self.count(|figures| figures.not_recorded += 1);
+                true
+            }
+            Noted::Waits => {
+                if let Some(recorder) = &mut self.recorder {
+                    recorder.waiting_here.push_back(Waiting { slot, shard, id, until_ns });
+                }
+                false
+            }
+        }
+    }
+
+    /// Asks the core that has the log of an entity to record it. Whether it is to be waited for.
+    fn ask_home(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        home: u16,
+        waiting: Waiting,
+        epoch: u64,
+    ) -> bool {
+        let Some(recorder) = &mut self.recorder else { return false };
+        let Waiting { slot, shard, id, until_ns } = waiting;
+        let (from, number) = (self.core, recorder.last_number + 1);
+        recorder.last_number = number;
+        recorder.waiting_there.insert(number, (slot, until_ns));
+        let starts = Envelope::Starts { from, number, shard, epoch, id: id.into_vec() };
+        let is_sent = self.send_to_peer(ctx, home, (starts, Vec::new()));
+        if !is_sent {
+            self.count(|figures| figures.not_recorded += 1);
+            if let Some(recorder) = &mut self.recorder {
+                recorder.waiting_there.remove(&number);
+            }
+        }
+        is_sent
     }
 
     /// An entity starts, and its record belongs into the log of this core.
@@ -138,8 +153,8 @@ where
         number: u64,
         is_recorded: bool,
     ) {
-        let waiting = self.recorder.as_mut().and_then(|it| it.waiting.remove(&number));
-        if let Some(Waiting { slot, .. }) = waiting {
+        let waiting = self.recorder.as_mut().and_then(|it| it.waiting_there.remove(&number));
+        if let Some((slot, _)) = waiting {
             self.start_waiting(ctx, slot, is_recorded);
         }
     }
@@ -211,7 +226,7 @@ where
             recorder.journal.wait(place, ticket);
         }
         let is_decided = events > 0 || recorder.has_no_room;
-        let is_waited_for = !(recorder.waiting.is_empty() && recorder.asked.is_empty());
+        let is_waited_for = !(recorder.waiting_here.is_empty() && recorder.asked.is_empty());
         self.count(|figures| figures.records_written += events);
         if is_decided && is_waited_for {
             self.start_recorded(ctx);
@@ -224,17 +239,19 @@ where
         let Some(recorder) = &mut self.recorder else { return };
         let (store, has_no_room) = (&recorder.store, recorder.has_no_room);
         let mut started = Vec::new();
-        recorder.waiting.retain(|_, waiting| {
-            let is_recorded =
-                waiting.here.as_ref().is_some_and(|(shard, id)| store.is_recorded(*shard, id));
-            let is_over = is_recorded
-                || waiting.until_ns <= now_ns
-                || (has_no_room && waiting.here.is_some());
+        recorder.waiting_here.retain(|waiting| {
+            let is_recorded = store.is_recorded(waiting.shard, &waiting.id);
+            let is_over = is_recorded || has_no_room || waiting.until_ns <= now_ns;
             if is_over {
                 started.push((waiting.slot, is_recorded));
             }
             !is_over
         });
+        while let Some(first) = recorder.waiting_there.first_entry()
+            && first.get().1 <= now_ns
+        {
+            started.push((first.remove().0, false));
+        }
         let mut answered = Vec::new();
         recorder.asked.retain(|asked| {
             let is_recorded = store.is_recorded(asked.shard, &asked.id);

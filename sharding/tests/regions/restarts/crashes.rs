@@ -24,7 +24,7 @@ struct Known {
 impl Known {
     /// Whether it has to run after a restart; none when either is right.
     fn must_run(&self, runs: bool, now: Duration) -> Option<bool> {
-        let is_quiet = now > self.told_at + Duration::from_millis(20);
+        let is_quiet = now > self.told_at + Duration::from_millis(80);
         match self {
             Known { stay: 0, leave: 0, earlier, .. } => *earlier,
             Known { leave: 0, acknowledged: 1.., .. } => Some(true),
@@ -63,7 +63,7 @@ fn a_life(
                 hotel.region.begin_move(random.u32(0..shards), random.u16(0..cores));
             }
         }
-        let longest_us = if random.u8(0..20) == 0 { 60_000 } else { 400 };
+        let longest_us = if random.u8(0..20) == 0 { 200_000 } else { 400 };
         hotel.run_for(Duration::from_micros(random.u64(0..longest_us)));
     }
     for stayed in hotel.stayed() {
@@ -88,6 +88,12 @@ fn lives_of(sim: &Simulation) -> (usize, usize) {
     for life in 0..4 {
         let sim = Simulation::seeded(seed + life * 1_000_000);
         let mut hotel = Hotel::open(sim, &journals, cores, guest(shards));
+        for (from, to) in (0..cores).flat_map(|from| (0..cores).map(move |to| (from, to))) {
+            if from != to && random.bool() {
+                let delay = Duration::from_micros(random.u64(0..3_000));
+                hotel.region.sim.at(0).core(from).delay_ring_to(to, delay);
+            }
+        }
         if life == 3 || random.bool() {
             hotel.run_for(Duration::from_millis(400));
             let running = hotel.running();

@@ -58,6 +58,27 @@ fn remembered_entities_are_started_again_at_a_limited_rate_and_by_a_message_at_o
 }
 
 #[test]
+fn away_from_its_log_an_entity_starts_when_the_log_has_its_record() {
+    let journals = SimulatedJournals::seeded(1, 2);
+    let mut hotel = Hotel::open(Simulation::seeded(1), &journals, 2, guest(16));
+    let shard_of = |hotel: &Hotel, id: &u64| hotel.region.entities().shard_of(*id).expect("an id");
+    let id = (0..).find(|id| shard_of(&hotel, id) == 4).expect("one of core 0");
+    let moved = hotel.region.begin_move(4, 1);
+    hotel.run_for(Duration::from_millis(20));
+    assert_eq!(moved.waiting(), 1);
+    hotel.region.sim.at(0).core(1).delay_ring_to(0, Duration::from_millis(40));
+    hotel.stay(id);
+    hotel.run_for(Duration::from_millis(30));
+    assert_eq!((hotel.running(), hotel.stayed()), (vec![], vec![]), "nobody knows of it");
+    hotel.run_for(Duration::from_millis(50));
+    assert_eq!((hotel.running(), hotel.stayed().len()), (vec![id], 1));
+    hotel.crash(&journals);
+    let mut hotel = Hotel::open(Simulation::seeded(2), &journals, 2, guest(16));
+    hotel.run_for(Duration::from_millis(200));
+    assert_eq!(hotel.running(), [id]);
+}
+
+#[test]
 fn the_same_restart_starts_the_same_entities_in_the_same_order() {
     let run = || {
         let journals = SimulatedJournals::seeded(1, 2);
