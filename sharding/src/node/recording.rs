@@ -174,11 +174,16 @@ where
         }
     }
 
-    /// What has to be recorded when an entity of a region is gone: to be asked before it is.
-    pub(super) fn end_of(&mut self, slot: Slot, reason: StopReason) -> Option<End> {
-        let recorder = self.recorder.as_mut()?;
-        let is_leaving = recorder.leaving.remove(&slot);
-        let tables = self.hosting.tables.borrow();
+    /// The end of an entity that is not to be started again by itself: to be asked before it is gone. One that has asked
+    /// to be stopped while it was being stopped for a move counts too.
+    pub(super) fn end_of(&mut self, slot: Slot, actor: Address, reason: StopReason) -> Option<End> {
+        self.remembered.as_ref()?;
+        let tables = &mut *self.hosting.tables.borrow_mut();
+        let asked = &mut tables.asked_to_stop;
+        let place = asked.iter().position(|it| *it == actor);
+        let has_asked = place.map(|place| asked.swap_remove(place)).is_some();
+        let recorder = self.recorder.as_mut();
+        let is_leaving = recorder.is_some_and(|it| it.leaving.remove(&slot)) || has_asked;
         let resident = tables.residents.get(slot)?;
         let shard = resident.shard;
         // Those of a shard that moves are stopped, and go on elsewhere.
@@ -191,6 +196,11 @@ where
     pub(super) fn record_end(&mut self, ctx: &mut Context<'_, Self>, end: End) {
         let End { shard, id } = end;
         let epoch = self.epoch_of(shard);
+        if self.draining.contains_key(&shard)
+            && let Some(remembered) = &mut self.remembered
+        {
+            remembered.forget(shard, &id);
+        }
         let (Ok(key), Some(recorder)) = (id.to_entity_key(), &mut self.recorder) else { return };
         let home = recorder.home_of(&key);
         if home == self.core {

@@ -75,6 +75,15 @@ impl Remembered {
         ids
     }
 
+    /// One of a shard that leaves has ended of itself meanwhile.
+    pub fn forget(&mut self, shard: u32, id: &[u8]) {
+        let Some(ids) = self.waiting.get_mut(&shard) else { return };
+        if let Some(place) = ids.iter().position(|it| **it == *id) {
+            ids.remove(place);
+            self.bytes -= id.len() + BESIDE_BYTES;
+        }
+    }
+
     /// A shard leaves: those that were to be started and are not there yet wait with the others.
     fn hold(&mut self, shard: u32, is_there: impl Fn(&[u8]) -> bool) {
         let due = self.due.remove(&shard).unwrap_or_default();

@@ -137,7 +137,7 @@ where
     ) {
         let ended = self.hosting.tables.borrow_mut().tenants.take(actor);
         let Some(slot) = ended else { return };
-        let end = self.end_of(slot, reason);
+        let end = self.end_of(slot, actor, reason);
         let tenant = {
             let tables = &mut *self.hosting.tables.borrow_mut();
             tables.passivation.remove(slot);

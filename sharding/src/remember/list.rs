@@ -23,6 +23,8 @@ pub(super) struct List {
     /// Who has started (`true`) or ended since the log was told.
     unwritten: BTreeMap<Box<[u8]>, bool>,
     earlier: Earlier,
+    /// The highest epoch under which anything was said.
+    epoch: u64,
     /// The number of the last event.
     pub sequence: u64,
     /// Changes since the last snapshot.
@@ -60,6 +62,7 @@ impl List {
             running: BTreeMap::new(),
             unwritten: BTreeMap::new(),
             earlier,
+            epoch: 0,
             sequence,
             changes: 0,
             snapshots: [0; 2],
@@ -107,9 +110,14 @@ impl List {
 
     /// An entity starts.
     pub fn started(&mut self, id: &[u8], epoch: u64) -> Noted {
+        self.epoch = self.epoch.max(epoch);
         if let Some(known) = self.running.get_mut(id) {
             *known = epoch.max(*known);
             return if self.is_recorded(id) { Noted::Recorded } else { Noted::Waits };
+        }
+        if epoch < self.epoch {
+            // An earlier owner wanted to start it, and has given the shard away meanwhile.
+            return Noted::LeftOut;
         }
         self.insert(id.into(), epoch);
         if let Earlier::Unread(ended) = &mut self.earlier
@@ -126,6 +134,7 @@ impl List {
 
     /// An entity has ended under an epoch. Whether there is something to write.
     pub fn ended(&mut self, id: &[u8], epoch: u64) -> bool {
+        self.epoch = self.epoch.max(epoch);
         match self.running.get(id) {
             // A later owner has started it again.
             Some(known) if *known > epoch => return false,

@@ -41,6 +41,9 @@ struct World {
     store: RememberStore,
     log: Vec<Record>,
     known: BTreeMap<u8, Known>,
+    /// Of the shards, and of the last word that the store has heard of each.
+    epochs: [u64; SHARDS as usize],
+    heard: [u64; SHARDS as usize],
     /// Lists that are to be read, as the log was when the life began.
     unread: Vec<(u32, Vec<Record>)>,
     /// Those who have ended in this life.
@@ -116,7 +119,20 @@ impl World {
         random.shuffle(&mut unread);
         let (known, ended) = (BTreeMap::new(), BTreeSet::new());
         let (refuses, reads_in) = (random.u8(0..8), random.u8(3..60));
-        World { random, refuses, reads_in, now_ns: 0, store, log, known, unread, ended }
+        let (epochs, heard) = ([0; SHARDS as usize], [0; SHARDS as usize]);
+        World {
+            random,
+            refuses,
+            reads_in,
+            now_ns: 0,
+            store,
+            log,
+            known,
+            epochs,
+            heard,
+            unread,
+            ended,
+        }
     }
 
     /// The journal takes what is due, or refuses.
@@ -163,8 +179,9 @@ impl World {
         let known = self.known.entry(id).or_default();
         match self.random.u8(0..8) {
             0..3 if !known.runs => {
-                *known = Known { runs: true, epoch: known.epoch + self.random.u64(0..2) };
-                let epoch = known.epoch;
+                let epoch = self.epochs[shard as usize];
+                *known = Known { runs: true, epoch };
+                self.heard[shard as usize] = epoch;
                 self.ended.remove(&id);
                 let noted = self.store.started(self.now_ns, shard, &[id], epoch);
                 assert_ne!(noted, Noted::LeftOut);
@@ -175,16 +192,22 @@ impl World {
             }
             3..6 if known.runs => {
                 known.runs = false;
-                let epoch = known.epoch;
+                let epoch = self.epochs[shard as usize];
+                self.heard[shard as usize] = epoch;
                 self.store.ended(self.now_ns, shard, &[id], epoch);
                 self.ended.insert(id);
             }
-            // A word of an earlier owner that comes late.
+            // Words of an earlier owner that come late.
             6 if known.runs && known.epoch > 0 => {
                 let earlier = known.epoch - 1;
                 self.store.ended(self.now_ns, shard, &[id], earlier);
             }
-            _ => {}
+            6 if !known.runs && self.heard[shard as usize] > 0 => {
+                let earlier = self.heard[shard as usize] - 1;
+                let noted = self.store.started(self.now_ns, shard, &[id], earlier);
+                assert_eq!(noted, Noted::LeftOut);
+            }
+            _ => self.epochs[shard as usize] += self.random.u64(0..2),
         }
         if self.random.u8(0..self.reads_in) == 0 {
             self.read();

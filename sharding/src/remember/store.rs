@@ -33,7 +33,8 @@ pub enum Noted {
     Recorded,
     /// It is in the next [`Batch`] of its shard.
     Waits,
-    /// It is not recorded: there is no room, or the shard's records cannot be written.
+    /// It is not recorded: there is no room, the shard's records cannot be written, or a later owner of the shard was
+    /// heard of.
     LeftOut,
 }
 
