@@ -174,8 +174,8 @@ where
         }
     }
 
-    /// The end of an entity that is not to be started again by itself: to be asked before it is gone. One that has asked
-    /// to be stopped while it was being stopped for a move counts too.
+    /// The end of an entity that is not to be started again by itself: to be asked before it is gone. One that asked to
+    /// be stopped while it was being stopped for a move counts too.
     pub(super) fn end_of(&mut self, slot: Slot, actor: Address, reason: StopReason) -> Option<End> {
         self.remembered.as_ref()?;
         let tables = &mut *self.hosting.tables.borrow_mut();

@@ -10,8 +10,8 @@
 //! Promises: what the store calls [recorded](Noted::Recorded) stands in the log before everything that comes to the log
 //! later, so whoever could write something there after it is found with it. Changes of a shard that come while the
 //! journal refuses go as one event, and so do all ends of [`GATHER_NS`]; an end that a start makes up for is not
-//! written. A word of an earlier owner of a shard that comes late undoes nothing of a later one, and starts nobody: each
-//! names its epoch.
+//! written. A word of an earlier owner of a shard that comes late undoes nothing of a later one, and starts nobody:
+//! each names its epoch.
 //!
 //! Bounds: bytes of a shard's list, bytes of all lists, bytes of an event ([`RememberLimits`]). Beyond the first two an
 //! entity is [left out](Noted::LeftOut).
