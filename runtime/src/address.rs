@@ -27,6 +27,9 @@ pub const CLIENT_CORE_BASE: u16 = 0x8000;
 /// The port of an ask's reply: the slot names an entry in the asking core's table of asks, not an actor.
 pub const PORT_REPLY: u16 = 0xFFFF;
 
+/// The port at which a core itself answers who has a name on its node.
+pub(crate) const PORT_NAMES: u16 = 0xFFFE;
+
 /// Names one life of one actor that accepts `M`, on this node or on another.
 ///
 /// Plain data of 16 bytes: `Copy`, comparable, hashable, and `Send + Sync` whatever `M` is. It keeps nothing alive:

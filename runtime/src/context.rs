@@ -19,7 +19,7 @@ use crate::core::cold::Phase;
 use crate::core::control::Control;
 use crate::core::dead_letters::DeadLetter;
 use crate::core::dispatch::{self, Continuation};
-use crate::core::names::LookupError;
+use crate::core::names::{FindName, LookupError, NameFound, names_of};
 use crate::core::schedule::{TimerChange, TimerKey, nanoseconds};
 use crate::core::send::{TellError, stored_local};
 use crate::core::shared::Shared;
@@ -328,6 +328,25 @@ impl<'a, A: Actor> Context<'a, A> {
     pub fn subscribe_name(&mut self, name: impl Into<String>) {
         let change = NameChange::Subscribe { name: name.into() };
         self.core.effect(Effect::Name { me: self.me, change: Box::new(change) });
+    }
+
+    /// Asks another node, by its incarnation, who has a name there: `then` is called with the answer, as for
+    /// [`Context::ask`]. The node decides, so the answer is as old as its way here; a name that is taken later is found
+    /// by asking again.
+    pub fn lookup_on<F>(
+        &mut self,
+        node: u32,
+        name: impl Into<String>,
+        deadline: Duration,
+        then: F,
+    ) -> Asked<'_>
+    where
+        F: Fn(&mut A, &mut Context<'_, A>, Result<&Archived<NameFound>, AskError>) -> Next<A>
+            + Copy
+            + 'static,
+    {
+        let name = name.into();
+        self.ask(names_of(node), |reply_to| FindName { name, reply_to }, deadline, then)
     }
 
     /// The actor with this name on this node, as far as this core knows.

@@ -29,7 +29,7 @@ pub mod testkit;
 pub use crate::core::asks::AskError;
 pub use crate::core::dead_letters::{DeadLetter, DeadLetters, Reason};
 pub use crate::core::limits::Limits;
-pub use crate::core::names::LookupError;
+pub use crate::core::names::{ArchivedNameFound, LookupError, NameFound};
 pub use crate::core::schedule::TimerKey;
 pub use crate::core::send::TellError;
 pub use crate::core::supervision::{Group, OnFailure, Restart};

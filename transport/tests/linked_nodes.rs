@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
+use mainspring::LookupError;
 use mainspring::prelude::*;
 use mainspring_transport::{Links, Transport};
 
@@ -166,6 +167,29 @@ fn whoever_watches_an_actor_of_a_node_that_is_gone_is_told() -> Outcome {
     client.tell(watching, &Sum { total: 0 })?;
     drop(one);
     assert!(inbox.wait(PATIENCE)?.is_some());
+    two.shutdown(PATIENCE)?;
+    Ok(())
+}
+
+#[test]
+fn a_client_finds_an_actor_of_another_node_by_its_name() -> Outcome {
+    let (one, two) = pair((2, 2))?;
+    one.actor(Adder::default).on_core(1).named("adder").start()?;
+    let client = two.client();
+    let incarnation = one.info().incarnation;
+    let found = loop {
+        // The name is known on the core that answers a moment after the actor is made.
+        let answer = client.lookup_on(incarnation, "adder", PATIENCE).wait()?;
+        match answer.actor::<Add>() {
+            Err(LookupError::Unknown { .. }) => std::thread::yield_now(),
+            found => break found?,
+        }
+    };
+    let ask = |reply_to| Add { n: 3, reply_to: Some(reply_to) };
+    assert_eq!(client.ask(found, ask, PATIENCE).wait()?, Sum { total: 3 });
+    let wrong = client.lookup_on(incarnation, "adder", PATIENCE).wait()?.actor::<Sum>();
+    assert!(matches!(wrong, Err(LookupError::WrongType { .. })));
+    one.shutdown(PATIENCE)?;
     two.shutdown(PATIENCE)?;
     Ok(())
 }

@@ -24,12 +24,14 @@ use super::cell::{Cell, CellHead, Entry, UNUSUAL};
 use super::cold::Phase;
 use super::dead_letters::Reason;
 use super::local_queue::RawFrame;
+use super::names::FindName;
 use super::observe::Outcome;
 use super::stash::{Held, StoredFrame};
 use super::{Core, KIND_SAMPLE, KIND_STOP, KIND_USER};
 use crate::actor::{Actor, Failure, Next, Signal};
-use crate::address::PORT_REPLY;
+use crate::address::{PORT_NAMES, PORT_REPLY};
 use crate::context::Context;
+use crate::frame::archive;
 use crate::frame::{FLAG_FOREIGN, Header};
 
 /// Turns between two looks at the clock.
@@ -139,6 +141,11 @@ impl Core {
         }
         if header.port() == PORT_REPLY {
             return self.reply(frame);
+        }
+        if header.port() == PORT_NAMES {
+            // SAFETY: only questions for names are sent to this port, and those of other nodes were checked.
+            let question = unsafe { archive::root::<FindName>(frame.payload, frame.payload_len()) };
+            return self.answer_name(question);
         }
         let me = header.word1;
         let Some(cell) = self.slots.find(me) else {

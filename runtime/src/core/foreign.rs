@@ -7,9 +7,10 @@
 use super::Core;
 use super::dead_letters::Reason;
 use super::local_queue::RawFrame;
+use super::names::FindName;
 use super::stash::StoredFrame;
 use super::{KIND_OUTWARD, KIND_USER};
-use crate::address::{Address, CLIENT_CORE_BASE, PORT_REPLY};
+use crate::address::{Address, CLIENT_CORE_BASE, PORT_NAMES, PORT_REPLY};
 use crate::frame::foreign::MessageInfo;
 use crate::frame::validation::References;
 use crate::frame::{FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, FRAME_ALIGN, ForeignPrefix, Header};
@@ -38,6 +39,7 @@ impl Core {
         let me = address.words().1;
         match address.port() {
             PORT_REPLY => self.asks.answer_of(address.slot(), address.generation()),
+            PORT_NAMES => Some(MessageInfo::of::<FindName>()),
             0 => self.slots.actor_info(me).map(|info| info.message),
             port => self.ports.message(port, self.slots.actor_info(me)?.type_id),
         }

@@ -12,7 +12,7 @@ use super::Core;
 use super::control::Control;
 use super::turn::NameChange;
 use crate::actor::Signal;
-use crate::address::{ActorRef, Address};
+use crate::address::{ActorRef, Address, PORT_NAMES};
 use crate::message::LocalMessage;
 
 /// Most names of one node, and most subscriptions of one core.
@@ -39,6 +39,66 @@ pub enum LookupError {
         /// The type that was asked for.
         wanted: &'static str,
     },
+}
+
+/// Asks a node who has a name there: see [`Context::lookup_on`](crate::Context::lookup_on).
+#[crate::message(name = "mainspring.find_name")]
+#[derive(Debug)]
+pub(crate) struct FindName {
+    pub name: String,
+    pub reply_to: ActorRef<NameFound>,
+}
+
+/// Stands for whatever type of message the holder of a name takes.
+#[crate::message(name = "mainspring.anything")]
+pub(crate) struct Anything;
+
+/// Who has a name on a node, as far as the core that answered knows.
+#[crate::message(name = "mainspring.name_found")]
+#[derive(Debug)]
+pub struct NameFound {
+    name: String,
+    holder: Option<ActorRef<Anything>>,
+    fingerprint: u64,
+}
+
+impl NameFound {
+    /// The actor that has the name.
+    ///
+    /// # Errors
+    /// [`LookupError`] when there is none, or when it takes other messages.
+    pub fn actor<M: LocalMessage>(&self) -> Result<ActorRef<M>, LookupError> {
+        holder_of(&self.name, self.holder, self.fingerprint)
+    }
+}
+
+impl ArchivedNameFound {
+    /// As [`NameFound::actor`].
+    ///
+    /// # Errors
+    /// As [`NameFound::actor`].
+    pub fn actor<M: LocalMessage>(&self) -> Result<ActorRef<M>, LookupError> {
+        let holder = self.holder.as_ref().copied();
+        holder_of(self.name.as_str(), holder, self.fingerprint.to_native())
+    }
+}
+
+fn holder_of<M: LocalMessage>(
+    name: &str,
+    holder: Option<ActorRef<Anything>>,
+    fingerprint: u64,
+) -> Result<ActorRef<M>, LookupError> {
+    let Some(holder) = holder else { return Err(LookupError::Unknown { name: name.to_owned() }) };
+    if fingerprint != M::FINGERPRINT {
+        return Err(LookupError::WrongType { name: name.to_owned(), wanted: M::NAME });
+    }
+    let (to, me) = holder.words();
+    Ok(ActorRef::from_words(to, me))
+}
+
+/// Where a node's names are asked for.
+pub(crate) fn names_of(node: u32) -> ActorRef<FindName> {
+    ActorRef::from_words(u64::from(node) | u64::from(PORT_NAMES) << 48, 0)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +140,24 @@ impl Core {
         }
         let (to, me) = holder.actor.words();
         Ok(ActorRef::from_words(to, me))
+    }
+
+    /// Tells who asks, here or on another node, who has a name.
+    pub(crate) fn answer_name(&mut self, question: &ArchivedFindName) {
+        let holder = self.names.table.get(question.name.as_str());
+        let found = NameFound {
+            name: question.name.as_str().to_owned(),
+            holder: holder.map(|holder| {
+                let (to, me) = holder.actor.words();
+                ActorRef::from_words(to, me)
+            }),
+            fingerprint: holder.map_or(0, |holder| holder.fingerprint),
+        };
+        let reply_to = question.reply_to;
+        if let Err(error) = self.send(reply_to, &found) {
+            self.tell_failed(reply_to.address(), error);
+        }
+        self.commit_turn();
     }
 
     pub(crate) fn change_name(&mut self, me: u64, change: NameChange) {

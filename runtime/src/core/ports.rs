@@ -8,13 +8,13 @@ use std::any::TypeId;
 use std::collections::BTreeMap;
 
 use super::cell::Entry;
-use crate::address::PORT_REPLY;
+use crate::address::PORT_NAMES;
 use crate::frame::foreign::MessageInfo;
 
 /// Most pairs of actor type and message type on one core.
 pub(crate) const PORTS_LIMIT: usize = 4096;
 
-const _: () = assert!(PORTS_LIMIT < PORT_REPLY as usize);
+const _: () = assert!(PORTS_LIMIT < PORT_NAMES as usize);
 
 /// The port table of one core. Port 0 is every actor's own message type and is not in it.
 #[derive(Default)]

@@ -11,6 +11,7 @@ use super::mailbox::{ASKS_LIMIT, Mailbox};
 use super::running::Shared;
 use crate::address::{ActorRef, Address, CLIENT_CORE_BASE, PORT_REPLY};
 use crate::core::KIND_OUTWARD;
+use crate::core::names::{FindName, NameFound, names_of};
 use crate::core::send::{SPACIOUS_ROOM_BYTES, TellError, push_bytes};
 use crate::frame::{FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, ForeignPrefix, Header, archive};
 use crate::message::{Message, Reply};
@@ -134,6 +135,17 @@ impl Client {
             Instant::now() + deadline,
             reply_to,
         )
+    }
+
+    /// Asks a node, this one or another by its incarnation, who has a name there.
+    pub fn lookup_on(
+        &self,
+        node: u32,
+        name: impl Into<String>,
+        deadline: Duration,
+    ) -> Ask<NameFound> {
+        let name = name.into();
+        self.ask(names_of(node), |reply_to| FindName { name, reply_to }, deadline)
     }
 
     /// A new address of this client: what actors tell it can be read from the inbox, on any thread.

@@ -12,7 +12,7 @@ use mainspring::frame::{FLAG_FOREIGN, ForeignPrefix, Header};
 use mainspring::peer::{Belief, FrameBytes, NodeControl, Outbox, OutboxLimits};
 use mainspring::prelude::*;
 use mainspring::testkit::Simulation;
-use mainspring::{Address, AskError, Reason};
+use mainspring::{Address, AskError, LookupError, NameFound, Reason};
 
 use crate::actors::{Answerer, Number, Puppet, Question, Text, numbers, texts};
 
@@ -206,6 +206,55 @@ impl Asking {
         ctx.tell(self.told, &Number { n });
         Next::Same
     }
+}
+
+/// Looks a name up on a node, and tells who has it.
+struct Seeker {
+    node: u32,
+    told: ActorRef<Number>,
+}
+
+impl Actor for Seeker {
+    type Message = Text;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, text: &Archived<Text>) -> Next<Self> {
+        ctx.lookup_on(self.node, text.text.as_str(), Duration::from_secs(1), Self::on_found);
+        Next::Same
+    }
+}
+
+impl Seeker {
+    fn on_found(
+        &mut self,
+        ctx: &mut Context<Self>,
+        found: Result<&Archived<NameFound>, AskError>,
+    ) -> Next<Self> {
+        let found = found.expect("an answer").actor::<Question>();
+        match found {
+            Ok(actor) => ctx.tell(actor, &Question { n: 7, reply_to: self.told }),
+            Err(LookupError::WrongType { .. }) => ctx.tell(self.told, &Number { n: 1 }),
+            Err(_) => ctx.tell(self.told, &Number { n: 0 }),
+        }
+        Next::Same
+    }
+}
+
+#[test]
+fn an_actor_of_another_node_is_found_by_its_name() {
+    let Joined { mut sim, .. } = joined(8);
+    let told = sim.at(0).core(1).probe::<Number>();
+    let answering =
+        sim.at(1).core(1).spawn_with(|| Answerer, |spawn| spawn.named("answers").start());
+    sim.at(1).spawn_with(Puppet::idle, |spawn| spawn.named("idle").start());
+    sim.run_until_idle();
+    let (node, to) = (answering.node(), told.actor());
+    let seeker = sim.at(0).core(1).spawn(move || Seeker { node, told: to });
+    for name in ["answers", "idle", "nobody"] {
+        sim.tell(seeker, &Text { text: name.to_owned() });
+        sim.run_until_idle();
+    }
+    assert_eq!(numbers(&told), [70, 1, 0]);
+    assert_eq!(sim.dead_letters(Reason::UnknownPort), 0);
 }
 
 #[test]
