@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use mainspring_tuning::apply::{Done, Outcome, SaveError, State, UndoError, apply, undo, verify};
 use mainspring_tuning::{Audit, Facts, Plan, Profile, Surroundings, SysRoot, checks_of, command};
@@ -110,6 +111,52 @@ fn what_somebody_changed_since_is_left_alone_unless_forced() {
     let done = undo(&copy.root(), &state, true).expect("it is forced");
     assert_quiet(&done, "");
     copy.assert_tree(&before, "forced");
+}
+
+#[test]
+fn a_directory_that_others_use_by_now_stays_and_holds_nothing_up() {
+    let copy = Copy::of("firecracker-2vcpu", "shared-directory");
+    let before = copy.tree();
+    copy.apply(&copy.root(), "shared-vm", &copy.plan("shared-vm")).expect("it applies");
+    copy.write("etc/security/limits.d/10-others.conf", "* - core 0\n");
+    let done = undo(&copy.root(), &copy.state(&copy.root()), false).expect("it undoes");
+    assert_quiet(&done, "");
+    let stays: Vec<_> = done.iter().filter(|done| done.outcome == Outcome::InUse).collect();
+    let stays: Vec<_> = stays.iter().map(|done| done.step.place()).collect();
+    assert_eq!(stays, ["/etc/security/limits.d", "/etc/security"]);
+    assert!(matches!(copy.state(&copy.root()).load(), Ok(None)));
+    fs::remove_dir_all(copy.folder.join("etc/security")).unwrap();
+    copy.assert_tree(&before, "but for what others made");
+}
+
+/// In a mount namespace where `/proc/sys` may only be read, as it is in most containers.
+#[test]
+fn what_may_only_be_read_is_refused_before_anything_is_touched() {
+    let saved = Path::new(env!("CARGO_TARGET_TMPDIR")).join("read-only");
+    let _ = fs::remove_dir_all(&saved);
+    let inside = "mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && \
+        exec \"$TUNE\" apply --profile own.toml --yes --state \"$SAVED\"";
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // No machine has that many seconds.
+    fs::write(folder.join("own.toml"), "[kernel]\nstat_interval = 7777\n").unwrap();
+    let output = Command::new("unshare")
+        .args(["--mount", "sh", "-c", inside])
+        .env("TUNE", env!("CARGO_BIN_EXE_mainspring-tune"))
+        .env("SAVED", &saved)
+        .current_dir(folder)
+        .output();
+    let output = match output {
+        Ok(output) if output.status.code() == Some(2) => output,
+        other => return println!("skipped: no mount namespace: {other:?}"),
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("CAP_") {
+        return println!("skipped: {said}");
+    }
+    let wanted =
+        "kernel.stat_interval needs to write /proc/sys/vm/stat_interval, and this process may not";
+    assert!(said.contains(wanted), "{said}");
+    assert!(!saved.join("save").exists());
 }
 
 #[test]
@@ -228,6 +275,7 @@ fn the_commands_walk_a_machine_there_and_back() {
     says(&["apply", "--profile", "laptop", "--yes"], 2, "laptop is for audits only");
     says(&["apply", "--only", "cpu.govenor"], 2, "did you mean cpu.governor?");
     says(&["apply"], 1, "nothing was changed: --yes makes the steps");
+    says(&["apply", "--json"], 1, "\"kind\": \"write\"");
     copy.assert_tree(&before, "dry run");
     says(&["apply", "--yes", "--only", "cpu.governor"], 0, "16 steps: 16 made");
     says(&["apply", "--yes"], 2, "`mainspring-tune undo` first");

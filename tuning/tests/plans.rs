@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mainspring_tuning::apply::{State, apply};
+use mainspring_tuning::plan::LIMITS_FILE;
 use mainspring_tuning::render::{Form, render};
 use mainspring_tuning::{Audit, Facts, Plan, Profile, Step, Surroundings, SysRoot, checks_of};
 
@@ -95,6 +96,14 @@ fn the_script_leads_to_the_tree_to_which_apply_leads() {
         run_inside(&scripted, &script, "apply");
         assert_eq!(differing(&tree(&scripted), &tree(&applied)), Vec::<PathBuf>::new());
 
+        // A unit has its commands in another quoting, and leaves the limits to the unit of the shards.
+        let started = copy_of(machine, "started");
+        let unit = render(&plan, Form::Systemd, "a recorded machine");
+        run_inside(&started, &commands_of(&unit, "ExecStart=-"), "start");
+        let mut expected = tree(&applied);
+        expected.remove(Path::new(LIMITS_FILE.trim_start_matches('/')));
+        assert_eq!(differing(&tree(&started), &expected), Vec::<PathBuf>::new(), "{machine}");
+
         // An ordinary directory with files in it does not go as a control group does.
         if plan.actions.iter().any(|action| matches!(action.step, Step::Controller { .. })) {
             continue;
@@ -117,6 +126,34 @@ fn the_script_refuses_a_word_that_it_does_not_know() {
     let output = Command::new("sh").args(["-c", &script]).output().expect("a shell");
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("apply|undo"));
+}
+
+#[test]
+fn the_settings_of_sysctl_are_the_steps_below_proc_sys() {
+    let plan = plan(&recorded("two-socket-smt"), "latency");
+    let text = render(&plan, Form::Sysctl, "a recorded machine");
+    let settings = text.lines().filter_map(|line| line.split_once(" = "));
+    let settings: Vec<_> = settings
+        .map(|(key, value)| (format!("/proc/sys/{}", key.replace('.', "/")), value.to_owned()))
+        .collect();
+    let steps = plan.actions.iter().filter_map(|action| match &action.step {
+        Step::Write { path, value, .. } if path.starts_with("/proc/sys/") => {
+            Some((path.clone(), value.clone()))
+        }
+        _ => None,
+    });
+    assert_eq!(settings, steps.collect::<Vec<_>>());
+}
+
+/// What systemd makes of the commands of a unit, as a script.
+fn commands_of(unit: &str, directive: &str) -> String {
+    let lines = unit.lines().filter_map(|line| line.strip_prefix(directive));
+    let command = |line: &str| {
+        let line = line.strip_prefix("/bin/sh -c \"").and_then(|line| line.strip_suffix('"'));
+        let line = line.expect("a command of sh").replace("$$", "$").replace("%%", "%");
+        line.replace("\\\"", "\"").replace(r"\\", r"\") + "\n"
+    };
+    lines.map(command).collect()
 }
 
 fn tests() -> PathBuf {

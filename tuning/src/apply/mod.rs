@@ -44,6 +44,8 @@ pub enum Outcome {
     AlreadyBack,
     /// It goes with the directory, or with the boot, in which it was made.
     GoesAlong,
+    /// It stays: others have put something into the directory.
+    InUse,
     /// It is as it was made.
     Holds,
     /// Somebody changed it since: what it shows.

@@ -4,6 +4,7 @@ use super::save::{Save, SaveError, SavedStep, State};
 use super::{Done, Outcome, boot_of, machine_of, shortened, step};
 use crate::plan::Step;
 use crate::sys_root::SysRoot;
+use std::io;
 use std::path::PathBuf;
 use thiserror::Error;
 
@@ -154,8 +155,10 @@ fn take_back(root: &SysRoot, saved: &SavedStep, is_forced: bool) -> Outcome {
     if !is_forced && !is_ours(saved, held.as_deref()) {
         return Outcome::Foreign(shown(held.as_deref()));
     }
-    if let Err(error) = step::take_back(root, step, before.as_deref()) {
-        return Outcome::Failed(error.to_string());
+    match step::take_back(root, step, before.as_deref()) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => return Outcome::InUse,
+        Err(error) => return Outcome::Failed(error.to_string()),
     }
     match step::look(root, step) {
         Ok(held) if step::is_back(step, held.as_deref(), before.as_deref()) => Outcome::TakenBack,

@@ -173,6 +173,7 @@ fn words(outcome: &Outcome) -> (&'static str, Option<&str>) {
         Outcome::TakenBack => ("taken back", None),
         Outcome::AlreadyBack => ("already back", None),
         Outcome::GoesAlong => ("gone", None),
+        Outcome::InUse => ("stays", Some("others have put something into it")),
         Outcome::Holds => ("holds", None),
         Outcome::Foreign(shows) => ("not ours", Some(shows)),
         Outcome::Failed(why) => ("failed", Some(why)),

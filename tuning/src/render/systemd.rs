@@ -13,12 +13,12 @@ pub(super) fn render(plan: &Plan, title: &str) -> String {
     let actions = || plan.actions.iter().filter(|action| !is_file_of_limits(&action.step));
     for action in actions() {
         for line in shell::make(&action.step) {
-            text.push_str(&format!("ExecStart={}\n", command(&line)));
+            text.push_str(&format!("ExecStart=-{}\n", command(&line)));
         }
     }
     for action in actions().rev() {
         for line in shell::take_back(&action.step).iter().filter(|line| !line.starts_with('#')) {
-            text.push_str(&format!("ExecStop={}\n", command(line)));
+            text.push_str(&format!("ExecStop=-{}\n", command(line)));
         }
     }
     text.push_str("\n[Install]\nWantedBy=multi-user.target\n");
@@ -34,6 +34,7 @@ pub(super) fn render(plan: &Plan, title: &str) -> String {
 const UNIT: &str = "\
 # As /etc/systemd/system/mainspring-tune.service: `systemctl enable --now` applies it now and at each boot,\n\
 # `systemctl disable --now` undoes it. The undo sets what was there when this was printed.\n\
+# A command that fails does not keep the others from running: journalctl -u mainspring-tune tells of it.\n\
 [Unit]\n\
 Description=Kernel settings for mainspring\n\
 After=sysinit.target network.target\n\

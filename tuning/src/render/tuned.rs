@@ -37,7 +37,7 @@ pub(super) fn render(plan: &Plan, title: &str) -> String {
     if !plan.boot.is_empty() {
         let words: Vec<String> = plan.boot.iter().map(|item| item.text()).collect();
         text.push_str("\n# At the next boot (reboot needed):\n[bootloader]\n");
-        text.push_str(&format!("cmdline_mainspring={}\n", words.join(" ")));
+        text.push_str(&format!("cmdline_mainspring=+{}\n", words.join(" ")));
     }
     if !start.is_empty() {
         text.push_str("\n[script]\nscript=${i:PROFILE_DIR}/script.sh\n");
