@@ -300,6 +300,7 @@ fn this_machine_is_changed_a_little_and_restored() {
         plan.actions.iter().map(|action| action.step.place().into()).collect();
     let read = || places.iter().map(|place| fs::read(place).unwrap()).collect::<Vec<_>>();
     let before = read();
+    let _guard = Originals(places.iter().cloned().zip(before.clone()).collect());
     match apply(&root, &state, facts.surroundings(), "latency", &plan) {
         Ok(done) if done.is_empty() => println!("skipped: nothing harmless differs here"),
         Ok(done) => {
@@ -312,6 +313,20 @@ fn this_machine_is_changed_a_little_and_restored() {
         Err(refusal) => {
             println!("skipped: {refusal}");
             assert_eq!(read(), before);
+        }
+    }
+}
+
+/// What the machine's files held: it is there again when the test ends, also when it ends by a failure.
+struct Originals(Vec<(PathBuf, Vec<u8>)>);
+
+impl Drop for Originals {
+    fn drop(&mut self) {
+        for (path, bytes) in &self.0 {
+            if fs::read(path).is_ok_and(|now| now != *bytes) {
+                // The failure is told by the test.
+                let _ = fs::write(path, bytes);
+            }
         }
     }
 }
