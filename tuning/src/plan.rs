@@ -302,6 +302,18 @@ impl Step {
         }
     }
 
+    /// Whether both write the same value to files of the same name, as of one CPU and the next.
+    pub fn is_like(&self, other: &Step) -> bool {
+        let name = |path: &str| path.rsplit('/').next().map(str::to_owned);
+        match (self, other) {
+            (
+                Step::Write { path, value, .. },
+                Step::Write { path: other_path, value: other_value, .. },
+            ) => value == other_value && name(path) == name(other_path),
+            _ => false,
+        }
+    }
+
     /// Whether what it does outlives a boot.
     pub fn outlives_boot(&self) -> bool {
         match self {

@@ -224,6 +224,7 @@ fn without_the_privilege_nothing_is_touched() {
     let refused = apply(&copy.root(), &state, &nobody, "latency", &plan).expect_err("refused");
     let refused = refused.to_string();
     assert!(refused.contains("CAP_SYS_ADMIN, which this process has not"), "{refused}");
+    assert_eq!(refused.matches("--except cpu.governor").count(), 1, "{refused}");
     copy.assert_tree(&before, "refused");
     assert!(matches!(state.load(), Ok(None)));
 }

@@ -60,12 +60,14 @@ pub enum Outcome {
 pub enum ApplyError {
     /// A step lacks a capability.
     #[error(
-        "{ids} need {capability}, which this process has not; nothing was changed: run as root, or leave them \
-        out with --except"
+        "{} need {capability}, which this process has not; nothing was changed: run it where it has, or leave out \
+         what needs it by{}",
+        .ids.join(" and "),
+        .ids.iter().map(|id| format!(" --except {id}")).collect::<String>()
     )]
     NeedsPrivilege {
         /// The checks.
-        ids: String,
+        ids: Vec<String>,
         /// What they need.
         capability: Capability,
     },
@@ -168,9 +170,13 @@ fn allowed(root: &SysRoot, surroundings: &Surroundings, plan: &Plan) -> Result<(
     let lacking = |needs: Option<Capability>| needs.filter(|needs| !surroundings.has(*needs));
     if let Some(capability) = plan.actions.iter().find_map(|action| lacking(action.needs)) {
         let needing = plan.actions.iter().filter(|action| action.needs == Some(capability));
-        let mut ids: Vec<&str> = needing.flat_map(|action| action.id.split('+')).collect();
-        ids.dedup();
-        return Err(ApplyError::NeedsPrivilege { ids: ids.join(", "), capability });
+        let mut ids: Vec<String> = Vec::new();
+        for id in needing.flat_map(|action| action.id.split('+')) {
+            if !ids.iter().any(|known| known == id) {
+                ids.push(id.to_owned());
+            }
+        }
+        return Err(ApplyError::NeedsPrivilege { ids, capability });
     }
     for action in &plan.actions {
         let place = action.step.place();

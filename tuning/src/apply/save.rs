@@ -139,7 +139,7 @@ impl State {
     /// # Errors
     /// [`SaveError::Busy`], or [`SaveError::Folder`] when the folder cannot be made.
     pub fn lock(&self) -> Result<Lock, SaveError> {
-        fs::create_dir_all(&self.folder).map_err(|source| self.failed(source))?;
+        self.make_folder().map_err(|source| self.failed(source))?;
         let file = File::create(self.folder.join(LOCK)).map_err(|source| self.failed(source))?;
         match file.try_lock() {
             Ok(()) => Ok(Lock { _file: file }),
@@ -194,6 +194,18 @@ impl State {
     /// Forgets the save: everything was taken back.
     pub(super) fn forget(&self) -> Result<(), SaveError> {
         self.files.remove_file(SAVE).map_err(|source| self.failed(source))
+    }
+
+    /// Makes the folder, so that a save in it is found after a loss of power.
+    fn make_folder(&self) -> io::Result<()> {
+        let missing: Vec<&Path> =
+            self.folder.ancestors().take_while(|folder| !folder.exists()).collect();
+        fs::create_dir_all(&self.folder)?;
+        for parent in missing.iter().filter_map(|folder| folder.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            File::open(parent)?.sync_all()?;
+        }
+        Ok(())
     }
 
     fn parse(&self, text: &str) -> Result<Save, SaveError> {

@@ -135,9 +135,14 @@ fn report(done: &[Done], context: &Context, out: &mut dyn Write) -> Result<u8, C
         serde_json::to_writer_pretty(&mut *out, &json!({ "steps": rows }))?;
         writeln!(out)?;
     } else {
-        for done in done {
+        let is_alike = |one: &Done, next: &Done| {
+            one.id == next.id && one.outcome == next.outcome && one.step.is_like(&next.step)
+        };
+        for run in done.chunk_by(is_alike) {
+            let Some(done) = run.first() else { continue };
             let (name, detail) = words(&done.outcome);
-            writeln!(out, "{name:<14} {}: {}", done.id, done.step)?;
+            let more = plan::and_more(run.len());
+            writeln!(out, "{name:<14} {}: {}{more}", done.id, done.step)?;
             if let Some(detail) = detail {
                 write!(out, "{}", filled(detail, "    "))?;
             }

@@ -49,8 +49,10 @@ pub(super) fn write_text(planned: &Planned, out: &mut dyn Write) -> Result<(), C
     if !actions.is_empty() {
         writeln!(out, "\nAt once, in this order")?;
     }
-    for action in actions {
-        write!(out, "{}", filled(&format!("{}: {}", action.id, action.step), INDENT))?;
+    for run in actions.chunk_by(|one, next| one.id == next.id && one.step.is_like(&next.step)) {
+        let Some(action) = run.first() else { continue };
+        let line = format!("{}: {}{}", action.id, action.step, and_more(run.len()));
+        write!(out, "{}", filled(&line, INDENT))?;
     }
     if !boot.is_empty() {
         writeln!(out, "\nAt the next boot (reboot needed; `plan --as cmdline` has the line)")?;
@@ -65,6 +67,15 @@ pub(super) fn write_text(planned: &Planned, out: &mut dyn Write) -> Result<(), C
         write!(out, "{}", filled(&format!("{}: {}; {}", item.id, item.what, item.why), INDENT))?;
     }
     Ok(())
+}
+
+/// What follows the first of so many steps that are like it.
+pub(super) fn and_more(steps: usize) -> String {
+    match steps {
+        0 | 1 => String::new(),
+        2 => " and 1 file like it".to_owned(),
+        more => format!(" and {} files like it", more - 1),
+    }
 }
 
 const INDENT: &str = "  ";
