@@ -38,6 +38,6 @@ pub mod revision;
 pub mod run;
 pub mod scenario;
 pub mod section;
-pub mod statistics;
+pub use mainspring_tuning::figures as statistics;
 mod system_call;
 pub mod verdict;

@@ -30,8 +30,12 @@ pub mod check;
 pub mod command;
 mod cpu_set;
 mod facts;
+#[cfg(feature = "figures")]
+pub mod figures;
 mod finding;
 mod interrupts;
+#[cfg(feature = "command")]
+pub mod jitter;
 mod note;
 mod pattern;
 mod placement;

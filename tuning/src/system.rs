@@ -1,8 +1,8 @@
-//! The questions to the kernel for which there is no file: this thread's affinity mask, resource limits, and how a
-//! network device holds interrupts back.
+//! The questions to the kernel for which there is no file: this thread's affinity mask, resource limits, how often it
+//! was interrupted, and how a network device holds interrupts back.
 //!
-//! Promises: nothing is changed, and a refusal of the kernel is returned, never guessed around. The only unsafe code of
-//! the crate.
+//! Promises: nothing is changed but where the calling thread runs, if [`pin_to`] is asked to. A refusal of the kernel
+//! is returned, never guessed around. The only unsafe code of the crate.
 
 use crate::cpu_set::{CPU_LIMIT, CpuSet};
 use std::io;
@@ -34,6 +34,43 @@ pub fn affinity() -> io::Result<CpuSet> {
     Ok((0..CPU_LIMIT)
         .filter(|&cpu| words[(cpu / WORD_BITS) as usize] >> (cpu % WORD_BITS) & 1 == 1)
         .collect())
+}
+
+/// Has the calling thread run on this CPU only, and checks that it does. Threads that it starts are pinned too.
+///
+/// # Errors
+/// The kernel's refusal: the CPU is offline, beyond the cpuset, or not one at all.
+pub fn pin_to(cpu: u32) -> io::Result<()> {
+    if cpu >= CPU_LIMIT {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut words: [libc::c_ulong; MASK_WORDS] = [0; MASK_WORDS];
+    words[(cpu / WORD_BITS) as usize] = 1 << (cpu % WORD_BITS);
+    // SAFETY: the kernel reads at most the given size, which is the size of the array behind the pointer.
+    let result = unsafe { libc::sched_setaffinity(0, size_of_val(&words), words.as_ptr().cast()) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let found = affinity()?;
+    if found.iter().ne([cpu]) {
+        return Err(io::Error::other(format!("the kernel reports CPUs {found} instead")));
+    }
+    Ok(())
+}
+
+/// How often the kernel has taken the CPU away from the calling thread while it wanted to go on.
+///
+/// # Errors
+/// The kernel's refusal; sandboxes may forbid the call.
+pub fn involuntary_switches() -> io::Result<u64> {
+    // SAFETY: an all-zero rusage is a valid value of a type of plain numbers.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a valid rusage, which the kernel fills.
+    let result = unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usage.ru_nivcsw as u64)
 }
 
 /// How much memory this process may lock, which is also what bounds io_uring's registered buffers (and, before Linux
@@ -119,6 +156,31 @@ mod tests {
         let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
         assert_eq!(cpus, line.trim().parse().unwrap());
         assert!(!cpus.is_empty());
+    }
+
+    #[test]
+    fn a_thread_that_is_pinned_runs_there_only_and_a_cpu_that_is_none_is_refused() {
+        let cpus = affinity().unwrap();
+        let cpu = cpus.first().unwrap();
+        std::thread::spawn(move || {
+            pin_to(cpu).unwrap();
+            assert_eq!(affinity().unwrap().iter().collect::<Vec<_>>(), [cpu]);
+        })
+        .join()
+        .unwrap();
+        assert!(pin_to(CPU_LIMIT).is_err());
+        assert!(pin_to(CPU_LIMIT - 1).is_err());
+        assert_eq!(affinity().unwrap(), cpus);
+    }
+
+    #[test]
+    fn the_switches_of_a_thread_are_what_the_kernel_says_in_its_file() {
+        let before = involuntary_switches().unwrap();
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let after = involuntary_switches().unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("nonvoluntary_ctxt_switches:"));
+        let told: u64 = line.unwrap().trim().parse().unwrap();
+        assert!((before..=after).contains(&told), "{before} {told} {after}");
     }
 
     #[test]

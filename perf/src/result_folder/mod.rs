@@ -14,11 +14,11 @@
 pub mod cgroup_limits;
 pub mod environment;
 pub mod folder;
-pub mod hgrm;
 pub mod interval_log;
 pub mod machine;
 mod repository;
 pub mod timestamp;
 
 pub use environment::Environment;
+pub use mainspring_tuning::figures::hgrm;
 pub use folder::{FolderError, ResultFolder};

@@ -8,6 +8,8 @@
 mod apply;
 mod audit;
 mod explain;
+mod interrupt;
+mod jitter;
 mod paragraph;
 mod plan;
 mod planned;
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::apply::{ApplyError, UndoError};
+use crate::jitter::JitterError;
 use crate::profile::ProfileError;
 use crate::sys_root::SysRoot;
 use crate::topology::TopologyError;
@@ -98,6 +101,8 @@ enum Command {
     Verify(apply::VerifyArguments),
     /// Takes back what was applied.
     Undo(apply::UndoArguments),
+    /// Measures how long a thread that never waits is kept from running, on each CPU, and by whom.
+    Jitter(jitter::JitterArguments),
     /// Copies what the checks read into a new folder, for --root: a machine to look at from elsewhere, or in a test.
     Record(record::RecordArguments),
 }
@@ -114,6 +119,7 @@ impl Arguments {
             Command::Apply(arguments) => arguments.execute(&context, out),
             Command::Verify(arguments) => arguments.execute(&context, out),
             Command::Undo(arguments) => arguments.execute(&context, out),
+            Command::Jitter(arguments) => arguments.execute(&context, out),
             Command::Record(arguments) => arguments.execute(&context, out),
         }
     }
@@ -134,6 +140,10 @@ enum CommandError {
     Profile(#[from] ProfileError),
     #[error("the profile {profile} is for audits only; name another by --profile")]
     AuditOnly { profile: String },
+    #[error(transparent)]
+    Jitter(#[from] JitterError),
+    #[error("{command} measures the machine that it runs on; leave out --root")]
+    OnlyHere { command: &'static str },
     #[error(transparent)]
     Apply(#[from] ApplyError),
     #[error(transparent)]

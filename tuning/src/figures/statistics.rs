@@ -1,9 +1,5 @@
 //! What a handful of rounds says: best, median, worst, and ratios between paired rounds, and how sure they are.
 
-pub mod bootstrap;
-
-pub use bootstrap::{Estimate, Interval, median_estimate};
-
 /// Best, median and worst of some rounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {

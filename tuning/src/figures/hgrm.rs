@@ -48,10 +48,8 @@ fn sub_buckets(digits: u8) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::latency;
-
     fn of(values: impl IntoIterator<Item = u64>) -> Histogram<u64> {
-        let mut histogram = latency::empty_histogram();
+        let mut histogram = Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds");
         values.into_iter().for_each(|value| histogram.record(value).expect("within the bounds"));
         histogram
     }

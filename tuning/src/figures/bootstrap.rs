@@ -8,10 +8,10 @@
 //!
 //! Pure: the same values and the same seed give the same interval.
 
-use mainspring_perf_contest::Random;
+use fastrand::Rng;
 use serde::Serialize;
 
-use super::Summary;
+use super::statistics::Summary;
 
 /// How often the values are drawn anew.
 pub const RESAMPLES: usize = 2_000;
@@ -40,11 +40,11 @@ pub struct Estimate {
 /// The median of the values and its interval; none when there are no values. A single value is its own interval.
 pub fn median_estimate(values: &[f64], seed: u64) -> Option<Estimate> {
     let median = Summary::of(values)?.median;
-    let mut random = Random::seeded(seed);
+    let mut random = Rng::with_seed(seed);
     let mut drawn = vec![0.0; values.len()];
     let mut medians = Vec::with_capacity(RESAMPLES);
     for _ in 0..RESAMPLES {
-        drawn.fill_with(|| values[random.below(values.len() as u64) as usize]);
+        drawn.fill_with(|| values[random.usize(..values.len())]);
         medians.extend(Summary::of(&drawn).map(|summary| summary.median));
     }
     medians.sort_by(f64::total_cmp);
@@ -61,14 +61,14 @@ mod tests {
     use super::*;
 
     /// Noise of no special shape around 10: the sum of four even draws.
-    fn noisy(random: &mut Random, count: usize) -> Vec<f64> {
-        let mut draw = || random.below(1_000_001) as f64 / 1e6;
+    fn noisy(random: &mut Rng, count: usize) -> Vec<f64> {
+        let mut draw = || random.u64(..1_000_001) as f64 / 1e6;
         (0..count).map(|_| 8.0 + draw() + draw() + draw() + draw()).collect()
     }
 
     #[test]
     fn the_interval_covers_the_true_median_about_as_often_as_it_says() {
-        let mut random = Random::seeded(42);
+        let mut random = Rng::with_seed(42);
         let covered = (0..400)
             .filter(|experiment| {
                 let values = noisy(&mut random, 15);
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn more_rounds_make_the_interval_narrower() {
         let width = |count| {
-            let values = noisy(&mut Random::seeded(7), count);
+            let values = noisy(&mut Rng::with_seed(7), count);
             let interval = median_estimate(&values, SEED).expect("values").interval;
             interval.high - interval.low
         };
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn the_same_values_and_seed_give_the_same_interval() {
-        let values = noisy(&mut Random::seeded(3), 21);
+        let values = noisy(&mut Rng::with_seed(3), 21);
         assert_eq!(median_estimate(&values, 1), median_estimate(&values, 1));
     }
 

@@ -1,0 +1,10 @@
+//! Figures of measurements, and how sure they are: what this crate's command and the perf harness share.
+//!
+//! Promises: pure; the same values give the same figures, intervals and texts.
+
+pub mod bootstrap;
+pub mod hgrm;
+mod statistics;
+
+pub use bootstrap::{Estimate, Interval, median_estimate};
+pub use statistics::{Summary, median_ratio, paired_ratios};
