@@ -22,11 +22,12 @@ use std::sync::Arc;
 use crate::actor::{Actor, Next};
 use crate::address::ActorRef;
 use crate::context::{Context, SpawnError};
-use crate::core::Core;
 use crate::core::asks::TICKET_SLOT;
 use crate::core::cell::NO_SLOT;
 use crate::core::outbound::Wake;
+use crate::core::turn::Effect;
 pub use crate::core::turn_samples::{ObserveTurns, TURNS_A_SAMPLE, TurnSample};
+use crate::core::{Core, PLACE_MASK};
 
 /// Something polled once per sweep, after the actors' turns and before the flush.
 pub trait Device {
@@ -77,11 +78,76 @@ impl<'a> DeviceTurn<'a> {
         self.core.index()
     }
 
+    /// Runs `turn` as a turn of an actor of this core, now: everything that holds of a turn holds of it. An actor that
+    /// has not started does so before. Messages that were sent to it and not handled yet are handled after it.
+    pub fn run<A: Actor>(
+        &mut self,
+        actor: ActorRef<A::Message>,
+        turn: impl FnOnce(&mut A, &mut Context<'_, A>) -> Next<A>,
+    ) -> TurnEnd {
+        let (to, me) = actor.words();
+        if to & PLACE_MASK != self.core.place & PLACE_MASK {
+            return TurnEnd::Gone;
+        }
+        self.core.run_now(me, turn)
+    }
+
+    /// Calls `told` once the actor takes messages again, which may be at once: what to do about [`TurnEnd::Busy`]. It
+    /// is dropped uncalled when the actor is gone or fails before. No actor has a turn meanwhile.
+    pub fn when_free<M: ?Sized>(&mut self, actor: ActorRef<M>, told: impl FnOnce() + 'static) {
+        if self.is_living(actor) {
+            let (_, me) = actor.words();
+            let life = self.core.life_of(me);
+            self.core.in_its_turn(me, life, move |_| told());
+        }
+    }
+
+    /// Whether an actor of this core lives. One that is stopping does, until it has stopped.
+    pub fn is_living<M: ?Sized>(&self, actor: ActorRef<M>) -> bool {
+        let (to, me) = actor.words();
+        to & PLACE_MASK == self.core.place & PLACE_MASK && self.core.slots.find(me).is_some()
+    }
+
+    /// Whether an actor of this core waits for an answer, a ticket or its next life: [`run`](Self::run) would say
+    /// [`TurnEnd::Busy`].
+    pub fn is_busy<M: ?Sized>(&self, actor: ActorRef<M>) -> bool {
+        let (_, me) = actor.words();
+        self.is_living(actor) && self.core.is_busy(me)
+    }
+
+    /// Whether the node is shutting down: a device takes nothing new from outside, and is
+    /// [quiet](Device::is_quiet) when what it has is done.
+    pub fn is_shutting_down(&self) -> bool {
+        self.core.shutting_down
+    }
+
     /// Gives what was waited for: a turn of the actor, now, or later when it is busy otherwise, or not at all when
     /// it is gone or has been restarted.
     pub fn redeem<T: 'static>(&mut self, ticket: Ticket<T>, value: T) {
         (ticket.redeem)(self.core, ticket.me, ticket.life, ticket.number, value);
     }
+}
+
+/// How a turn that a device asked for has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnEnd {
+    /// It has returned, and what it did happens.
+    Ran,
+    /// It panicked or ended in [`Next::Fault`]: nothing that it did happens.
+    Failed,
+    /// There was no turn: the actor waits for an answer, a ticket or its next life.
+    Busy,
+    /// There was no turn: the actor is gone or stopping, lives elsewhere, or is of another type.
+    Gone,
+}
+
+/// Something that a device shares with actors and that has its part in a turn: see [`Context::enlist`].
+pub trait Enlisted {
+    /// The turn returned: what was done in it stays.
+    fn committed(&self);
+
+    /// The turn failed: what was done in it is taken back.
+    fn aborted(&self);
 }
 
 /// An actor's claim to a turn with a `T`. Whoever takes it redeems it, or lets it drop when the actor is not to be
@@ -139,6 +205,13 @@ impl<A: Actor> Context<'_, A> {
     /// handled.
     pub fn suspend_until<T>(&mut self, ticket: &Ticket<T>) {
         self.suspend_for_slot(TICKET_SLOT, ticket.number);
+    }
+
+    /// Has `enlisted` told how this turn ends: once for each time that it was enlisted, and by exactly one of its
+    /// methods. Neither may panic.
+    pub fn enlist(&mut self, enlisted: Rc<dyn Enlisted>) {
+        let (_, core) = self.parts();
+        core.effect(Effect::Enlisted(enlisted));
     }
 
     /// What an extension has left on this core, by its type.

@@ -31,6 +31,7 @@ use super::{Core, KIND_SAMPLE, KIND_STOP, KIND_USER};
 use crate::actor::{Actor, Failure, Next, Signal};
 use crate::address::{PORT_NAMES, PORT_REPLY};
 use crate::context::Context;
+use crate::device::TurnEnd;
 use crate::frame::archive;
 use crate::frame::{FLAG_FOREIGN, Header};
 
@@ -340,6 +341,40 @@ impl Core {
         let result = catch_unwind(run);
         self.end_timed_turn(me, began_ns);
         self.returned(me, result, None);
+    }
+
+    /// Whether a living actor takes neither messages nor turns for now.
+    pub(crate) fn is_busy(&self, me: u64) -> bool {
+        let waits = |phase| matches!(phase, Phase::Suspended | Phase::Restarting);
+        self.slots.cold(me).is_some_and(|cold| waits(cold.phase))
+    }
+
+    /// Runs `turn` now if the actor is an `A` and takes messages: what a device has for it.
+    pub(crate) fn run_now<A: Actor>(
+        &mut self,
+        me: u64,
+        turn: impl FnOnce(&mut A, &mut Context<'_, A>) -> Next<A>,
+    ) -> TurnEnd {
+        if self.slots.type_of(me) != Some(std::any::TypeId::of::<A>()) {
+            return TurnEnd::Gone;
+        }
+        self.start_actor(me);
+        if self.slots.find(me).is_none() {
+            return TurnEnd::Gone;
+        }
+        if self.is_busy(me) {
+            return TurnEnd::Busy;
+        }
+        if self.slots.cold(me).is_some_and(|cold| cold.phase == Phase::Stopping) {
+            return TurnEnd::Gone;
+        }
+        let mut ran = false;
+        self.turn_with::<A>(me, |state, ctx| {
+            let next = turn(state, ctx);
+            ran = !matches!(next, Next::Fault);
+            next
+        });
+        if ran { TurnEnd::Ran } else { TurnEnd::Failed }
     }
 
     /// Runs the handler `F` on the actor's state if it is alive and an `A`: what a device was asked for.

@@ -177,6 +177,8 @@ pub(crate) struct Core {
     pub timed_turns_left: u32,
     pub samples: TurnSamples,
     pub finished: bool,
+    /// The node takes nothing new from outside.
+    pub shutting_down: bool,
 }
 
 impl Core {
@@ -234,6 +236,7 @@ impl Core {
             timed_turns_left: 0,
             samples: TurnSamples::new(settings.seed),
             finished: false,
+            shutting_down: false,
         }
     }
 

@@ -5,6 +5,7 @@
 //! notes are dropped: no message is sent, no actor is made, no timer is set, no question is asked.
 
 use std::any::Any;
+use std::rc::Rc;
 
 use super::Core;
 use super::asks::AskError;
@@ -13,6 +14,7 @@ use super::dispatch::Continuation;
 use super::schedule::TimerChange;
 use super::tasks::{Job, Task};
 use crate::address::Address;
+use crate::device::Enlisted;
 
 /// Something that a turn asked for and that happens when the turn returns.
 pub(crate) enum Effect {
@@ -49,6 +51,8 @@ pub(crate) enum Effect {
         me: u64,
         actor: Address,
     },
+    /// Something outside the core that is told how the turn ends.
+    Enlisted(Rc<dyn Enlisted>),
     Task(Box<Task>),
     Job(Box<Job>),
     Name {
@@ -85,6 +89,7 @@ impl std::fmt::Debug for Effect {
             Effect::Work(_) => f.write_str("work"),
             Effect::Watch { actor, .. } => write!(f, "watch {actor}"),
             Effect::Unwatch { actor, .. } => write!(f, "unwatch {actor}"),
+            Effect::Enlisted(_) => f.write_str("enlisted"),
             Effect::Task(_) => f.write_str("task"),
             Effect::Job(_) => f.write_str("job"),
             Effect::Name { change, .. } => change.fmt(f),
@@ -140,6 +145,7 @@ impl Core {
             Effect::Work(work) => self.control.push_back(Control::Work(Work(work))),
             Effect::Watch { me, actor } => self.watch(me, actor),
             Effect::Unwatch { me, actor } => self.unwatch(me, actor),
+            Effect::Enlisted(enlisted) => enlisted.committed(),
             Effect::Task(task) => self.begin_task(*task),
             Effect::Job(job) => self.begin_job(*job),
             Effect::Name { me, change } => self.change_name(me, *change),
@@ -167,8 +173,10 @@ impl Core {
             self.close_ask(slot, generation);
         }
         for effect in std::mem::take(&mut self.effects).into_iter().rev() {
-            if let Effect::Spawned { me } = effect {
-                self.discard_actor(me);
+            match effect {
+                Effect::Spawned { me } => self.discard_actor(me),
+                Effect::Enlisted(enlisted) => enlisted.aborted(),
+                _ => {}
             }
         }
     }

@@ -53,6 +53,9 @@ pub(super) fn run(node: &mut Node, deadline: Duration) -> Result<(), ShutdownErr
     let shared = node.shared.clone();
     shared.stop_accepting();
     let cores = shared.injectors.len() as u16;
+    for core in 0..cores {
+        let _ = shared.on_core_within(core, LOOK_PATIENCE, |core| core.shutting_down = true);
+    }
     wait_until(end, || are_quiet(node, cores));
     for core in 0..cores {
         let _ = shared.on_core_within(core, LOOK_PATIENCE, |core| {

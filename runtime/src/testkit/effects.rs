@@ -196,7 +196,7 @@ impl Effects {
 
     fn add(&mut self, effect: &Effect) {
         match effect {
-            Effect::Spawned { .. } => {}
+            Effect::Spawned { .. } | Effect::Enlisted(_) => {}
             Effect::Timer { change, .. } => self.add_timer(change),
             Effect::Suspend { .. } => self.exclusive = true,
             Effect::Control { to, control } if control.is_stop() => self.stopped.push(*to),
@@ -210,7 +210,9 @@ impl Effects {
                 NameChange::Unregister { name } => self.unregistered.push(name.clone()),
                 NameChange::Subscribe { .. } => self.work += 1,
             },
-            Effect::Control { .. } | Effect::AskRefused { .. } => self.work += 1,
+            Effect::Control { .. } | Effect::AskRefused { .. } => {
+                self.work += 1
+            }
         }
     }
 
