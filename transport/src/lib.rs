@@ -3,18 +3,21 @@
 //! | module | what |
 //! |---|---|
 //! | [`handshake`] | the first bytes of a connection: who is there, and with which key |
+//! | [`ingress`] | TCP servers: each connection is an actor ([`Ingress`]) |
 //! | [`node`] | a node's links as an extension of it: [`Transport`] |
 //! | [`link`] | what decides about links: credit, control frames, dialling, liveness, who is let in |
 //! | [`wire`] | the bytes of a connection after its handshake: frames, and the decoder of foreign bytes |
 #![deny(unsafe_code)]
 
 pub mod handshake;
+pub mod ingress;
 pub mod link;
 pub mod node;
 #[allow(unsafe_code)]
 mod trust;
 pub mod wire;
 
+pub use ingress::Ingress;
 pub use node::{LinkedNode, Links, Transport, TransportError};
 
 /// The code of the page about links is run as a test.
