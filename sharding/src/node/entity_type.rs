@@ -79,7 +79,8 @@ impl EntityType {
         self
     }
 
-    /// The most bytes of messages that wait on a core for shards that move: 16 MiB unless set.
+    /// The most bytes of messages that wait on a core for shards that move, and of those that wait for room on the way
+    /// to other cores: 16 MiB each unless set.
     pub fn parked_limit_bytes(mut self, bytes: usize) -> Self {
         self.parked_limit_bytes = bytes;
         self

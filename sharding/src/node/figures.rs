@@ -26,7 +26,8 @@ pub struct RegionFigures {
     pub refused_broken: u64,
     /// Messages refused because there is no room: for one more entity, or for messages that wait for one.
     pub refused_full: u64,
-    /// Messages refused because they could not be sent on, or had no usable id.
+    /// Messages refused because they could not be sent on, or had no usable id. What regions say to each other of a
+    /// move counts too; it is said again.
     pub refused_sends: u64,
     /// Messages refused while their shard moved.
     pub refused_moving: u64,

@@ -23,6 +23,7 @@ mod sharding;
 mod tenancy;
 mod tenants;
 mod types_file;
+mod unsent;
 mod wording;
 
 pub use coordinator::{Directive, DrainBegun, MoveEnded, MoveOutcome};

@@ -12,9 +12,6 @@ use crate::entities::{Slot, State};
 use crate::handoff::{self, Input, Output};
 use crate::ownership::{Epoch, Ownership};
 
-/// Messages to other regions that may wait for room on their way.
-const UNSENT_LIMIT: usize = 16_384;
-
 /// The place of the coordinator.
 pub(super) const COORDINATOR_CORE: u16 = 0;
 
@@ -90,10 +87,7 @@ where
     ) {
         let Parcel { id, message } = payload;
         let delivery = Delivery { from: self.core, epoch: epoch.0, way: 0, id: id.into_vec() };
-        let message = (Envelope::Deliver(delivery), vec![message]);
-        if !self.send_to_peer(ctx, to, message) {
-            self.count(|figures| figures.refused_sends += 1);
-        }
+        self.send_to_peer(ctx, to, (Envelope::Deliver(delivery), vec![message]));
     }
 
     /// What is lost on the way is said or asked again after a time.
@@ -127,40 +121,46 @@ where
             self.send_remembered(ctx, *shard, to);
         }
         let (word, enclosed) = word_of(message);
-        // One that is not taken is said again by the hand-off, after a longer time.
-        let _ =
-            self.send_to_peer(ctx, to, (Envelope::Handover { from: self.core, word }, enclosed));
+        // One that is refused is said again by the hand-off, after a longer time.
+        self.send_to_peer(ctx, to, (Envelope::Handover { from: self.core, word }, enclosed));
     }
 
-    /// Sends to the region of another core, behind what still waits for room on the way there. `false` when as much
-    /// waits as may.
+    /// Sends to the region of another core, behind what still waits for room on the way there. What finds no room waits
+    /// too, within the limit; what cannot be sent is refused and counted, and then it is `false`.
     pub(super) fn send_to_peer(
         &mut self,
         ctx: &mut Context<'_, Self>,
         to: u16,
         message: RegionMessage<A::Message>,
     ) -> bool {
-        let Some(region) = self.hosting.peers.get(to) else { return false };
-        if self.unsent.is_empty() && ctx.try_tell(region, &message).is_ok() {
-            return true;
+        let sent = match self.hosting.peers.get(to) {
+            None => Err(TellError::Gone),
+            Some(_) if self.unsent.has(to) => Err(TellError::Full),
+            Some(region) => ctx.try_tell(region, &message),
+        };
+        match sent {
+            Ok(()) => true,
+            Err(TellError::Full) if self.unsent.keep(to, message) => {
+                self.hosting.tables.borrow_mut().is_behind = true;
+                true
+            }
+            Err(_) => {
+                self.count(|figures| figures.refused_sends += 1);
+                false
+            }
         }
-        if self.unsent.len() >= UNSENT_LIMIT {
-            return false;
-        }
-        self.unsent.push_back((region, message));
-        self.hosting.tables.borrow_mut().is_behind = true;
-        true
     }
 
     /// Sends what found no room before.
     pub(super) fn send_unsent(&mut self, ctx: &mut Context<'_, Self>) {
-        while let Some((region, message)) = self.unsent.front() {
-            if ctx.try_tell(*region, message) == Err(TellError::Full) {
-                return;
-            }
-            self.unsent.pop_front();
-        }
-        self.hosting.tables.borrow_mut().is_behind = false;
+        let peers = &self.hosting.peers;
+        let refused = self.unsent.send(|to, message| {
+            let region = peers.get(to).ok_or(TellError::Gone)?;
+            ctx.try_tell(region, message)
+        });
+        let tables = &mut *self.hosting.tables.borrow_mut();
+        tables.figures.refused_sends += refused;
+        tables.is_behind = !self.unsent.is_empty();
     }
 
     /// Asks the entities of a shard to stop when they have handled what they have got. What was kept for them goes

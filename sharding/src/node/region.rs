@@ -23,6 +23,7 @@ use super::kept::Kept;
 use super::parcel::Parcel;
 use super::recorder::Recorder;
 use super::remembered::Remembered;
+use super::unsent::Unsent;
 use super::wording::message_of;
 use crate::entities::{Arrival, ShardLoad, Slot, ToEntityKey};
 use crate::handoff::{Input, Output, Route};
@@ -36,9 +37,6 @@ const REPORT_NS: u64 = 1_000_000_000;
 
 /// Makes the entity of an id.
 pub(super) type Make<A> = Arc<dyn Fn(EntityId<'_>) -> A + Send + Sync>;
-
-/// A message, and the region that it is for.
-type Unsent<M> = (ActorRef<RegionMessage<M>>, RegionMessage<M>);
 
 /// See the module's header.
 pub(crate) struct Region<A: Actor>
@@ -54,8 +52,8 @@ where
     pub(super) draining: BTreeMap<u32, u64>,
     /// Entities whose request to stop found the queue full.
     pub(super) unstopped: Vec<Slot>,
-    /// What found no room on its way to another region, in order.
-    pub(super) unsent: VecDeque<Unsent<A::Message>>,
+    /// What found no room on its way to another region.
+    pub(super) unsent: Unsent<A::Message>,
     /// What the hand-off wants done.
     pub(super) outputs: VecDeque<Output<u16, Parcel<A::Message>>>,
     /// A loop over `outputs` is under way further up the call stack.
@@ -90,7 +88,7 @@ where
             kept: Kept::new(entity_type.kept_limit_bytes),
             draining: BTreeMap::new(),
             unstopped: Vec::new(),
-            unsent: VecDeque::new(),
+            unsent: Unsent::new(entity_type.parked_limit_bytes),
             outputs: VecDeque::new(),
             is_acting: false,
             remembered: entity_type.remembered_per_second.map(Remembered::new),
