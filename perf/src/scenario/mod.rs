@@ -34,7 +34,9 @@ mod raw_read_block;
 mod raw_read_stream;
 mod raw_record_stream;
 mod raw_system_call;
+mod raw_socket;
 mod raw_two_atomics;
+mod remote;
 mod ring;
 mod savina;
 mod spawn;
@@ -243,6 +245,9 @@ pub fn all() -> Vec<&'static dyn Scenario> {
     vec![
         &empty::Empty,
         &raw_two_atomics::RawTwoAtomics,
+        &raw_socket::SPINNING,
+        &raw_socket::BLOCKING,
+        &raw_socket::STREAM,
         &raw_event_fd::RawEventFd,
         &raw_memory_loop::RawMemoryLoop,
         &raw_record_stream::RawRecordStream,
@@ -261,6 +266,9 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &ask_cross_core::AskCrossCore,
         &ping_pong::CROSS_CORE,
         &ping_pong::CROSS_CORE_ECO,
+        &remote::PING_PONG,
+        &remote::PING_PONG_ECO,
+        &remote::STREAM,
         &tell_cross_core::TellCrossCore,
         &ring::RingStream,
         &spawn::SPAWN,

@@ -104,7 +104,7 @@ impl Scenario for PingPong {
 
 /// Sends numbers from 0 up, each when the one before has come back.
 #[repr(C)]
-struct Asking<const STAMPED: bool> {
+pub(super) struct Asking<const STAMPED: bool> {
     left: u64,
     answering: ActorRef<Number>,
     run: Box<Run>,
@@ -123,7 +123,12 @@ struct Run {
 }
 
 impl<const STAMPED: bool> Asking<STAMPED> {
-    fn new(answering: ActorRef<Number>, warm_up: u64, measured: u64, course: &Course) -> Self {
+    pub(super) fn new(
+        answering: ActorRef<Number>,
+        warm_up: u64,
+        measured: u64,
+        course: &Course,
+    ) -> Self {
         let run = Box::new(Run { course: course.clone(), measured, laps: LapTimer::new() });
         Asking { left: warm_up, answering, run, untouched: [0; 3], answers: 0 }
     }
@@ -172,7 +177,7 @@ impl<const STAMPED: bool> Actor for Asking<STAMPED> {
 
 /// Sends back what it gets.
 #[repr(C)]
-struct Answering {
+pub(super) struct Answering {
     sum: u64,
     totals: Arc<Totals>,
     untouched: [u64; 5],
@@ -182,7 +187,7 @@ struct Answering {
 const _: () = assert!(size_of::<Answering>() == 64);
 
 impl Answering {
-    fn new(totals: &Arc<Totals>) -> Self {
+    pub(super) fn new(totals: &Arc<Totals>) -> Self {
         Answering { sum: 0, totals: Arc::clone(totals), untouched: [0; 5], count: 0 }
     }
 }

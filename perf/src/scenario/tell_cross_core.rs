@@ -45,18 +45,9 @@ impl Scenario for TellCrossCore {
             receivers.push(made.map_err(runtime("make a receiver"))?);
         }
         let of_finish = course.clone();
-        let finish = node.actor(move || Finish { course: of_finish.clone() }).on_core(1).start();
+        let finish = node.actor(move || Finish::new(&of_finish)).on_core(1).start();
         let finish = finish.map_err(runtime("make who ends the section"))?;
-        let make = move || Sender {
-            order: receivers.clone(),
-            finish,
-            course: course.clone(),
-            next: 0,
-            number: 0,
-            stretch: Stretch::WarmUp,
-            until: WARM_UP,
-            measured,
-        };
+        let make = move || Sender::new(receivers.clone(), finish, &course, measured);
         node.actor(make).on_core(0).start().map_err(runtime("make the sender"))?;
         let latencies = stage.finish()?;
         totals.check_numbers(WARM_UP + measured)?;
@@ -102,8 +93,8 @@ impl OpenLoop for TellCrossCore {
     }
 }
 
-const RECEIVERS: usize = 1_000;
-const WARM_UP: u64 = 200_000;
+pub(super) const RECEIVERS: usize = 1_000;
+pub(super) const WARM_UP: u64 = 200_000;
 
 /// Which part of the round is under way.
 #[derive(Clone, Copy, PartialEq)]
@@ -115,7 +106,7 @@ enum Stretch {
 
 /// Tells its receivers the numbers from 0 up. A full ring ends a turn early and nothing is lost: the next turn
 /// goes on with the number that was refused.
-struct Sender {
+pub(super) struct Sender {
     order: Vec<ActorRef<Number>>,
     finish: ActorRef<Number>,
     course: Course,
@@ -128,6 +119,17 @@ struct Sender {
 }
 
 impl Sender {
+    /// One that has to send so many numbers, after those of the warm-up.
+    pub(super) fn new(
+        order: Vec<ActorRef<Number>>,
+        finish: ActorRef<Number>,
+        course: &Course,
+        measured: u64,
+    ) -> Self {
+        let (course, stretch) = (course.clone(), Stretch::WarmUp);
+        Sender { order, finish, course, next: 0, number: 0, stretch, until: WARM_UP, measured }
+    }
+
     /// Sends as much as one turn may. Whether there is more of this stretch.
     fn send(&mut self, ctx: &mut Context<'_, Self>) -> bool {
         let from = ctx.me();
@@ -181,8 +183,14 @@ impl Actor for Sender {
 }
 
 /// Gets the last message of each stretch: answers that of the warm-up, ends the section at the other.
-struct Finish {
+pub(super) struct Finish {
     course: Course,
+}
+
+impl Finish {
+    pub(super) fn new(course: &Course) -> Self {
+        Finish { course: course.clone() }
+    }
 }
 
 impl Actor for Finish {

@@ -103,6 +103,8 @@ pub(super) struct Hub {
     orders: VecDeque<Order>,
     notices: Notices,
     seed: u64,
+    /// Nothing is to be done before this, unless something happens.
+    due_ns: u64,
 }
 
 impl Hub {
@@ -124,6 +126,7 @@ impl Hub {
             orders: VecDeque::new(),
             notices,
             seed,
+            due_ns: 0,
             settings,
             local,
         }
@@ -149,6 +152,21 @@ impl Hub {
         !self.orders.is_empty()
     }
 
+    /// Whether [`tick`](Self::tick) and [`write_control`](Self::write_control) have something to do.
+    pub fn is_due(&self, now_ns: u64) -> bool {
+        self.due_ns <= now_ns
+    }
+
+    /// Something has happened that may be for the next tick.
+    pub fn stir(&mut self) {
+        self.due_ns = 0;
+    }
+
+    /// All that was due is done.
+    pub fn settle(&mut self) {
+        self.due_ns = self.next_deadline_ns().unwrap_or(u64::MAX);
+    }
+
     /// Whether what is known of other nodes speaks against this one.
     pub fn verdict(&self, hello: &Hello) -> Result<(), RefusalReason> {
         let number = hello.incarnation;
@@ -158,6 +176,7 @@ impl Hub {
 
     /// An attempt came to nothing.
     pub fn dial_failed(&mut self, attempt: Attempt, reason: Option<RefusalReason>, now_ns: u64) {
+        self.stir();
         let Some(dialer) = self.dialer(attempt) else { return };
         dialer.failed(now_ns);
         // What does not pass by itself is not tried again.
@@ -172,6 +191,7 @@ impl Hub {
 
     /// A connection is greeted: where it belongs.
     pub fn greeted(&mut self, peer: Peer, attempt: Option<Attempt>, now_ns: u64) -> Placed {
+        self.stir();
         let id = NodeId(peer.node_id);
         let incarnation =
             Incarnation { number: peer.incarnation, started_at_ns: peer.started_at_ns };
@@ -230,6 +250,7 @@ impl Hub {
 
     /// A connection has ended.
     pub fn ended(&mut self, serial: u64, reason: DownReason, maybe_lost: Volume, now_ns: u64) {
+        self.stir();
         self.confirmed.remove(&serial);
         let Some(Known { node: id, incarnation, key }) = self.known.remove(&serial) else { return };
         self.notices.event(LinkEvent::Down {
@@ -266,6 +287,7 @@ impl Hub {
 
     /// News for another node.
     pub fn send_control(&mut self, control: NodeControl, now_ns: u64) {
+        self.stir();
         let id = self.peers.node_of(control.receiver().node());
         let Some((id, node)) = id.and_then(|id| Some((id, self.nodes.get_mut(&id)?))) else {
             return self.orders.push_back(Order::Return(control));
@@ -286,6 +308,7 @@ impl Hub {
         frame: &LinkFrame<'_>,
         now_ns: u64,
     ) -> Result<Option<NodeControl>, Broken> {
+        self.stir();
         let own = self.local.incarnation;
         let Some((id, node)) = self.of_control(serial) else { return Ok(None) };
         let peer = node.incarnation.number;

@@ -62,6 +62,8 @@ pub(super) struct LinkDevice {
     outgoing: Outgoing,
     settings: Settings,
     hub: Option<Hub>,
+    /// No greeting takes too long before this.
+    greetings_due_ns: u64,
     listens: bool,
 }
 
@@ -83,6 +85,7 @@ impl LinkDevice {
             exchange,
             settings,
             hub,
+            greetings_due_ns: u64::MAX,
             listens: false,
         }
     }
@@ -229,6 +232,9 @@ impl LinkDevice {
         while let Some(control) = turn.take_control() {
             hub.send_control(control, now_ns);
         }
+        if !hub.is_due(now_ns) {
+            return 0;
+        }
         hub.tick(now_ns);
         let mut done = 0;
         while let Some(order) = self.hub.as_mut().and_then(Hub::next_order) {
@@ -246,7 +252,7 @@ impl LinkDevice {
                 Order::Return(control) => turn.return_control(control),
             }
         }
-        done + self.look_after_greetings(now_ns)
+        done
     }
 
     fn tell_all(&mut self, letter: impl Fn() -> Letter) {
@@ -263,8 +269,7 @@ impl LinkDevice {
         };
         match self.sockets.connect(to, options) {
             Ok(socket) => {
-                let greeting = Greeting::new(Some(attempt), handshake, hello);
-                self.lines.insert(socket, Line::Greeting(Box::new(greeting)));
+                self.greet(socket, Greeting::new(Some(attempt), handshake, hello));
             }
             Err(refused) => {
                 tracing::warn!(%refused, "a link could not be dialled");
@@ -286,8 +291,16 @@ impl LinkDevice {
         }
     }
 
+    fn greet(&mut self, socket: SocketId, greeting: Greeting) {
+        self.greetings_due_ns = self.greetings_due_ns.min(greeting.deadline_ns());
+        self.lines.insert(socket, Line::Greeting(Box::new(greeting)));
+    }
+
     /// Ends greetings that take too long.
     fn look_after_greetings(&mut self, now_ns: u64) -> usize {
+        if now_ns < self.greetings_due_ns {
+            return 0;
+        }
         let mut late = Vec::new();
         for (socket, line) in &mut self.lines {
             if let Line::Greeting(greeting) = line
@@ -301,6 +314,11 @@ impl LinkDevice {
         for (socket, error) in late {
             self.greeting_failed(socket, &error, now_ns);
         }
+        let waiting = self.lines.values().filter_map(|line| match line {
+            Line::Greeting(greeting) if !greeting.ends => Some(greeting.deadline_ns()),
+            _ => None,
+        });
+        self.greetings_due_ns = waiting.min().unwrap_or(u64::MAX);
         count
     }
 
@@ -369,6 +387,7 @@ impl LinkDevice {
             let facts = &connection.facts;
             if facts.key.lane == Lane::Control
                 && let Some(hub) = &mut self.hub
+                && hub.is_due(now_ns)
             {
                 let (serial, may_send) = (facts.serial, connection.may_send());
                 hub.write_control(serial, now_ns, may_send, |frame| connection.say(frame));
@@ -428,8 +447,15 @@ impl Device for LinkDevice {
         }
         let sockets = Rc::clone(&self.sockets);
         work += sockets.poll(&mut Polling { device: self, turn }, SOCKETS_A_POLL);
+        work += self.look_after_greetings(turn.now_ns());
         work += self.obey(turn);
         work += self.send_all(turn);
+        if let Some(hub) = &mut self.hub
+            && hub.is_due(turn.now_ns())
+            && !hub.has_orders()
+        {
+            hub.settle();
+        }
         self.outgoing.flush();
         work
     }
@@ -509,8 +535,7 @@ impl SocketHandler for Polling<'_, '_> {
         let keys = device.settings.keys.clone();
         match Handshake::respond(hub.local().clone(), keys, nonce, self.turn.now_ns()) {
             Ok(handshake) => {
-                let greeting = Greeting::new(None, handshake, Vec::new());
-                device.lines.insert(socket, Line::Greeting(Box::new(greeting)));
+                device.greet(socket, Greeting::new(None, handshake, Vec::new()));
             }
             Err(error) => {
                 tracing::error!(%error, "this node cannot be linked");
@@ -609,7 +634,15 @@ impl SocketHandler for Polling<'_, '_> {
             tracing::debug!(%error, "a send of a link ended early");
         }
         match self.device.lines.get_mut(&socket) {
-            Some(Line::Standing(connection)) => connection.sent(bytes),
+            Some(Line::Standing(connection)) => {
+                connection.sent(bytes);
+                if connection.facts.key.lane == Lane::Control
+                    && let Some(hub) = &mut self.device.hub
+                {
+                    // What could not be written while this was under way.
+                    hub.stir();
+                }
+            }
             Some(Line::Greeting(greeting)) => {
                 greeting.in_flight = false;
                 self.device.send_greeting(socket);
