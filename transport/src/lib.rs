@@ -1,4 +1,4 @@
-//! Links between nodes: actors of other nodes, reached as those at home.
+//! Links between nodes, whose actors are reached as those at home, and TCP servers whose connections are actors.
 //!
 //! | module | what |
 //! |---|---|
@@ -24,3 +24,8 @@ pub use node::{LinkedNode, Links, Transport, TransportError};
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/links.md")]
 pub struct LinksPage;
+
+/// The code of the page about servers is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/ingress.md")]
+pub struct IngressPage;

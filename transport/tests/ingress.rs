@@ -183,6 +183,7 @@ fn lines_that_come_together_are_answered_in_few_sends() -> Outcome {
     stream.write_all(&text)?;
     assert_eq!(read_exactly(&mut stream, text.len())?, text);
     assert!(handle.figures().sends <= 4, "{:?}", handle.figures());
+    drop(stream);
     Ok(node.shutdown(PATIENCE)?)
 }
 
