@@ -213,16 +213,72 @@ fn an_actor_that_stops_has_its_last_answer_sent() -> Outcome {
 }
 
 #[test]
+fn a_client_that_does_not_end_is_closed_after_a_while_also_at_shutdown() -> Outcome {
+    let linger = Duration::from_millis(50);
+    let limits = IngressLimits { linger, ..IngressLimits::default() };
+    let (node, handle, address) = served(1, limits, |_| Lines::default())?;
+    let mut stream = connected(address)?;
+    stream.write_all(b"stop\n")?;
+    assert_eq!(read_exactly(&mut stream, 5)?, b"stop\n");
+    until(&handle, |figures| figures.accepted == 1 && figures.open == 0)?;
+    let mut other = connected(address)?;
+    other.write_all(b"in\n")?;
+    assert_eq!(read_exactly(&mut other, 3)?, b"in\n");
+    node.shutdown(PATIENCE)?;
+    assert_eq!(other.read(&mut [0; 8])?, 0);
+    Ok(())
+}
+
+/// Answers nothing, and does not stop when its node does.
+struct Stubborn;
+
+impl Actor for Stubborn {
+    type Message = Nothing;
+
+    fn receive(&mut self, _: &mut Context<Self>, _: &Archived<Nothing>) -> Next<Self> {
+        Next::Same
+    }
+}
+
+impl Connection for Stubborn {
+    fn received(
+        &mut self,
+        _: &mut Context<Self>,
+        bytes: &[u8],
+        _: &mut Output<'_>,
+    ) -> Received<Self> {
+        Received::taken(bytes.len())
+    }
+
+    fn draining(&mut self, _: &mut Context<Self>, _: &mut Output<'_>) -> Next<Self> {
+        Next::Same
+    }
+}
+
+#[test]
+fn a_connection_that_goes_on_at_shutdown_is_reset_when_its_time_is_over() -> Outcome {
+    let drain = Duration::from_millis(50);
+    let limits = IngressLimits { drain, ..IngressLimits::default() };
+    let (node, handle, address) = served(1, limits, |_| Stubborn)?;
+    let mut stream = connected(address)?;
+    until(&handle, |figures| figures.open == 1)?;
+    node.shutdown(PATIENCE)?;
+    let end = stream.read(&mut [0; 8]);
+    assert!(end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
+    Ok(())
+}
+
+#[test]
 fn a_panic_costs_its_connection_alone_and_takes_its_writes_back() -> Outcome {
     let (node, handle, address) = served(1, IngressLimits::default(), |_| Lines::default())?;
     let mut other = connected(address)?;
-    for line in [&b"panic\n"[..], b"half\n"] {
+    for lines in [&b"one\npanic\n"[..], b"one\nhalf\n"] {
         let mut stream = connected(address)?;
-        stream.write_all(line)?;
+        stream.write_all(lines)?;
         let mut all = Vec::new();
         let end = stream.read_to_end(&mut all);
         assert!(end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset));
-        assert_eq!(all, b"");
+        assert!(b"one\n".starts_with(&all[..]), "{}", String::from_utf8_lossy(&all));
         other.write_all(b"still here\n")?;
         assert_eq!(read_exactly(&mut other, 11)?, b"still here\n");
     }

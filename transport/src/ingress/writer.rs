@@ -343,3 +343,7 @@ impl Enlisted for Pipe {
         state.finishes = state.finished;
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
