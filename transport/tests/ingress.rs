@@ -489,7 +489,7 @@ fn a_thousand_connections_are_served_by_all_cores() -> Outcome {
         let wanted = format!("hello from {number}\n");
         assert_eq!(read_exactly(stream, wanted.len())?, wanted.as_bytes());
     }
-    assert_eq!(handle.figures().open, 1_000);
+    until(&handle, |figures| figures.open == 1_000)?;
     drop(streams);
     until(&handle, |figures| figures.open == 0)?;
     Ok(node.shutdown(PATIENCE)?)
