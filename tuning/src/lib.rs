@@ -29,6 +29,8 @@ pub mod check;
 #[cfg(feature = "command")]
 pub mod command;
 mod cpu_set;
+#[cfg(feature = "command")]
+pub mod effect;
 mod facts;
 #[cfg(feature = "figures")]
 pub mod figures;

@@ -14,12 +14,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::blocks;
 use super::contestant::{Contestant, ContestantError, Finished, Kind};
 use super::sizing::{Sized, Sizing};
 use crate::calibration::{self, CalibrationError};
 use crate::evidence::{Evidence, EvidenceError, Snapshot};
 use crate::raw::usage::Usage;
+use crate::statistics::blocks;
 
 /// What a contest is like.
 #[derive(Clone, Debug)]

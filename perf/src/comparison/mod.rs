@@ -9,10 +9,9 @@
 //! |---|---|
 //! | [`peer`], [`line_up`] | who takes part |
 //! | [`contestant`], [`child`] | one round, as a process |
-//! | [`sizing`], [`blocks`], [`contest`] | how many messages, in which order, and all rounds |
+//! | [`sizing`], [`contest`] | how many messages, and all rounds |
 //! | [`result`], [`pair`] | what it came to |
 
-pub mod blocks;
 pub mod child;
 pub mod contest;
 pub mod contestant;

@@ -20,5 +20,5 @@ mod repository;
 pub mod timestamp;
 
 pub use environment::Environment;
-pub use mainspring_tuning::figures::hgrm;
 pub use folder::{FolderError, ResultFolder};
+pub use mainspring_tuning::figures::hgrm;

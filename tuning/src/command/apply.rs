@@ -13,7 +13,7 @@ use crate::apply::{Done, Outcome, State, apply, undo, verify};
 
 /// Where what is needed for the way back is kept.
 #[derive(Debug, clap::Args)]
-struct StateArguments {
+pub(super) struct StateArguments {
     /// Where the originals are kept [default: mainspring-tune in $XDG_STATE_HOME if that is set, else in /var/lib].
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
@@ -108,7 +108,7 @@ impl UndoArguments {
 }
 
 impl StateArguments {
-    fn open(&self, context: &Context) -> State {
+    pub(super) fn open(&self, context: &Context) -> State {
         let folder =
             self.state.clone().unwrap_or_else(|| match std::env::var_os("XDG_STATE_HOME") {
                 Some(home) if !home.is_empty() && !context.root.is_recorded() => {

@@ -7,6 +7,7 @@
 
 mod apply;
 mod audit;
+mod effect;
 mod explain;
 mod interrupt;
 mod jitter;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use crate::apply::{ApplyError, UndoError};
+use crate::effect::EffectError;
 use crate::jitter::JitterError;
 use crate::profile::ProfileError;
 use crate::sys_root::SysRoot;
@@ -103,6 +105,8 @@ enum Command {
     Undo(apply::UndoArguments),
     /// Measures how long a thread that never waits is kept from running, on each CPU, and by whom.
     Jitter(jitter::JitterArguments),
+    /// Measures what one setting changes: without it and with it in turns; what it was is restored.
+    Effect(effect::EffectArguments),
     /// Copies what the checks read into a new folder, for --root: a machine to look at from elsewhere, or in a test.
     Record(record::RecordArguments),
 }
@@ -120,6 +124,7 @@ impl Arguments {
             Command::Verify(arguments) => arguments.execute(&context, out),
             Command::Undo(arguments) => arguments.execute(&context, out),
             Command::Jitter(arguments) => arguments.execute(&context, out),
+            Command::Effect(arguments) => arguments.execute(&context, out),
             Command::Record(arguments) => arguments.execute(&context, out),
         }
     }
@@ -144,6 +149,10 @@ enum CommandError {
     Jitter(#[from] JitterError),
     #[error("{command} measures the machine that it runs on; leave out --root")]
     OnlyHere { command: &'static str },
+    #[error(transparent)]
+    Effect(#[from] EffectError),
+    #[error("{id}: {why}")]
+    NothingToMeasure { id: String, why: &'static str },
     #[error(transparent)]
     Apply(#[from] ApplyError),
     #[error(transparent)]

@@ -13,13 +13,13 @@ use crate::sys_root::SysRoot;
 pub(super) struct PlannedArguments {
     /// What the machine is to become: shared-vm, latency, isolated-spin, or the path of a profile.
     #[arg(long, default_value = "latency")]
-    profile: String,
+    pub(super) profile: String,
     /// Only this check; may be given again for others.
     #[arg(long, value_name = "ID")]
-    only: Vec<String>,
+    pub(super) only: Vec<String>,
     /// All but this check; may be given again for others.
     #[arg(long, value_name = "ID", conflicts_with = "only")]
-    except: Vec<String>,
+    pub(super) except: Vec<String>,
 }
 
 /// A plan, and what it is made of.
