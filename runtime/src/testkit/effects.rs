@@ -210,9 +210,7 @@ impl Effects {
                 NameChange::Unregister { name } => self.unregistered.push(name.clone()),
                 NameChange::Subscribe { .. } => self.work += 1,
             },
-            Effect::Control { .. } | Effect::AskRefused { .. } => {
-                self.work += 1
-            }
+            Effect::Control { .. } | Effect::AskRefused { .. } => self.work += 1,
         }
     }
 
