@@ -27,6 +27,8 @@ pub(crate) struct Peers {
     ways: Vec<(u32, Rc<RefCell<Outbox>>)>,
     /// By node: the watcher's word, and the actor.
     watched: BTreeMap<u32, BTreeSet<(u64, Address)>>,
+    /// By node: actors of this core that actors there watch. One that no longer is watched may stay in it.
+    watchers: BTreeMap<u32, BTreeSet<u64>>,
     control: VecDeque<NodeControl>,
 }
 
@@ -68,6 +70,21 @@ impl Peers {
     fn way(&self, node: u32) -> Option<&Rc<RefCell<Outbox>>> {
         let at = self.find(node).ok()?;
         Some(&self.ways[at].1)
+    }
+
+    /// An actor of another node watches `me` of this core.
+    pub fn note_watcher(&mut self, me: u64, watcher: Address) {
+        self.watchers.entry(watcher.node()).or_default().insert(me);
+    }
+
+    /// The actor `me` of this core is gone: nobody watches it.
+    pub fn forget_watched(&mut self, me: u64, watcher: Address) {
+        if let Some(of_node) = self.watchers.get_mut(&watcher.node()) {
+            of_node.remove(&me);
+            if of_node.is_empty() {
+                self.watchers.remove(&watcher.node());
+            }
+        }
     }
 
     /// The actor `watcher` of this core no longer watches that one.
@@ -214,6 +231,17 @@ impl Core {
         let reason = StopReason::Unreachable;
         for (me, actor) in self.peers.watched.remove(&node).unwrap_or_default() {
             self.control.push_back(Control::Terminated { me, actor, reason });
+        }
+    }
+
+    /// This life of a node is over: nobody there wants to know anything any more. An actor that lives long has room for
+    /// so many watchers only.
+    pub(crate) fn node_over(&mut self, node: u32) {
+        self.node_gone(node);
+        for me in self.peers.watchers.remove(&node).unwrap_or_default() {
+            if let Some(cold) = self.slots.cold_if_any(me) {
+                cold.watchers.retain(|watcher| watcher.node() != node);
+            }
         }
     }
 

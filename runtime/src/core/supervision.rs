@@ -396,6 +396,9 @@ impl Core {
         }
         let actor = self.address_of(me);
         for watcher in watchers {
+            if watcher.node() != actor.node() {
+                self.peers.forget_watched(me, watcher);
+            }
             let control = Control::Terminated { me: watcher.words().1, actor, reason };
             self.send_control(watcher, control);
         }

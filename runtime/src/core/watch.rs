@@ -48,6 +48,9 @@ impl Core {
             Some(cold) => {
                 if !cold.watchers.contains(&watcher) {
                     cold.watchers.push(watcher);
+                    if watcher.node() != actor.node() {
+                        self.peers.note_watcher(me, watcher);
+                    }
                 }
             }
             None => {

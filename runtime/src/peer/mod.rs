@@ -121,9 +121,15 @@ impl DeviceTurn<'_> {
         self.core_mut().control_returned(control);
     }
 
-    /// A node is gone for good: its outbox is closed, and actors of this core that watch actors there are told.
+    /// A node is not reached any more: its outbox is closed, and actors of this core that watch actors there are told.
+    /// It may come back; its own watches are kept.
     pub fn node_gone(&mut self, node: u32) {
         self.core_mut().node_gone(node);
+    }
+
+    /// This life of a node is over: as [`node_gone`](Self::node_gone), and who watched from there is forgotten.
+    pub fn node_over(&mut self, node: u32) {
+        self.core_mut().node_over(node);
     }
 
     /// Counts frames that were taken out of an outbox and will not be sent.

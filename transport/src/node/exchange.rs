@@ -31,6 +31,8 @@ pub(super) enum Letter {
     Gone {
         /// Its incarnation.
         incarnation: u32,
+        /// It will not come back.
+        is_over: bool,
     },
     /// To a core: a connection that is greeted, for it to keep.
     Adopt {

@@ -37,7 +37,7 @@ impl Greeting {
         verdict: &mut dyn FnMut(&Hello) -> Result<(), RefusalReason>,
     ) -> Result<Taken, HandshakeError> {
         if self.peer.is_some() || self.ends {
-            return Ok(Taken { bytes: 0, wanted: bytes.len() + 1 });
+            return Ok(Taken::of(0));
         }
         let progress = self.handshake.receive(bytes, now_ns, verdict)?;
         self.to_send.extend_from_slice(&progress.to_send);

@@ -20,9 +20,12 @@ use crate::link::dialing::{DialStep, Dialer};
 use crate::link::events::{DownReason, GoneReason, LinkEvent};
 use crate::link::identity::{Incarnation, NodeId};
 use crate::link::liveness::{Liveness, Reachability};
-use crate::link::peers::{PEERS_LIMIT, PeerRefusal, Peers, QuarantineReason};
+use crate::link::peers::{PEERS_LIMIT, PeerRefusal, PeerState, Peers, QuarantineReason};
 use crate::link::wanted::{ConnectionKey, Pairing};
 use crate::wire::{ControlBody, Lane, LinkFrame};
+
+/// Places of the table of nodes that are kept for nodes that come.
+const SPARE_PEERS: usize = 64;
 
 const CONTROL: ConnectionKey = ConnectionKey { lane: Lane::Control, index: 0 };
 
@@ -41,8 +44,8 @@ pub(super) enum Order {
     Abandon(Attempt),
     /// Tell every core that a life of a node can be reached.
     Open { incarnation: u32, max_frame_bytes: u32 },
-    /// Tell every core that it is gone.
-    Gone { incarnation: u32 },
+    /// Tell every core that it is gone, and whether for good.
+    Gone { incarnation: u32, is_over: bool },
     /// Tell a core to end a connection.
     Drop { core: u16, serial: u64, reason: DownReason },
     /// News could not be delivered.
@@ -209,9 +212,9 @@ impl Hub {
             return Placed::Refused(RefusalReason::Malformed);
         };
         let key = ConnectionKey { lane: peer.lane, index: peer.index };
-        let Some(place) = pairing.place(key) else {
-            return Placed::Refused(RefusalReason::Malformed);
-        };
+        // Large messages are still to come; what came on their lane would be lost without a word.
+        let place = pairing.place(key).filter(|_| key.lane != Lane::Bulk);
+        let Some(place) = place else { return Placed::Refused(RefusalReason::Malformed) };
         self.know(id, incarnation, &peer, pairing, now_ns);
         let dialled_by = if peer.role == Role::Initiator { DialledBy::Us } else { DialledBy::Peer };
         let serial = self.serials + 1;
@@ -372,6 +375,7 @@ impl Hub {
 
     /// Time has passed.
     pub fn tick(&mut self, now_ns: u64) {
+        self.make_room();
         let attempts: Vec<Attempt> = self.attempts().collect();
         for attempt in attempts {
             match self.dialer(attempt).and_then(|dialer| dialer.tick(now_ns)) {
@@ -405,6 +409,26 @@ impl Hub {
             [dialing, liveness, node.lane.next_deadline_ns()].into_iter().flatten().min()
         };
         contacts.chain(self.nodes.values().filter_map(of_node)).min()
+    }
+
+    /// Forgets the nodes that were gone longest when the table of nodes is nearly full. Nodes without an address of
+    /// their own come as somebody new each time.
+    fn make_room(&mut self) {
+        while self.peers.len() > PEERS_LIMIT - SPARE_PEERS {
+            let is_gone = |id: &NodeId| {
+                let node = self.nodes.get(id);
+                node.is_none_or(|node| !node.is_open && node.connections.is_empty())
+            };
+            let down = self.peers.iter().filter(|(id, peer)| {
+                matches!(peer.state, PeerState::Down | PeerState::Connecting) && is_gone(id)
+            });
+            let Some((id, _)) = down.min_by_key(|(_, peer)| peer.since_ns) else { return };
+            self.peers.forget(id);
+            if let Some(node) = self.nodes.remove(&id) {
+                let incarnation = node.incarnation.number;
+                self.orders.push_back(Order::Gone { incarnation, is_over: true });
+            }
+        }
     }
 
     fn attempts(&self) -> impl Iterator<Item = Attempt> {
@@ -524,9 +548,11 @@ impl Hub {
     /// A newer life of a node has come: all of the old one goes.
     fn replaced(&mut self, id: NodeId, now_ns: u64) {
         self.gone(id, GoneReason::Restarted, DownReason::Restarted, now_ns);
-        if let Some(node) = self.nodes.remove(&id)
-            && let Some(contact) = node.contact
-        {
+        let Some(node) = self.nodes.remove(&id) else { return };
+        // It may have counted as unreachable before; now it is known not to come back.
+        let incarnation = node.incarnation.number;
+        self.orders.push_back(Order::Gone { incarnation, is_over: true });
+        if let Some(contact) = node.contact {
             self.contacts[contact].dialer.lost(now_ns);
         }
     }
@@ -564,7 +590,8 @@ impl Hub {
         }
         if std::mem::replace(&mut node.is_open, false) {
             let dropped_control_frames = node.lane.waiting();
-            self.orders.push_back(Order::Gone { incarnation: incarnation.number });
+            let is_over = reason != GoneReason::Unreachable;
+            self.orders.push_back(Order::Gone { incarnation: incarnation.number, is_over });
             self.notices.event(LinkEvent::Gone {
                 node: id,
                 incarnation,
@@ -641,3 +668,7 @@ fn from_wire(body: ControlBody, own: u32, peer: u32) -> Result<NodeControl, Brok
     }
     Ok(control)
 }
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

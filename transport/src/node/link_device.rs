@@ -12,24 +12,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainspring::device::{Device, DeviceTurn};
-use mainspring::frame::Header;
-use mainspring::net::{
-    AcceptFailure, CloseCause, DetachedSocket, ListenOptions, ListenerId, SendBuffer, SendFailed,
-    SocketError, SocketHandler, SocketId, SocketOptions, Sockets, Taken,
-};
-use mainspring::peer::{Belief, Outbox, OutboxLimits};
+use mainspring::net::{ListenOptions, SocketId, SocketOptions, Sockets};
+use mainspring::peer::{Outbox, OutboxLimits};
 use rustix::rand::GetRandomFlags;
 
-use super::connection::{Broken, Connection, Facts, FrameSink};
+use super::connection::{Connection, Facts};
 use super::exchange::{Exchange, Letter, Outgoing};
 use super::greeting::Greeting;
 use super::hub::{Attempt, Hub, Order, Placed};
+use super::polling::Polling;
 use super::settings::Settings;
 use crate::handshake::{Dialled, Handshake, HandshakeError, NONCE_BYTES, RefusalReason, refusal};
 use crate::link::credit::Volume;
 use crate::link::events::DownReason;
 use crate::link::slow_peer::SlowStep;
-use crate::wire::{GoodbyeReason, Lane, LinkFrame};
+use crate::wire::Lane;
 
 /// Sockets that are looked after in one poll.
 const SOCKETS_A_POLL: usize = 256;
@@ -38,7 +35,7 @@ const SOCKETS_A_POLL: usize = 256;
 const LETTERS_A_POLL: usize = 256;
 
 /// What a socket is for.
-enum Line {
+pub(super) enum Line {
     Greeting(Box<Greeting>),
     /// Greeted, and on its way to another core.
     Leaving {
@@ -53,15 +50,15 @@ enum Line {
 /// See the module's header.
 pub(super) struct LinkDevice {
     core: u16,
-    sockets: Rc<dyn Sockets>,
-    lines: BTreeMap<SocketId, Line>,
+    pub(super) sockets: Rc<dyn Sockets>,
+    pub(super) lines: BTreeMap<SocketId, Line>,
     outboxes: BTreeMap<u32, Rc<RefCell<Outbox>>>,
     /// Connections with frames that wait for the next poll.
-    blocked: Vec<SocketId>,
+    pub(super) blocked: Vec<SocketId>,
     exchange: Arc<Exchange>,
-    outgoing: Outgoing,
-    settings: Settings,
-    hub: Option<Hub>,
+    pub(super) outgoing: Outgoing,
+    pub(super) settings: Settings,
+    pub(super) hub: Option<Hub>,
     /// No greeting takes too long before this.
     greetings_due_ns: u64,
     listens: bool,
@@ -120,8 +117,11 @@ impl LinkDevice {
                     hub.confirmed(serial);
                 }
             }
-            Letter::Gone { incarnation } => {
-                turn.node_gone(incarnation);
+            Letter::Gone { incarnation, is_over } => {
+                match is_over {
+                    true => turn.node_over(incarnation),
+                    false => turn.node_gone(incarnation),
+                }
                 if let Some(outbox) = self.outboxes.remove(&incarnation) {
                     turn.count_lost(outbox.borrow().frames());
                 }
@@ -159,7 +159,7 @@ impl LinkDevice {
     }
 
     /// A greeted connection is this core's from now on. What comes by it may be answered at once.
-    fn stand(
+    pub(super) fn stand(
         &mut self,
         socket: SocketId,
         facts: Facts,
@@ -196,14 +196,14 @@ impl LinkDevice {
     }
 
     /// Ends a connection now. What the peer has sent and was not taken is gone with it.
-    fn end(&mut self, socket: SocketId, reason: DownReason, turn: &mut DeviceTurn<'_>) {
+    pub(super) fn end(&mut self, socket: SocketId, reason: DownReason, turn: &mut DeviceTurn<'_>) {
         let Some(line) = self.lines.insert(socket, Line::Ended) else { return };
         self.sockets.abort(socket);
         self.ended(line, reason, turn);
     }
 
     /// A connection is over: its messages are counted, and core 0 is told.
-    fn ended(&mut self, line: Line, reason: DownReason, turn: &mut DeviceTurn<'_>) {
+    pub(super) fn ended(&mut self, line: Line, reason: DownReason, turn: &mut DeviceTurn<'_>) {
         match line {
             Line::Standing(connection) => {
                 let (maybe_lost, unsent) = connection.maybe_lost();
@@ -245,7 +245,9 @@ impl LinkDevice {
                 Order::Open { incarnation, max_frame_bytes } => {
                     self.tell_all(|| Letter::Open { incarnation, max_frame_bytes });
                 }
-                Order::Gone { incarnation } => self.tell_all(|| Letter::Gone { incarnation }),
+                Order::Gone { incarnation, is_over } => {
+                    self.tell_all(|| Letter::Gone { incarnation, is_over });
+                }
                 Order::Drop { core, serial, reason } => {
                     self.outgoing.send(core, Letter::Drop { serial, reason });
                 }
@@ -291,7 +293,7 @@ impl LinkDevice {
         }
     }
 
-    fn greet(&mut self, socket: SocketId, greeting: Greeting) {
+    pub(super) fn greet(&mut self, socket: SocketId, greeting: Greeting) {
         self.greetings_due_ns = self.greetings_due_ns.min(greeting.deadline_ns());
         self.lines.insert(socket, Line::Greeting(Box::new(greeting)));
     }
@@ -322,7 +324,12 @@ impl LinkDevice {
         count
     }
 
-    fn greeting_failed(&mut self, socket: SocketId, error: &HandshakeError, now_ns: u64) {
+    pub(super) fn greeting_failed(
+        &mut self,
+        socket: SocketId,
+        error: &HandshakeError,
+        now_ns: u64,
+    ) {
         let Some(Line::Greeting(greeting)) = self.lines.get_mut(&socket) else { return };
         let attempt = greeting.attempt.take();
         let reason = error.reason();
@@ -337,7 +344,7 @@ impl LinkDevice {
     }
 
     /// Sends what a greeting has to say, and closes it if that was the last.
-    fn send_greeting(&mut self, socket: SocketId) {
+    pub(super) fn send_greeting(&mut self, socket: SocketId) {
         let Some(Line::Greeting(greeting)) = self.lines.get_mut(&socket) else { return };
         if let Some(bytes) = greeting.next_send() {
             if self.sockets.send(socket, bytes).is_err() {
@@ -350,7 +357,7 @@ impl LinkDevice {
     }
 
     /// The handshake is over: the connection goes to its core, or is refused.
-    fn greeted(&mut self, socket: SocketId, turn: &mut DeviceTurn<'_>) {
+    pub(super) fn greeted(&mut self, socket: SocketId, turn: &mut DeviceTurn<'_>) {
         let now_ns = turn.now_ns();
         let (Some(Line::Greeting(greeting)), Some(hub)) =
             (self.lines.get_mut(&socket), &mut self.hub)
@@ -485,193 +492,6 @@ impl Device for LinkDevice {
     }
 }
 
-/// The device and its core, while sockets tell what has happened.
-struct Polling<'a, 'b> {
-    device: &'a mut LinkDevice,
-    turn: &'a mut DeviceTurn<'b>,
-}
-
-/// Hands frames to the core, and control frames to the hub.
-struct Sink<'a, 'b> {
-    turn: &'a mut DeviceTurn<'b>,
-    hub: Option<&'a mut Hub>,
-    serial: u64,
-    goodbye: Option<GoodbyeReason>,
-}
-
-impl FrameSink for Sink<'_, '_> {
-    fn message(&mut self, header: Header, payload: &[u8], belief: Belief) -> bool {
-        self.turn.deliver(header, payload, belief).is_ok()
-    }
-
-    fn link(&mut self, frame: LinkFrame<'_>) -> Result<(), Broken> {
-        let now_ns = self.turn.now_ns();
-        if let LinkFrame::Goodbye { reason, text } = &frame {
-            tracing::info!(%reason, text, "a peer ends a link");
-            self.goodbye = Some(*reason);
-        }
-        if let Some(hub) = &mut self.hub
-            && let Some(control) = hub.control_frame(self.serial, &frame, now_ns)?
-        {
-            self.turn.deliver_control(control);
-        }
-        Ok(())
-    }
-}
-
-impl SocketHandler for Polling<'_, '_> {
-    fn accepted(&mut self, _: ListenerId, socket: SocketId, peer: SocketAddr) {
-        let device = &mut *self.device;
-        let (Some(hub), Some(nonce)) = (&device.hub, nonce()) else {
-            device.lines.insert(socket, Line::Ended);
-            return device.sockets.abort(socket);
-        };
-        let greetings = device.lines.values().filter(|line| matches!(line, Line::Greeting(_)));
-        if greetings.count() >= device.settings.greetings_limit {
-            tracing::debug!(%peer, "too many connections are being greeted; one more was closed");
-            device.lines.insert(socket, Line::Ended);
-            return device.sockets.abort(socket);
-        }
-        let keys = device.settings.keys.clone();
-        match Handshake::respond(hub.local().clone(), keys, nonce, self.turn.now_ns()) {
-            Ok(handshake) => {
-                device.greet(socket, Greeting::new(None, handshake, Vec::new()));
-            }
-            Err(error) => {
-                tracing::error!(%error, "this node cannot be linked");
-                device.lines.insert(socket, Line::Ended);
-                device.sockets.abort(socket);
-            }
-        }
-    }
-
-    fn accept_failed(&mut self, _: ListenerId, failure: AcceptFailure) {
-        tracing::warn!(%failure, "a connection was not accepted");
-    }
-
-    fn connected(&mut self, socket: SocketId) {
-        self.device.send_greeting(socket);
-    }
-
-    fn connect_failed(&mut self, socket: SocketId, error: SocketError) {
-        let now_ns = self.turn.now_ns();
-        if let Some(Line::Greeting(greeting)) = self.device.lines.remove(&socket)
-            && let (Some(hub), Some(attempt)) = (&mut self.device.hub, greeting.attempt)
-        {
-            tracing::debug!(%error, ?attempt, "a peer was not reached");
-            hub.dial_failed(attempt, None, now_ns);
-        }
-    }
-
-    fn received(&mut self, socket: SocketId, bytes: &[u8]) -> Taken {
-        let now_ns = self.turn.now_ns();
-        let device = &mut *self.device;
-        match device.lines.get_mut(&socket) {
-            Some(Line::Greeting(greeting)) => {
-                let hub = &device.hub;
-                let mut verdict = |hello: &_| match hub {
-                    Some(hub) => hub.verdict(hello),
-                    None => Err(RefusalReason::Shutdown),
-                };
-                match greeting.receive(bytes, now_ns, &mut verdict) {
-                    Ok(taken) => {
-                        device.send_greeting(socket);
-                        device.greeted(socket, self.turn);
-                        let rest = &bytes[taken.bytes.min(bytes.len())..];
-                        let is_standing =
-                            matches!(self.device.lines.get(&socket), Some(Line::Standing(_)));
-                        if !is_standing || rest.is_empty() {
-                            return Taken { bytes: taken.bytes, wanted: taken.wanted };
-                        }
-                        // What is behind the handshake is the connection's.
-                        let further = self.received(socket, rest);
-                        Taken { bytes: taken.bytes + further.bytes, wanted: further.wanted }
-                    }
-                    Err(error) => {
-                        device.greeting_failed(socket, &error, now_ns);
-                        Taken::of(bytes.len())
-                    }
-                }
-            }
-            Some(Line::Standing(connection)) => {
-                let (serial, was_heard) = (connection.facts.serial, connection.is_heard);
-                let goodbye = None;
-                let hub = device.hub.as_mut();
-                let mut sink = Sink { turn: self.turn, hub, serial, goodbye };
-                let received = connection.receive(bytes, now_ns, &mut sink);
-                let goodbye = sink.goodbye;
-                if connection.is_heard && !was_heard {
-                    device.outgoing.send(0, Letter::Stands { serial });
-                }
-                match received {
-                    Ok(taken) => {
-                        if connection.blocked {
-                            device.sockets.pause(socket);
-                            device.blocked.push(socket);
-                        }
-                        if goodbye.is_some() {
-                            device.end(socket, DownReason::ClosedByPeer, self.turn);
-                        }
-                        taken
-                    }
-                    Err(broken) => {
-                        let peer = &connection.facts.peer.name;
-                        tracing::warn!(peer, %broken, "a link ends");
-                        device.end(socket, DownReason::ProtocolBroken, self.turn);
-                        Taken::of(bytes.len())
-                    }
-                }
-            }
-            // Nothing is taken of what goes to another core.
-            Some(Line::Leaving { .. }) => Taken { bytes: 0, wanted: bytes.len() + 1 },
-            Some(Line::Ended) | None => Taken::of(bytes.len()),
-        }
-    }
-
-    fn sent(&mut self, socket: SocketId, bytes: SendBuffer, result: Result<(), SendFailed>) {
-        if let Err(error) = result {
-            // What has become of the socket comes next.
-            tracing::debug!(%error, "a send of a link ended early");
-        }
-        match self.device.lines.get_mut(&socket) {
-            Some(Line::Standing(connection)) => {
-                connection.sent(bytes);
-                if connection.facts.key.lane == Lane::Control
-                    && let Some(hub) = &mut self.device.hub
-                {
-                    // What could not be written while this was under way.
-                    hub.stir();
-                }
-            }
-            Some(Line::Greeting(greeting)) => {
-                greeting.in_flight = false;
-                self.device.send_greeting(socket);
-            }
-            _ => {}
-        }
-    }
-
-    fn peer_finished(&mut self, socket: SocketId) {
-        self.device.end(socket, DownReason::ClosedByPeer, self.turn);
-    }
-
-    fn closed(&mut self, socket: SocketId, cause: CloseCause) {
-        let reason = match cause {
-            CloseCause::Closed | CloseCause::Aborted => DownReason::Closed,
-            _ => DownReason::Reset,
-        };
-        if let Some(line) = self.device.lines.remove(&socket) {
-            self.device.ended(line, reason, self.turn);
-        }
-    }
-
-    fn detached(&mut self, socket: SocketId, connection: DetachedSocket) {
-        if let Some(Line::Leaving { core, facts }) = self.device.lines.remove(&socket) {
-            self.device.outgoing.send(core, Letter::Adopt { facts, connection });
-        }
-    }
-}
-
 /// The largest frame has to be there as a whole.
 fn socket_options(settings: &Settings) -> SocketOptions {
     let receive_bytes = 2 * (settings.max_frame_bytes as usize).next_power_of_two();
@@ -681,7 +501,7 @@ fn socket_options(settings: &Settings) -> SocketOptions {
 }
 
 /// Fresh random bytes from the system. Without them a recorded handshake could be played again, so there is none.
-fn nonce() -> Option<[u8; NONCE_BYTES]> {
+pub(super) fn nonce() -> Option<[u8; NONCE_BYTES]> {
     let mut nonce = [0; NONCE_BYTES];
     let mut filled = 0;
     while filled < nonce.len() {

@@ -18,8 +18,9 @@
 //! node; who watches an actor of another node is told once that it is gone, that its node is, or that it cannot be
 //! reached any more; a node that does not hold the system's key, or that cannot be what it says, is not let in.
 //!
-//! A node's name and address tell it from others over its restarts; two nodes of one system with the same name and
-//! address would take each other for restarts, and are refused.
+//! A node's name and the address that it listens on tell it from others over its restarts; two nodes of one system with
+//! the same name and address would take each other for restarts, and are refused. A node that listens nowhere, or on a
+//! port that the system chooses, is somebody new at every start.
 
 mod connection;
 mod exchange;
@@ -27,6 +28,7 @@ mod greeting;
 mod hub;
 mod link_device;
 mod notice;
+mod polling;
 mod settings;
 
 use std::error::Error;
@@ -135,7 +137,7 @@ impl Transport {
         self
     }
 
-    /// Tells the node from all others over its restarts. Without it, its system, name and address do.
+    /// Tells the node from all others over its restarts. Without it, its system, name and address do; see the module.
     pub fn node_id(mut self, node_id: u128) -> Self {
         self.settings.node_id = Some(node_id);
         self
@@ -184,7 +186,9 @@ impl Transport {
         let mut settings = self.settings.clone();
         settings.keys = Keys::new(self.keys.clone()).map_err(TransportError::Keys)?;
         settings.check()?;
-        let address = settings.listen.map(|address| address.to_string()).unwrap_or_default();
+        let of_its_own = settings.listen.filter(|address| address.port() != 0);
+        let address = of_its_own
+            .map_or_else(|| format!("{:08x}", node.incarnation), |address| address.to_string());
         let named = node_id_of(&settings.system, &node.name, &address);
         let since_1970 = since_1970();
         let node_id = settings.node_id.unwrap_or(named);
@@ -261,7 +265,7 @@ fn since_1970() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// The same for all lives of a node that keeps its name and address.
+/// The same for all lives of a node that keeps its name and address, if it has one of its own.
 fn node_id_of(system: &str, name: &str, address: &str) -> u128 {
     let mut hasher = blake3::Hasher::new_derive_key("mainspring 2026 node id");
     for part in [system, name, address] {

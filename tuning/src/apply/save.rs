@@ -104,7 +104,16 @@ pub enum SaveError {
 /// While it lives, no other process applies or undoes with the same state folder.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// Closing would not do: a program that another thread is just starting has the file open too, until it has become
+    /// that program, and the lock is the file's.
+    fn drop(&mut self) {
+        // A lock that cannot be taken off goes when the last one closes the file.
+        let _ = self.file.unlock();
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -142,7 +151,7 @@ impl State {
         self.make_folder().map_err(|source| self.failed(source))?;
         let file = File::create(self.folder.join(LOCK)).map_err(|source| self.failed(source))?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(Lock { file }),
             Err(TryLockError::WouldBlock) => Err(SaveError::Busy { folder: self.folder.clone() }),
             Err(TryLockError::Error(source)) => Err(self.failed(source)),
         }
@@ -252,5 +261,46 @@ impl State {
 
     fn failed(&self, source: io::Error) -> SaveError {
         SaveError::Folder { folder: self.folder.clone(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder of the system's that is gone when the test ends.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(test: &str) -> Folder {
+            let name = format!("mainspring-save-{test}-{}", std::process::id());
+            let folder = std::env::temp_dir().join(name);
+            let _ = fs::remove_dir_all(&folder);
+            Folder(folder)
+        }
+
+        fn state(&self) -> State {
+            State::at(&SysRoot::recorded("/nowhere"), self.0.join("state"))
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_lock_that_was_given_back_is_free_also_while_a_program_that_is_being_started_has_its_file()
+    {
+        let folder = Folder::new("lock");
+        let state = folder.state();
+        let lock = state.lock().expect("nobody else");
+        // As between the fork and the exec of another thread.
+        let inherited = lock.file.try_clone().expect("a descriptor");
+        assert!(matches!(state.lock(), Err(SaveError::Busy { .. })));
+        drop(lock);
+        state.lock().expect("it was given back");
+        drop(inherited);
     }
 }
