@@ -18,7 +18,7 @@ mod trust;
 pub mod wire;
 
 pub use ingress::Ingress;
-pub use node::{LinkedNode, Links, Transport, TransportError};
+pub use node::{LinkFigures, LinkedNode, Links, Transport, TransportError};
 
 /// The code of the page about links is run as a test.
 #[cfg(doctest)]

@@ -9,7 +9,6 @@
 //! | [`chunks`] | large messages in pieces, in memory that was reserved before the first byte of them |
 //! | [`connections`] | one connection for each purpose, also when both nodes dial at once |
 //! | [`control_lane`] | frames that arrive once and in order, over any number of connections of two incarnations |
-//! | [`counters`] | what is counted of a link |
 //! | [`credit`] | how many bytes may be under way; what a connection that ends may have lost |
 //! | [`dialing`] | when to dial |
 //! | [`events`] | what users see of their links |
@@ -23,7 +22,6 @@
 pub mod chunks;
 pub mod connections;
 pub mod control_lane;
-pub mod counters;
 pub mod credit;
 pub mod dialing;
 pub mod events;

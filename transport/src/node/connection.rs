@@ -216,6 +216,11 @@ impl Connection {
         self.slow_peer.observe(outbox_bytes + self.queued.len(), now_ns)
     }
 
+    /// Messages that were given to the socket so far, and those that were handed over.
+    pub fn carried(&self) -> (Volume, Volume) {
+        (self.send_credit.sent(), self.receive_credit.consumed())
+    }
+
     /// When it wants to be looked at though nothing happens.
     pub fn next_deadline_ns(&self) -> Option<u64> {
         let deadlines = [self.receive_credit.next_deadline_ns(), self.slow_peer.next_deadline_ns()];

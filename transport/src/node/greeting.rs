@@ -1,5 +1,7 @@
 //! A connection whose handshake is under way.
 
+use std::net::SocketAddr;
+
 use mainspring::net::{SendBuffer, Taken};
 
 use super::hub::Attempt;
@@ -8,6 +10,8 @@ use crate::handshake::{Handshake, HandshakeError, Hello, Peer, RefusalReason};
 /// See the module's header.
 pub(super) struct Greeting {
     pub attempt: Option<Attempt>,
+    /// The address of the other end.
+    pub address: SocketAddr,
     handshake: Handshake,
     to_send: Vec<u8>,
     pub in_flight: bool,
@@ -18,8 +22,13 @@ pub(super) struct Greeting {
 }
 
 impl Greeting {
-    pub fn new(attempt: Option<Attempt>, handshake: Handshake, to_send: Vec<u8>) -> Greeting {
-        Greeting { attempt, handshake, to_send, in_flight: false, ends: false, peer: None }
+    pub fn new(
+        attempt: Option<Attempt>,
+        address: SocketAddr,
+        handshake: Handshake,
+        to_send: Vec<u8>,
+    ) -> Greeting {
+        Greeting { attempt, address, handshake, to_send, in_flight: false, ends: false, peer: None }
     }
 
     pub fn deadline_ns(&self) -> u64 {
@@ -36,7 +45,11 @@ impl Greeting {
         now_ns: u64,
         verdict: &mut dyn FnMut(&Hello) -> Result<(), RefusalReason>,
     ) -> Result<Taken, HandshakeError> {
-        if self.peer.is_some() || self.ends {
+        if self.ends {
+            // Nothing more is read of it, nor does it wait in memory.
+            return Ok(Taken::of(bytes.len()));
+        }
+        if self.peer.is_some() {
             return Ok(Taken::of(0));
         }
         let progress = self.handshake.receive(bytes, now_ns, verdict)?;

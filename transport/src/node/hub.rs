@@ -201,7 +201,7 @@ impl Hub {
         let admission = match self.peers.admit(id, incarnation, now_ns) {
             Ok(admission) => admission,
             Err(refusal) => {
-                tracing::warn!(peer = peer.name, %refusal, "a node was not let in");
+                tracing::debug!(peer = peer.name, %refusal, "a node is not let in");
                 return Placed::Refused(reason_of(refusal));
             }
         };

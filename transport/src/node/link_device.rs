@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainspring::device::{Device, DeviceTurn};
-use mainspring::net::{ListenOptions, SocketId, SocketOptions, Sockets};
+use mainspring::net::{ListenOptions, SendBuffer, SocketId, SocketOptions, Sockets};
 use mainspring::peer::{Outbox, OutboxLimits};
 use rustix::rand::GetRandomFlags;
 
 use super::connection::{Connection, Facts};
 use super::exchange::{Exchange, Letter, Outgoing};
+use super::figures::{Count, Counters};
 use super::greeting::Greeting;
 use super::hub::{Attempt, Hub, Order, Placed};
 use super::polling::Polling;
@@ -59,6 +60,7 @@ pub(super) struct LinkDevice {
     pub(super) outgoing: Outgoing,
     pub(super) settings: Settings,
     pub(super) hub: Option<Hub>,
+    pub(super) counters: Arc<Counters>,
     /// No greeting takes too long before this.
     greetings_due_ns: u64,
     listens: bool,
@@ -71,6 +73,7 @@ impl LinkDevice {
         exchange: Arc<Exchange>,
         settings: Settings,
         hub: Option<Hub>,
+        counters: Arc<Counters>,
     ) -> LinkDevice {
         LinkDevice {
             core,
@@ -82,6 +85,7 @@ impl LinkDevice {
             exchange,
             settings,
             hub,
+            counters,
             greetings_due_ns: u64::MAX,
             listens: false,
         }
@@ -172,6 +176,7 @@ impl LinkDevice {
         let serial = facts.serial;
         match Connection::new(facts, in_flight) {
             Ok(connection) => {
+                self.counters.count(Count::Connections);
                 self.lines.insert(socket, Line::Standing(Box::new(connection)));
             }
             Err(broken) => {
@@ -206,6 +211,10 @@ impl LinkDevice {
     pub(super) fn ended(&mut self, line: Line, reason: DownReason, turn: &mut DeviceTurn<'_>) {
         match line {
             Line::Standing(connection) => {
+                self.counters.count(Count::Disconnections);
+                if reason == DownReason::ProtocolBroken {
+                    self.counters.count(Count::ProtocolErrors);
+                }
                 let (maybe_lost, unsent) = connection.maybe_lost();
                 turn.count_lost(unsent);
                 self.tell_ended(connection.facts.serial, reason, maybe_lost);
@@ -213,6 +222,11 @@ impl LinkDevice {
             Line::Leaving { facts, .. } => self.tell_ended(facts.serial, reason, Volume::NONE),
             Line::Greeting(greeting) => {
                 let now_ns = turn.now_ns();
+                if !greeting.ends {
+                    let (peer, dialled) = (greeting.address, greeting.attempt.is_some());
+                    tracing::info!(%peer, dialled, "a link was not made: its handshake broke off");
+                    self.counters.count(Count::Left);
+                }
                 if let (Some(hub), Some(attempt)) = (&mut self.hub, greeting.attempt) {
                     hub.dial_failed(attempt, None, now_ns);
                 }
@@ -271,7 +285,8 @@ impl LinkDevice {
         };
         match self.sockets.connect(to, options) {
             Ok(socket) => {
-                self.greet(socket, Greeting::new(Some(attempt), handshake, hello));
+                self.counters.count(Count::Dialled);
+                self.greet(socket, Greeting::new(Some(attempt), to, handshake, hello));
             }
             Err(refused) => {
                 tracing::warn!(%refused, "a link could not be dialled");
@@ -291,6 +306,20 @@ impl LinkDevice {
             self.lines.insert(socket, Line::Ended);
             self.sockets.abort(socket);
         }
+    }
+
+    /// As many are being greeted as may be. One more is told so, and nothing is read of it.
+    pub(super) fn turn_away(&mut self, socket: SocketId, peer: SocketAddr) {
+        self.counters.count(Count::TurnedAway);
+        let reason = RefusalReason::TooManyConnections;
+        self.counters.refused(reason);
+        tracing::warn!(%peer, %reason, "a link was not made");
+        self.lines.insert(socket, Line::Ended);
+        let limit = self.settings.greetings_limit;
+        let text = format!("{limit} connections are in their handshake");
+        // It is closed in any case, when this is sent.
+        let _ = self.sockets.send(socket, SendBuffer::from(refusal(reason, &text).as_slice()));
+        self.sockets.close(socket);
     }
 
     pub(super) fn greet(&mut self, socket: SocketId, greeting: Greeting) {
@@ -333,8 +362,10 @@ impl LinkDevice {
         let Some(Line::Greeting(greeting)) = self.lines.get_mut(&socket) else { return };
         let attempt = greeting.attempt.take();
         let reason = error.reason();
+        self.counters.failed(error);
         if reason != Some(RefusalReason::Duplicate) {
-            tracing::warn!(%error, dialled = attempt.is_some(), "a link was not made");
+            let (peer, dialled) = (greeting.address, attempt.is_some());
+            tracing::warn!(%peer, dialled, %error, "a link was not made");
         }
         greeting.end_with(error.answer());
         if let (Some(hub), Some(attempt)) = (&mut self.hub, attempt) {
@@ -365,6 +396,7 @@ impl LinkDevice {
             return;
         };
         let Some(peer) = greeting.peer.take() else { return };
+        let (name, address) = (peer.name.clone(), greeting.address);
         match hub.greeted(*peer, greeting.attempt, now_ns) {
             Placed::On { core, facts } if core == self.core => {
                 let in_flight = greeting.in_flight;
@@ -375,7 +407,12 @@ impl LinkDevice {
                 self.sockets.detach(socket);
             }
             Placed::Refused(reason) => {
+                self.counters.refused(reason);
                 let attempt = greeting.attempt.take();
+                if reason != RefusalReason::Duplicate {
+                    let dialled = attempt.is_some();
+                    tracing::warn!(peer = %address, name, dialled, %reason, "a node was not let in");
+                }
                 greeting.end_with(Some(refusal(reason, "")));
                 if let Some(attempt) = attempt {
                     hub.dial_failed(attempt, Some(reason), now_ns);
@@ -401,12 +438,14 @@ impl LinkDevice {
             }
             let facts = &connection.facts;
             let outbox = facts.sends.then(|| self.outboxes.get(&facts.peer.incarnation)).flatten();
+            let (sent_before, _) = connection.carried();
             let next = match outbox {
                 Some(outbox) => connection.next_send(Some(&mut outbox.borrow_mut()), now_ns),
                 None => connection.next_send(None, now_ns),
             };
             if let Some(bytes) = next {
                 sent += 1;
+                self.counters.sent(connection.carried().0.since(sent_before));
                 if let Err(refused) = self.sockets.send(*socket, bytes) {
                     // It is closing: what its end says is still to come.
                     connection.sent(refused.bytes);

@@ -24,6 +24,7 @@
 
 mod connection;
 mod exchange;
+mod figures;
 mod greeting;
 mod hub;
 mod link_device;
@@ -41,6 +42,7 @@ use mainspring::device::{Extension, NodePlan, Seat};
 use mainspring::net::Network;
 
 use self::exchange::Exchange;
+pub use self::figures::LinkFigures;
 use self::hub::Hub;
 use self::link_device::LinkDevice;
 use self::notice::Notices;
@@ -161,6 +163,13 @@ impl Transport {
         self
     }
 
+    /// Connections that may be in their handshake at a time; more are refused. 1,024 unless told otherwise. Each has 5
+    /// seconds, and may come from anybody.
+    pub fn greetings(mut self, limit: usize) -> Self {
+        self.settings.greetings_limit = limit;
+        self
+    }
+
     /// How often a sign of life is sent, and after how long without one a node counts as gone.
     pub fn heartbeats(mut self, every: Duration, gone_after: Duration) -> Self {
         self.settings.liveness.heartbeat_every_ns = nanoseconds(every).max(1_000_000);
@@ -254,7 +263,9 @@ impl Extension for Transport {
             let notices = Notices::new(self.links.clone());
             Hub::new(settings.clone(), local.clone(), notices, 0)
         });
-        let device = LinkDevice::new(seat.core(), network.sockets(), exchange, settings, hub);
+        let counters = self.links.attend();
+        let sockets = network.sockets();
+        let device = LinkDevice::new(seat.core(), sockets, exchange, settings, hub, counters);
         seat.add_device(Box::new(device));
     }
 }

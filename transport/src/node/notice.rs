@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::figures::{Counters, LinkFigures};
 use crate::link::events::LinkEvent;
 use crate::link::identity::NodeId;
 
@@ -44,6 +45,7 @@ struct State {
     nodes: Vec<LinkedNode>,
     events: VecDeque<LinkEvent>,
     dropped_events: u64,
+    counters: Vec<Arc<Counters>>,
 }
 
 impl Links {
@@ -71,6 +73,19 @@ impl Links {
         })
     }
 
+    /// What the node's links have counted.
+    pub fn figures(&self) -> LinkFigures {
+        let mut sum = LinkFigures::default();
+        self.with(|state| state.counters.iter().for_each(|counters| counters.add_to(&mut sum)));
+        sum
+    }
+
+    /// The oldest event that was not taken yet, as soon as there is one, but after `patience` at the latest. It blocks
+    /// this thread; not on a core's.
+    pub fn wait_event(&self, patience: Duration) -> Option<LinkEvent> {
+        self.wait(patience, |state| state.events.pop_front())
+    }
+
     /// Blocks this thread until `wanted` holds for the nodes that are linked, but not longer than `patience`; the
     /// nodes, if it does. Not on a core's thread.
     pub fn wait_until(
@@ -89,11 +104,22 @@ impl Links {
         })
     }
 
-    fn wait<T>(&self, patience: Duration, mut look: impl FnMut(&State) -> Option<T>) -> Option<T> {
+    /// A core takes its part; here are its counters.
+    pub(super) fn attend(&self) -> Arc<Counters> {
+        let counters = Arc::new(Counters::new());
+        self.with(|state| state.counters.push(Arc::clone(&counters)));
+        counters
+    }
+
+    fn wait<T>(
+        &self,
+        patience: Duration,
+        mut look: impl FnMut(&mut State) -> Option<T>,
+    ) -> Option<T> {
         let end = Instant::now() + patience;
         let mut state = self.shared.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(found) = look(&state) {
+            if let Some(found) = look(&mut state) {
                 return Some(found);
             }
             let left = end.checked_duration_since(Instant::now())?;
@@ -134,5 +160,6 @@ impl Notices {
             }
             state.events.push_back(event);
         });
+        self.0.shared.changed.notify_all();
     }
 }

@@ -15,6 +15,7 @@ use mainspring::peer::Belief;
 
 use super::connection::{Broken, FrameSink};
 use super::exchange::Letter;
+use super::figures::Count;
 use super::greeting::Greeting;
 use super::hub::Hub;
 use super::link_device::{Line, LinkDevice, nonce};
@@ -59,20 +60,20 @@ impl FrameSink for Sink<'_, '_> {
 impl SocketHandler for Polling<'_, '_> {
     fn accepted(&mut self, _: ListenerId, socket: SocketId, peer: SocketAddr) {
         let device = &mut *self.device;
+        device.counters.count(Count::Accepted);
         let (Some(hub), Some(nonce)) = (&device.hub, nonce()) else {
             device.lines.insert(socket, Line::Ended);
             return device.sockets.abort(socket);
         };
         let greetings = device.lines.values().filter(|line| matches!(line, Line::Greeting(_)));
-        if greetings.count() >= device.settings.greetings_limit {
-            tracing::debug!(%peer, "too many connections are being greeted; one more was closed");
-            device.lines.insert(socket, Line::Ended);
-            return device.sockets.abort(socket);
+        let limit = device.settings.greetings_limit;
+        if device.lines.len() >= limit && greetings.count() >= limit {
+            return device.turn_away(socket, peer);
         }
         let keys = device.settings.keys.clone();
         match Handshake::respond(hub.local().clone(), keys, nonce, self.turn.now_ns()) {
             Ok(handshake) => {
-                device.greet(socket, Greeting::new(None, handshake, Vec::new()));
+                device.greet(socket, Greeting::new(None, peer, handshake, Vec::new()));
             }
             Err(error) => {
                 tracing::error!(%error, "this node cannot be linked");
@@ -95,7 +96,8 @@ impl SocketHandler for Polling<'_, '_> {
         if let Some(Line::Greeting(greeting)) = self.device.lines.remove(&socket)
             && let (Some(hub), Some(attempt)) = (&mut self.device.hub, greeting.attempt)
         {
-            tracing::debug!(%error, ?attempt, "a peer was not reached");
+            tracing::debug!(peer = %greeting.address, %error, "a peer was not reached");
+            self.device.counters.count(Count::Unreached);
             hub.dial_failed(attempt, None, now_ns);
         }
     }
@@ -135,7 +137,9 @@ impl SocketHandler for Polling<'_, '_> {
                 let goodbye = None;
                 let hub = device.hub.as_mut();
                 let mut sink = Sink { turn: self.turn, hub, serial, goodbye };
+                let (_, before) = connection.carried();
                 let received = connection.receive(bytes, now_ns, &mut sink);
+                device.counters.received(connection.carried().1.since(before));
                 let goodbye = sink.goodbye;
                 if connection.is_heard && !was_heard {
                     device.outgoing.send(0, Letter::Stands { serial });
