@@ -121,6 +121,12 @@ impl<'a> DeviceTurn<'a> {
         self.core.shutting_down
     }
 
+    /// Whether the actors of all cores have stopped, or had no more time for it: what a device has to say at the end of
+    /// its node it says now, and is [quiet](Device::is_quiet) when it has said it.
+    pub fn have_actors_stopped(&self) -> bool {
+        self.core.actors_stopped
+    }
+
     /// Gives what was waited for: a turn of the actor, now, or later when it is busy otherwise, or not at all when
     /// it is gone or has been restarted.
     pub fn redeem<T: 'static>(&mut self, ticket: Ticket<T>, value: T) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mainspring::LookupError;
 use mainspring::prelude::*;
+use mainspring_transport::link::events::{GoneReason, LinkEvent};
 use mainspring_transport::{Links, Transport};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -68,12 +69,21 @@ fn node(name: &str, cores: u16, transport: Transport) -> Result<(Node, Links), B
 
 /// Two nodes of so many cores, linked.
 fn pair(cores: (u16, u16)) -> Result<(Node, Node), Box<dyn Error>> {
-    let (one, links) = node("one", cores.0, Transport::new().listen("127.0.0.1:0")?)?;
-    let address = links.wait_listening(PATIENCE).ok_or("it does not listen")?;
-    let (two, others) = node("two", cores.1, Transport::new().connect(&address.to_string())?)?;
+    let [(one, _), (two, _)] = linked(cores, |transport| transport)?;
+    Ok((one, two))
+}
+
+/// As `pair`, with what `set` sets on both, and with their links.
+fn linked(
+    cores: (u16, u16),
+    set: impl Fn(Transport) -> Transport,
+) -> Result<[(Node, Links); 2], Box<dyn Error>> {
+    let (one, links) = node("one", cores.0, set(Transport::new().listen("127.0.0.1:0")?))?;
+    let address = links.wait_listening(PATIENCE).ok_or("it does not listen")?.to_string();
+    let (two, others) = node("two", cores.1, set(Transport::new().connect(&address)?))?;
     links.wait_for_nodes(1, PATIENCE).ok_or("no node came")?;
     others.wait_for_nodes(1, PATIENCE).ok_or("the node was not reached")?;
-    Ok((one, two))
+    Ok([(one, links), (two, others)])
 }
 
 #[test]
@@ -212,6 +222,78 @@ fn nodes_that_hold_the_same_key_are_linked_and_others_are_not() -> Outcome {
     assert!(refused.nodes().is_empty() && without.nodes().is_empty());
     for node in [one, two, three, four] {
         node.shutdown(PATIENCE)?;
+    }
+    Ok(())
+}
+
+/// Silence alone tells nothing for so long.
+fn patient(transport: Transport) -> Transport {
+    transport.heartbeats(Duration::from_secs(1), Duration::from_secs(3_600))
+}
+
+/// The reasons that the links have told for the end of a node.
+fn gone(links: &Links) -> Vec<GoneReason> {
+    let reason_of = |event| match event {
+        LinkEvent::Gone { reason, .. } => Some(reason),
+        _ => None,
+    };
+    links.take_events().0.into_iter().filter_map(reason_of).collect()
+}
+
+#[test]
+fn a_node_that_shuts_down_says_goodbye() -> Outcome {
+    for (cores, leaves) in [((1, 1), 0), ((1, 1), 1), ((2, 1), 0), ((1, 2), 1), ((2, 2), 0)] {
+        let mut nodes = linked(cores, patient)?;
+        nodes.swap(0, leaves);
+        let [(one, _), (two, links)] = nodes;
+        let of = one.spawn(Adder::default)?;
+        let client = two.client();
+        let inbox = client.inbox::<Sum>()?;
+        let told = inbox.actor();
+        let watching = two.spawn(move || Watcher { of, told })?;
+        let ask = |reply_to| Add { n: 1, reply_to: Some(reply_to) };
+        client.ask(of, ask, PATIENCE).wait()?;
+        client.tell(watching, &Sum { total: 0 })?;
+        one.shutdown(PATIENCE)?;
+        // Of the actor's end, not of its node's silence.
+        assert_eq!(inbox.wait(PATIENCE)?, Some(Sum { total: 0 }), "{cores:?}");
+        links.wait_until(PATIENCE, <[_]>::is_empty).ok_or("its node still counts as linked")?;
+        assert_eq!(gone(&links), [GoneReason::Left], "{cores:?}");
+        two.shutdown(PATIENCE)?;
+        assert_eq!(inbox.try_next()?, None, "told once");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_was_sent_before_a_shutdown_arrives() -> Outcome {
+    for cores in [(1, 1), (2, 2), (2, 1)] {
+        let [(one, _), (two, links)] = linked(cores, patient)?;
+        let to = two.spawn(Adder::default)?;
+        let teller = one.spawn(move || Teller { to })?;
+        // More than the other node grants at a time.
+        let n = 40_000;
+        one.client().tell(teller, &Add { n, reply_to: None })?;
+        one.shutdown(PATIENCE)?;
+        links.wait_until(PATIENCE, <[_]>::is_empty).ok_or("its node still counts as linked")?;
+        assert_eq!(gone(&links), [GoneReason::Left]);
+        let ask = |reply_to| Add { n: 0, reply_to: Some(reply_to) };
+        let sum = two.client().ask(to, ask, PATIENCE).wait()?;
+        assert_eq!(sum, Sum { total: n * (n + 1) / 2 }, "{cores:?}");
+        two.shutdown(PATIENCE)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn two_nodes_that_shut_down_at_the_same_time_do_not_wait_for_each_other() -> Outcome {
+    for _ in 0..5 {
+        let [(one, _), (two, _)] = linked((2, 2), patient)?;
+        let both = std::thread::spawn(move || one.shutdown(PATIENCE));
+        let before = std::time::Instant::now();
+        two.shutdown(PATIENCE)?;
+        both.join().map_err(|_| "the other shutdown panicked")??;
+        assert!(before.elapsed() < PATIENCE, "until the deadline");
     }
     Ok(())
 }

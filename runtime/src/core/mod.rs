@@ -179,6 +179,8 @@ pub(crate) struct Core {
     pub finished: bool,
     /// The node takes nothing new from outside.
     pub shutting_down: bool,
+    /// All cores' actors have stopped: nothing but devices is left.
+    pub actors_stopped: bool,
 }
 
 impl Core {
@@ -237,6 +239,7 @@ impl Core {
             samples: TurnSamples::new(settings.seed),
             finished: false,
             shutting_down: false,
+            actors_stopped: false,
         }
     }
 

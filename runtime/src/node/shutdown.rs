@@ -63,6 +63,9 @@ pub(super) fn run(node: &mut Node, deadline: Duration) -> Result<(), ShutdownErr
         });
     }
     wait_until(end, || (0..cores).all(|core| look(node, core).is_ok_and(|left| left.actors == 0)));
+    for core in 0..cores {
+        let _ = shared.on_core_within(core, LOOK_PATIENCE, |core| core.actors_stopped = true);
+    }
     // What the last turns have given to devices is finished, or has no one left to tell.
     wait_until(end, || (0..cores).all(|core| devices_are_quiet(node, core)));
     let mut left: Vec<LeftBehind> = (0..cores)

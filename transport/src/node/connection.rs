@@ -17,7 +17,7 @@ use crate::link::credit::{CreditError, ReceiveCredit, SendCredit, Volume};
 use crate::link::slow_peer::{SlowPeer, SlowPeerSettings, SlowStep};
 use crate::link::wanted::ConnectionKey;
 use crate::trust::belief_in;
-use crate::wire::{Decoder, FLAG_CHECKSUM, Frame, LinkFrame, Step, WireError, seal};
+use crate::wire::{Decoder, FLAG_CHECKSUM, Frame, GoodbyeReason, LinkFrame, Step, WireError, seal};
 
 /// Frames handed over in one go, so that the core's other work is not kept waiting.
 const FRAMES_A_VIEW: usize = 1_024;
@@ -62,6 +62,17 @@ pub(super) trait FrameSink {
     fn link(&mut self, frame: LinkFrame<'_>) -> Result<(), Broken>;
 }
 
+/// How far the end is of a connection that this node ends in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Farewell {
+    /// It goes on.
+    No,
+    /// A goodbye is said when nothing waits any more.
+    Wanted(GoodbyeReason),
+    /// It was said: nothing more is sent.
+    Said,
+}
+
 /// See the module's header.
 pub(super) struct Connection {
     pub facts: Facts,
@@ -76,6 +87,7 @@ pub(super) struct Connection {
     queued: FrameBytes,
     spare: Option<FrameBytes>,
     in_flight: bool,
+    farewell: Farewell,
     /// The first frame of the next view was counted as received.
     head_counted: bool,
     /// Frames wait, because a receiver's core has no room or because there were too many for one poll.
@@ -101,6 +113,7 @@ impl Connection {
             queued: FrameBytes::new(),
             spare: None,
             in_flight,
+            farewell: Farewell::No,
             head_counted: false,
             blocked: false,
             is_heard: false,
@@ -164,14 +177,40 @@ impl Connection {
         }
     }
 
+    /// This node ends the connection: when all that waits has gone, a goodbye follows, and nothing after it.
+    pub fn leave(&mut self, reason: GoodbyeReason) {
+        if self.farewell == Farewell::No {
+            self.farewell = Farewell::Wanted(reason);
+        }
+    }
+
+    /// Whether the goodbye of this node is said.
+    pub fn has_left(&self) -> bool {
+        self.farewell == Farewell::Said
+    }
+
+    /// The peer ends the connection: what of its messages was consumed, if that can still be said.
+    pub fn last_report(&mut self) -> Option<SendBuffer> {
+        let may_say = !self.in_flight && self.farewell != Farewell::Said;
+        let report = self.receive_credit.report_all().filter(|_| may_say)?;
+        let (consumed_bytes, consumed_frames) = (report.bytes, report.frames);
+        self.urgent.clear();
+        self.say(&LinkFrame::Credit { consumed_bytes, consumed_frames });
+        Some(SendBuffer::from(self.urgent.as_slice()))
+    }
+
     /// Whether no send is under way.
     pub fn may_send(&self) -> bool {
         !self.in_flight
     }
 
     /// The next bytes to send, all that may go, if no send is under way.
-    pub fn next_send(&mut self, outbox: Option<&mut Outbox>, now_ns: u64) -> Option<SendBuffer> {
-        if self.in_flight {
+    pub fn next_send(
+        &mut self,
+        mut outbox: Option<&mut Outbox>,
+        now_ns: u64,
+    ) -> Option<SendBuffer> {
+        if self.in_flight || self.has_left() {
             return None;
         }
         if let Some(report) = self.receive_credit.report_due(now_ns) {
@@ -180,13 +219,20 @@ impl Connection {
         }
         if self.queued.is_empty()
             && self.send_credit.available_bytes() > 0
-            && let Some(outbox) = outbox.filter(|outbox| !outbox.is_empty())
+            && let Some(outbox) = outbox.as_mut().filter(|outbox| !outbox.is_empty())
         {
             let spare = self.spare.take().unwrap_or_default();
             (self.queued, _) = outbox.take(spare);
             self.seal_queued();
         }
         let mut bytes = self.take_within_credit();
+        if let Farewell::Wanted(reason) = self.farewell
+            && self.queued.is_empty()
+            && outbox.is_none_or(|outbox| outbox.is_empty())
+        {
+            self.say(&LinkFrame::Goodbye { reason, text: "" });
+            self.farewell = Farewell::Said;
+        }
         if bytes.is_empty() && self.urgent.is_empty() {
             self.keep_spare(bytes);
             return None;
@@ -202,7 +248,9 @@ impl Connection {
         let has_messages =
             !self.queued.is_empty() || outbox.is_some_and(|outbox| !outbox.is_empty());
         let may = self.send_credit.available_bytes() > 0;
-        !self.in_flight && (!self.urgent.is_empty() || (has_messages && may))
+        let has_goodbye = matches!(self.farewell, Farewell::Wanted(_)) && !has_messages;
+        let has_words = !self.urgent.is_empty() || has_goodbye;
+        !self.in_flight && !self.has_left() && (has_words || (has_messages && may))
     }
 
     /// The send under way has ended, and here is its memory.

@@ -4,6 +4,8 @@
 //! the control lane and the heartbeats of each peer. It owns no socket: [`LinkDevice`](super::link_device::LinkDevice)
 //! asks it what to dial and tells it what became of that.
 
+mod endings;
+
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
@@ -17,9 +19,9 @@ use crate::link::connections::{Connections, DialledBy, Verdict};
 use crate::link::control_lane::{ControlLane, ControlSettings, Received};
 use crate::link::credit::Volume;
 use crate::link::dialing::{DialStep, Dialer};
-use crate::link::events::{DownReason, GoneReason, LinkEvent};
+use crate::link::events::{DownReason, LinkEvent};
 use crate::link::identity::{Incarnation, NodeId};
-use crate::link::liveness::{Liveness, Reachability};
+use crate::link::liveness::Liveness;
 use crate::link::peers::{PEERS_LIMIT, PeerRefusal, PeerState, Peers, QuarantineReason};
 use crate::link::wanted::{ConnectionKey, Pairing};
 use crate::wire::{ControlBody, Lane, LinkFrame};
@@ -106,6 +108,8 @@ pub(super) struct Hub {
     orders: VecDeque<Order>,
     notices: Notices,
     seed: u64,
+    /// The node shuts down.
+    is_leaving: bool,
     /// Nothing is to be done before this, unless something happens.
     due_ns: u64,
 }
@@ -129,6 +133,7 @@ impl Hub {
             orders: VecDeque::new(),
             notices,
             seed,
+            is_leaving: false,
             due_ns: 0,
             settings,
             local,
@@ -172,6 +177,9 @@ impl Hub {
 
     /// Whether what is known of other nodes speaks against this one.
     pub fn verdict(&self, hello: &Hello) -> Result<(), RefusalReason> {
+        if self.is_leaving {
+            return Err(RefusalReason::Shutdown);
+        }
         let number = hello.incarnation;
         let incarnation = Incarnation { number, started_at_ns: hello.started_at_ns };
         self.peers.check(NodeId(hello.node_id), incarnation).map_err(reason_of)
@@ -503,7 +511,7 @@ impl Hub {
         node.lane.connected();
         node.liveness = Liveness::new(self.settings.liveness, now_ns);
         let incarnation = node.incarnation;
-        if node.contact.is_some() {
+        if node.contact.is_some() && !self.is_leaving {
             let seed = self.seed ^ u64::from(incarnation.number);
             for (at, wanted) in node.pairing.wanted().enumerate() {
                 let is_missing = wanted.key != CONTROL && !node.dialers.contains_key(&wanted.key);
@@ -543,64 +551,6 @@ impl Hub {
             dialer.failed(now_ns);
             self.orders.push_back(Order::Abandon(attempt));
         }
-    }
-
-    /// A newer life of a node has come: all of the old one goes.
-    fn replaced(&mut self, id: NodeId, now_ns: u64) {
-        self.gone(id, GoneReason::Restarted, DownReason::Restarted, now_ns);
-        let Some(node) = self.nodes.remove(&id) else { return };
-        // It may have counted as unreachable before; now it is known not to come back.
-        let incarnation = node.incarnation.number;
-        self.orders.push_back(Order::Gone { incarnation, is_over: true });
-        if let Some(contact) = node.contact {
-            self.contacts[contact].dialer.lost(now_ns);
-        }
-    }
-
-    fn reachability(&mut self, id: NodeId, change: Reachability, now_ns: u64) {
-        if change == Reachability::Unreachable {
-            self.gone(id, GoneReason::Unreachable, DownReason::Unreachable, now_ns);
-        }
-    }
-
-    fn quarantine(&mut self, id: NodeId, reason: QuarantineReason, now_ns: u64) {
-        let Some(node) = self.nodes.get(&id) else { return };
-        let (incarnation, contact) = (node.incarnation, node.contact);
-        if self.peers.quarantine(id, incarnation.number, reason, now_ns) {
-            tracing::warn!(node = %id, %incarnation, %reason, "a node is quarantined");
-            self.notices.event(LinkEvent::Quarantined { node: id, incarnation, reason });
-            self.gone(id, GoneReason::Quarantined, DownReason::Quarantined, now_ns);
-            if let Some(contact) = contact {
-                self.contacts[contact].dialer.stop();
-            }
-        }
-    }
-
-    /// Who watches actors of this node is told, and its connections end.
-    fn gone(&mut self, id: NodeId, reason: GoneReason, down: DownReason, now_ns: u64) {
-        let Some(node) = self.nodes.get_mut(&id) else { return };
-        let incarnation = node.incarnation;
-        let ends: Vec<_> = node.connections.iter().collect();
-        let cores: Vec<_> = ends
-            .iter()
-            .filter_map(|(key, serial)| Some((node.pairing.place(*key)?.own_core, *serial)))
-            .collect();
-        for (core, serial) in cores {
-            self.orders.push_back(Order::Drop { core, serial, reason: down });
-        }
-        if std::mem::replace(&mut node.is_open, false) {
-            let dropped_control_frames = node.lane.waiting();
-            let is_over = reason != GoneReason::Unreachable;
-            self.orders.push_back(Order::Gone { incarnation: incarnation.number, is_over });
-            self.notices.event(LinkEvent::Gone {
-                node: id,
-                incarnation,
-                dropped_control_frames,
-                reason,
-            });
-        }
-        self.peers.down(id, incarnation.number, now_ns);
-        self.publish();
     }
 
     fn of_control(&mut self, serial: u64) -> Option<(NodeId, &mut Node)> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainspring::device::{Device, DeviceTurn};
-use mainspring::net::{ListenOptions, SendBuffer, SocketId, SocketOptions, Sockets};
+use mainspring::net::{ListenOptions, ListenerId, SendBuffer, SocketId, SocketOptions, Sockets};
 use mainspring::peer::{Outbox, OutboxLimits};
 use rustix::rand::GetRandomFlags;
 
@@ -27,7 +27,7 @@ use crate::handshake::{Dialled, Handshake, HandshakeError, NONCE_BYTES, RefusalR
 use crate::link::credit::Volume;
 use crate::link::events::DownReason;
 use crate::link::slow_peer::SlowStep;
-use crate::wire::Lane;
+use crate::wire::{GoodbyeReason, Lane};
 
 /// Sockets that are looked after in one poll.
 const SOCKETS_A_POLL: usize = 256;
@@ -63,7 +63,17 @@ pub(super) struct LinkDevice {
     pub(super) counters: Arc<Counters>,
     /// No greeting takes too long before this.
     greetings_due_ns: u64,
-    listens: bool,
+    listening: Listening,
+    /// The node has ended but for its devices: each connection ends with a goodbye.
+    leaves: bool,
+}
+
+/// What has become of the address to listen on.
+#[derive(Clone, Copy)]
+enum Listening {
+    Soon,
+    On(ListenerId),
+    Off,
 }
 
 impl LinkDevice {
@@ -83,24 +93,82 @@ impl LinkDevice {
             blocked: Vec::new(),
             outgoing: Outgoing::new(Arc::clone(&exchange)),
             exchange,
+            listening: match (&hub, settings.listen) {
+                (Some(_), Some(_)) => Listening::Soon,
+                _ => Listening::Off,
+            },
             settings,
             hub,
             counters,
             greetings_due_ns: u64::MAX,
-            listens: false,
+            leaves: false,
         }
     }
 
     fn listen(&mut self) {
         let (Some(hub), Some(address)) = (&mut self.hub, self.settings.listen) else { return };
-        if std::mem::replace(&mut self.listens, true) {
+        if !matches!(self.listening, Listening::Soon) {
             return;
         }
+        self.listening = Listening::Off;
         let accepted = socket_options(&self.settings);
         match self.sockets.listen(address, ListenOptions { accepted, ..ListenOptions::default() }) {
-            Ok((_, address)) => hub.listening(address),
+            Ok((listener, address)) => {
+                self.listening = Listening::On(listener);
+                hub.listening(address);
+            }
             Err(error) => tracing::error!(%error, "this node cannot be linked to"),
         }
+    }
+
+    /// The node shuts down: nobody new is let in, and nobody is dialled. When its actors have stopped, every connection
+    /// says goodbye behind what still waits; the control connections are last.
+    fn leave(&mut self, turn: &DeviceTurn<'_>) {
+        if let Listening::On(listener) = std::mem::replace(&mut self.listening, Listening::Off) {
+            self.sockets.stop_listening(listener);
+        }
+        if let Some(hub) = &mut self.hub {
+            hub.leave();
+        }
+        if !turn.have_actors_stopped() {
+            return;
+        }
+        self.leaves = true;
+        for line in self.lines.values_mut() {
+            let Line::Standing(connection) = line else { continue };
+            let serial = connection.facts.serial;
+            let may_leave = match connection.facts.key.lane {
+                Lane::Control => self.hub.as_ref().is_some_and(|hub| hub.may_leave(serial)),
+                Lane::Ordinary | Lane::Bulk => true,
+            };
+            if may_leave {
+                connection.leave(GoodbyeReason::Shutdown);
+            }
+        }
+    }
+
+    /// The peer has said goodbye on a connection: it has sent all that it wanted to send, and all of that was taken.
+    pub(super) fn peer_left(
+        &mut self,
+        socket: SocketId,
+        reason: GoodbyeReason,
+        turn: &mut DeviceTurn<'_>,
+    ) {
+        let Some(mut line) = self.lines.insert(socket, Line::Ended) else { return };
+        if let Line::Standing(connection) = &mut line {
+            let facts = &connection.facts;
+            if reason == GoodbyeReason::Shutdown
+                && facts.key.lane == Lane::Control
+                && let Some(hub) = &mut self.hub
+            {
+                hub.peer_left(facts.serial, turn.now_ns());
+            }
+            if let Some(report) = connection.last_report() {
+                let _ = self.sockets.send(socket, report);
+            }
+        }
+        self.sockets.close(socket);
+        self.ended(line, DownReason::ClosedByPeer, turn);
     }
 
     fn read_letters(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
@@ -215,6 +283,7 @@ impl LinkDevice {
                 if reason == DownReason::ProtocolBroken {
                     self.counters.count(Count::ProtocolErrors);
                 }
+                let reason = if connection.has_left() { DownReason::Closed } else { reason };
                 let (maybe_lost, unsent) = connection.maybe_lost();
                 turn.count_lost(unsent);
                 self.tell_ended(connection.facts.serial, reason, maybe_lost);
@@ -483,7 +552,10 @@ impl LinkDevice {
 
 impl Device for LinkDevice {
     fn poll(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
-        self.listen();
+        match turn.is_shutting_down() {
+            false => self.listen(),
+            true => self.leave(turn),
+        }
         let mut work = self.read_letters(turn);
         for socket in std::mem::take(&mut self.blocked) {
             if let Some(Line::Standing(connection)) = self.lines.get_mut(&socket) {
@@ -507,7 +579,7 @@ impl Device for LinkDevice {
     }
 
     fn has_work(&mut self) -> bool {
-        (self.settings.listen.is_some() && self.hub.is_some() && !self.listens)
+        matches!(self.listening, Listening::Soon)
             || self.sockets.has_events()
             || self.exchange.has_letters(self.core)
             || self.outgoing.waits()
@@ -527,7 +599,9 @@ impl Device for LinkDevice {
     }
 
     fn is_quiet(&self) -> bool {
+        let is_open = |line: &Line| matches!(line, Line::Standing(_) | Line::Leaving { .. });
         self.outboxes.values().all(|outbox| outbox.borrow().is_empty())
+            && (!self.leaves || !self.lines.values().any(is_open))
     }
 }
 

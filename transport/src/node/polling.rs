@@ -150,8 +150,8 @@ impl SocketHandler for Polling<'_, '_> {
                             device.sockets.pause(socket);
                             device.blocked.push(socket);
                         }
-                        if goodbye.is_some() {
-                            device.end(socket, DownReason::ClosedByPeer, self.turn);
+                        if let Some(reason) = goodbye {
+                            device.peer_left(socket, reason, self.turn);
                         }
                         taken
                     }
@@ -178,6 +178,9 @@ impl SocketHandler for Polling<'_, '_> {
         match self.device.lines.get_mut(&socket) {
             Some(Line::Standing(connection)) => {
                 connection.sent(bytes);
+                if connection.has_left() {
+                    self.device.sockets.finish_sending(socket);
+                }
                 if connection.facts.key.lane == Lane::Control
                     && let Some(hub) = &mut self.device.hub
                 {
