@@ -97,6 +97,27 @@ impl Simulation {
         self.plan.seed
     }
 
+    /// How many nodes there are.
+    pub fn node_count(&self) -> usize {
+        self.plan.nodes
+    }
+
+    /// How many cores each node has.
+    pub fn core_count(&self) -> u16 {
+        self.plan.cores
+    }
+
+    /// The life of a node that runs now, as references to its actors have it.
+    pub fn incarnation(&mut self, node: usize) -> u32 {
+        open(&self.world()).core(node, 0).node()
+    }
+
+    /// A node ends at once, as a process that is killed: its actors and devices are dropped, and what was on its way to
+    /// them is lost. It begins another life, with empty cores: what was [installed](At::install) is installed again.
+    pub fn restart(&mut self, node: usize) {
+        open(&self.world()).restart_node(node);
+    }
+
     /// A place: the first core of a node. [`At::core`] names another.
     pub fn at(&mut self, node: usize) -> At {
         At { world: self.world(), node, core: 0 }

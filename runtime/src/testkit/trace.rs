@@ -12,13 +12,14 @@ const TRACE_LIMIT_BYTES: usize = 64 << 20;
 pub(super) struct Trace {
     text: String,
     lines_left_out: u64,
-    incarnations: Vec<String>,
+    /// With the node whose life it is.
+    incarnations: Vec<(usize, String)>,
 }
 
 impl Trace {
     /// Addresses of this node are written with its number in place of its incarnation, which no two runs share.
-    pub fn know_node(&mut self, incarnation: u32) {
-        self.incarnations.push(format!("{incarnation:08x}/"));
+    pub fn know_node(&mut self, node: usize, incarnation: u32) {
+        self.incarnations.push((node, format!("{incarnation:08x}/")));
     }
 
     /// Adds what was seen, a line for each thing.
@@ -65,8 +66,8 @@ impl Trace {
         let begin = self.text.len();
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "{line}");
-        for (node, incarnation) in self.incarnations.iter().enumerate() {
-            while let Some(at) = self.text[begin..].find(incarnation) {
+        for (node, incarnation) in &self.incarnations {
+            while let Some(at) = self.text[begin..].find(incarnation.as_str()) {
                 let at = begin + at;
                 self.text.replace_range(at..at + incarnation.len(), &format!("node-{node}/"));
             }

@@ -100,14 +100,33 @@ impl World {
         world
     }
 
+    /// The next node, whose cores come behind those of the others.
     fn add_node(&mut self, node: usize) {
-        let incarnation = next_incarnation();
-        self.trace.borrow_mut().know_node(incarnation);
         let first = self.cores.len();
+        let cores = self.new_cores(node);
+        self.cores.extend(cores);
+        self.connect_all(first);
+    }
+
+    /// A node ends at once, with all that its cores had, and begins another life.
+    pub fn restart_node(&mut self, node: usize) {
+        let first = node * self.plan.cores as usize;
+        self.delays.retain(|delay| delay.node != node);
+        for (at, core) in self.new_cores(node).into_iter().enumerate() {
+            self.cores[first + at] = core;
+        }
+        self.connect_all(first);
+        self.unblock();
+    }
+
+    fn new_cores(&mut self, node: usize) -> Vec<SimCore> {
+        let incarnation = next_incarnation();
+        self.trace.borrow_mut().know_node(node, incarnation);
+        let mut cores = Vec::new();
         for index in 0..self.plan.cores {
             let time = Rc::new(CoreTime::of(Rc::clone(&self.clock)));
             let core = self.new_core(node, incarnation, index, &time);
-            self.cores.push(SimCore {
+            cores.push(SimCore {
                 core,
                 time,
                 tasks: Vec::new(),
@@ -115,6 +134,11 @@ impl World {
                 blocked: false,
             });
         }
+        cores
+    }
+
+    /// Rings between the cores of a node, of which `first` is the first.
+    fn connect_all(&mut self, first: usize) {
         for from in 0..self.plan.cores {
             for to in (0..self.plan.cores).filter(|to| *to != from) {
                 self.connect(first, from, to);

@@ -85,3 +85,26 @@ fn a_reference_of_another_simulation_reaches_nobody() {
     assert_eq!((two.dead_letters(Reason::NoRoute), two.actors()), (1, 2));
     assert_eq!(numbers(&probe), [0; 0]);
 }
+
+#[test]
+fn a_node_that_restarts_begins_empty_and_under_another_incarnation() {
+    let mut sim = Simulation::seeded(1).nodes(2).cores(2);
+    let before = sim.incarnation(1);
+    let old = sim.at(1).core(1).spawn(Puppet::idle);
+    sim.at(1).stall(Duration::from_secs(60));
+    sim.restart(1);
+    assert!(sim.incarnation(1) > before);
+    assert_eq!((sim.actors(), sim.node_count(), sim.core_count()), (0, 2, 2));
+    let probe = sim.at(1).probe::<Number>();
+    let told = probe.actor();
+    let telling = sim.at(1).core(1).spawn(move || {
+        Puppet::new(move |ctx, n| {
+            ctx.tell(told, &Number { n });
+            ctx.tell(old, &Number { n });
+            Next::Same
+        })
+    });
+    play(&mut sim, telling, 7);
+    assert_eq!(numbers(&probe), [7]);
+    assert_eq!(sim.dead_letters(Reason::NoRoute), 1, "nobody of the old life is there");
+}
