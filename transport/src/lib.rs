@@ -6,6 +6,7 @@
 //! | [`ingress`] | TCP servers: each connection is an actor ([`Ingress`]) |
 //! | [`node`] | a node's links as an extension of it: [`Transport`] |
 //! | [`link`] | what decides about links: credit, control frames, dialling, liveness, who is let in |
+//! | [`testkit`] | a network for simulations, and nodes that are linked by it |
 //! | [`wire`] | the bytes of a connection after its handshake: frames, and the decoder of foreign bytes |
 #![deny(unsafe_code)]
 
@@ -13,6 +14,7 @@ pub mod handshake;
 pub mod ingress;
 pub mod link;
 pub mod node;
+pub mod testkit;
 #[allow(unsafe_code)]
 mod trust;
 pub mod wire;

@@ -117,7 +117,7 @@ pub(super) struct Hub {
 impl Hub {
     pub fn new(settings: Settings, local: LocalNode, notices: Notices, now_ns: u64) -> Hub {
         let own = Incarnation { number: local.incarnation, started_at_ns: local.started_at_ns };
-        let seed = u64::from(local.incarnation) ^ local.node_id as u64;
+        let seed = local.started_at_ns ^ local.node_id as u64;
         let mut contacts = Vec::new();
         for (at, address) in settings.contacts.iter().enumerate() {
             let dialer = Dialer::new(settings.dialing, seed.wrapping_add(at as u64), now_ns);
@@ -512,7 +512,7 @@ impl Hub {
         node.liveness = Liveness::new(self.settings.liveness, now_ns);
         let incarnation = node.incarnation;
         if node.contact.is_some() && !self.is_leaving {
-            let seed = self.seed ^ u64::from(incarnation.number);
+            let seed = self.seed ^ incarnation.started_at_ns ^ id.0 as u64;
             for (at, wanted) in node.pairing.wanted().enumerate() {
                 let is_missing = wanted.key != CONTROL && !node.dialers.contains_key(&wanted.key);
                 if is_missing {
