@@ -14,6 +14,9 @@
 
 use super::connections::DialledBy;
 
+/// Pauses are at their limit after so many doublings at the latest.
+const DOUBLINGS: u32 = 32;
+
 /// The times of a dialler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DialSettings {
@@ -116,6 +119,12 @@ impl Dialer {
         }
     }
 
+    /// The attempt was refused for a reason that will hardly pass: the pauses are the longest from now on.
+    pub fn refused(&mut self, now_ns: u64) {
+        self.attempts = DOUBLINGS;
+        self.failed(now_ns);
+    }
+
     /// The connection that stood has ended, and none has taken its place.
     pub fn lost(&mut self, now_ns: u64) {
         let Some(since_ns) = self.standing_since_ns.take() else { return };
@@ -127,8 +136,8 @@ impl Dialer {
         }
     }
 
-    /// No attempts any more: the peer is quarantined, or has refused for a reason that does not pass. Whether one is
-    /// under way that has to be abandoned.
+    /// No attempts any more: the peer is quarantined, or is this node itself. Whether one is under way that has to be
+    /// abandoned.
     pub fn stop(&mut self) -> bool {
         self.is_stopped = true;
         self.attempt_until_ns.take().is_some()
@@ -148,7 +157,8 @@ impl Dialer {
     }
 
     fn pause(&mut self, now_ns: u64) {
-        let doubled = self.settings.first_pause_ns.saturating_mul(1 << self.attempts.min(32));
+        let doubled =
+            self.settings.first_pause_ns.saturating_mul(1 << self.attempts.min(DOUBLINGS));
         let whole_ns = doubled.min(self.settings.pause_limit_ns);
         self.attempts = self.attempts.saturating_add(1);
         let pause_ns = self.random.u64(whole_ns / 2..=whole_ns);
@@ -176,6 +186,16 @@ mod tests {
             now_ns = next_ns;
         }
         pauses
+    }
+
+    #[test]
+    fn a_refusal_that_will_hardly_pass_makes_the_pauses_long_and_does_not_end_them() {
+        let mut dialer = Dialer::new(DialSettings::default(), 1, 0);
+        assert_eq!(dialer.tick(0), Some(DialStep::Dial));
+        dialer.refused(0);
+        let pause_ns = dialer.next_deadline_ns().expect("pausing");
+        assert!((2_500 * MILLISECOND_NS..=5 * SECOND_NS).contains(&pause_ns), "{pause_ns}");
+        assert_eq!(dialer.tick(pause_ns), Some(DialStep::Dial));
     }
 
     #[test]

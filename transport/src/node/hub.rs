@@ -189,14 +189,15 @@ impl Hub {
     pub fn dial_failed(&mut self, attempt: Attempt, reason: Option<RefusalReason>, now_ns: u64) {
         self.stir();
         let Some(dialer) = self.dialer(attempt) else { return };
-        dialer.failed(now_ns);
-        // What does not pass by itself is not tried again.
-        let passes = !matches!(
-            reason,
-            Some(RefusalReason::SelfConnect | RefusalReason::System | RefusalReason::Format)
-        );
-        if !passes {
-            dialer.stop();
+        match reason {
+            // It has dialled itself.
+            Some(RefusalReason::SelfConnect) => {
+                dialer.stop();
+            }
+            // Somebody else is at this address, perhaps only for a while, or the reason is not what was said: a bit of
+            // it can have flipped on its way.
+            Some(RefusalReason::System | RefusalReason::Format) => dialer.refused(now_ns),
+            _ => dialer.failed(now_ns),
         }
     }
 
