@@ -123,7 +123,7 @@ fn with_a_key_a_bit_that_flips_in_a_handshake_ends_that_one_and_no_other() -> Ou
     let key = Key::from_file_bytes(b"thirty-two bytes of a key, random")?;
     let scene = Scene::new_with_key("flipped-hello", key.clone())?;
     // A byte of each field of a hello, of the proof behind it, and of the welcome.
-    let places = [9, 12, 16, 20, 21, 33, 50, 52, 60, 64, 67, 70, 80, 90, 125, 136, 180, 215, 240];
+    let places = [9, 12, 16, 20, 21, 33, 50, 52, 60, 64, 67, 70, 80, 90, 136, 180, 215, 240];
     for (from, place) in (1..).zip(places) {
         for way in [Way::ToListener, Way::ToDialler] {
             let from = from * 2 + u32::from(way == Way::ToDialler);

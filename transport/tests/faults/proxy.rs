@@ -1,7 +1,8 @@
 //! Stands between a node that dials and one that listens, and breaks their connections.
 //!
 //! Each connection is carried by two threads with a buffer each, so the memory is bounded, and a side that does not
-//! read holds up the other. Waiting is here the fault itself, never a means to let something happen. The lane of a connection is read from its hello.
+//! read holds up the other. The lane of a connection is read from its hello. Waiting is here the fault itself, never a
+//! means to let something happen.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
