@@ -59,19 +59,22 @@ pub struct Sender {
     to: ActorRef<Note>,
     from: u32,
     n: u64,
+    taken: u64,
     filler_bytes: usize,
 }
 
 impl Sender {
     pub fn new(client: Client, to: ActorRef<Note>, from: u32, filler_bytes: usize) -> Sender {
-        Sender { client, to, from, n: 0, filler_bytes }
+        Sender { client, to, from, n: 0, taken: 0, filler_bytes }
     }
 
     /// Sends so many notes, or fewer if there is no room; whether all went.
     pub fn send(&mut self, notes: usize) -> bool {
         (0..notes).all(|_| {
             let note = self.next(None);
-            self.client.tell(self.to, &note).is_ok()
+            let is_taken = self.client.tell(self.to, &note).is_ok();
+            self.taken += u64::from(is_taken);
+            is_taken
         })
     }
 
@@ -97,6 +100,16 @@ impl Sender {
     /// Notes that were made, sent or not.
     pub fn made(&self) -> u64 {
         self.n
+    }
+
+    /// Notes that the node's core has taken from this sender since they were last forgotten.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Begins that number anew; what it was.
+    pub fn forget_taken(&mut self) -> u64 {
+        std::mem::take(&mut self.taken)
     }
 
     fn next(&mut self, reply_to: Option<ActorRef<Account>>) -> Note {
