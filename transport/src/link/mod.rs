@@ -13,6 +13,7 @@
 //! | [`dialing`] | when to dial |
 //! | [`events`] | what users see of their links |
 //! | [`identity`] | node ids and incarnations |
+//! | [`keepalive`] | a word at times on connections that have nothing to say |
 //! | [`liveness`] | heartbeats, the round trip, suspicion, and when a peer is taken as gone |
 //! | [`outbox`] | what may wait to be sent, for a connection, a peer and a core |
 //! | [`peers`] | who is let in: restarts, leftovers of earlier lives, collisions, quarantine |
@@ -26,6 +27,7 @@ pub mod credit;
 pub mod dialing;
 pub mod events;
 pub mod identity;
+pub mod keepalive;
 pub mod liveness;
 pub mod outbox;
 pub mod peers;

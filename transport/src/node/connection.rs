@@ -14,6 +14,7 @@ use mainspring::peer::{Belief, FrameBytes, Outbox};
 
 use crate::handshake::Peer;
 use crate::link::credit::{CreditError, ReceiveCredit, SendCredit, Volume};
+use crate::link::keepalive::Keepalive;
 use crate::link::slow_peer::{SlowPeer, SlowPeerSettings, SlowStep};
 use crate::link::wanted::ConnectionKey;
 use crate::trust::belief_in;
@@ -35,6 +36,8 @@ pub(super) struct Facts {
     pub window_bytes: u64,
     /// When it is slow.
     pub slow_peer: SlowPeerSettings,
+    /// After how long a silence it is unreachable.
+    pub unreachable_after_ns: u64,
     /// Whether this core's messages to the peer go this way.
     pub sends: bool,
 }
@@ -81,6 +84,7 @@ pub(super) struct Connection {
     send_credit: SendCredit,
     receive_credit: ReceiveCredit,
     slow_peer: SlowPeer,
+    keepalive: Keepalive,
     /// Frames of the link, to go before anything else.
     urgent: Vec<u8>,
     /// Frames of messages that have left the outbox and wait for credit.
@@ -109,6 +113,7 @@ impl Connection {
             send_credit: SendCredit::new(facts.peer.initial_credit_bytes)?,
             receive_credit: ReceiveCredit::new(facts.window_bytes, frame_limit_bytes),
             slow_peer: SlowPeer::new(facts.slow_peer),
+            keepalive: Keepalive::new(facts.unreachable_after_ns),
             urgent: Vec::new(),
             queued: FrameBytes::new(),
             spare: None,
@@ -213,7 +218,12 @@ impl Connection {
         if self.in_flight || self.has_left() {
             return None;
         }
-        if let Some(report) = self.receive_credit.report_due(now_ns) {
+        let due = self.receive_credit.report_due(now_ns);
+        let is_silent = due.is_none() && self.keepalive.is_due(now_ns);
+        let said_again = is_silent.then(|| {
+            self.receive_credit.report_all().unwrap_or_else(|| self.receive_credit.consumed())
+        });
+        if let Some(report) = due.or(said_again) {
             let (consumed_bytes, consumed_frames) = (report.bytes, report.frames);
             self.say(&LinkFrame::Credit { consumed_bytes, consumed_frames });
         }
@@ -240,6 +250,7 @@ impl Connection {
         bytes.extend_from_slice(&self.urgent);
         self.urgent.clear();
         self.in_flight = true;
+        self.keepalive.spoke(now_ns);
         Some(SendBuffer::from(bytes))
     }
 
@@ -271,8 +282,10 @@ impl Connection {
 
     /// When it wants to be looked at though nothing happens.
     pub fn next_deadline_ns(&self) -> Option<u64> {
-        let deadlines = [self.receive_credit.next_deadline_ns(), self.slow_peer.next_deadline_ns()];
-        deadlines.into_iter().flatten().min()
+        let may_speak = !self.in_flight && !self.has_left();
+        let keepalive = may_speak.then(|| self.keepalive.next_deadline_ns());
+        let credit = self.receive_credit.next_deadline_ns();
+        [credit, keepalive, self.slow_peer.next_deadline_ns()].into_iter().flatten().min()
     }
 
     /// Messages that were sent and are not known to be consumed, and those that left the outbox and were not sent.

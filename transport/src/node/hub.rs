@@ -248,7 +248,10 @@ impl Hub {
         self.stands(id, key, serial, dialled_by, now_ns);
         let sends = key.lane == Lane::Ordinary && key.index == place.own_core;
         let (window_bytes, slow_peer) = (self.settings.window_bytes, self.settings.slow_peer);
-        let facts = Box::new(Facts { serial, key, peer, window_bytes, slow_peer, sends });
+        let unreachable_after_ns = self.settings.liveness.unreachable_after_ns;
+        let facts =
+            Facts { serial, key, peer, window_bytes, slow_peer, unreachable_after_ns, sends };
+        let facts = Box::new(facts);
         Placed::On { core: place.own_core, facts }
     }
 

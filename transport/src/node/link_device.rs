@@ -449,6 +449,11 @@ impl LinkDevice {
         if let Some(bytes) = greeting.next_send() {
             if self.sockets.send(socket, bytes).is_err() {
                 greeting.in_flight = false;
+                if greeting.ends {
+                    // It has nobody to say it to: it is not even connected.
+                    self.lines.insert(socket, Line::Ended);
+                    self.sockets.abort(socket);
+                }
             }
         } else if greeting.ends && greeting.is_sent() {
             self.lines.insert(socket, Line::Ended);

@@ -1,9 +1,13 @@
 //! Nodes in one thread and in virtual time, with the links of production over a simulated network.
 
+mod ledger;
+mod storm;
+mod talker;
+
 use std::time::Duration;
 
 use mainspring::testkit::Simulation;
-use mainspring_transport::testkit::SimulatedLinks;
+use mainspring_transport::testkit::{SimulatedLinks, StreamFault};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -37,4 +41,25 @@ fn nodes_that_are_partitioned_lose_each_other_and_find_each_other_again() {
     assert!(!sim.is_linked(1, 2) && !sim.is_linked(4, 0));
     sim.heal();
     sim.assert_linked_within(20 * SECOND);
+}
+
+#[test]
+fn a_connection_that_is_half_open_and_carries_nothing_is_found_out() {
+    for seed in 1..=20 {
+        let mut sim = SimulatedLinks::of(Simulation::seeded(seed).nodes(2).cores(2));
+        sim.assert_linked_within(SECOND);
+        // One side hears of it, or neither does.
+        let heard_after = match seed % 3 {
+            0 => [Some(SECOND), None],
+            1 => [None, Some(SECOND)],
+            _ => [None, None],
+        };
+        let streams = sim.network().between(0, 1);
+        let stream = streams[seed as usize % streams.len()];
+        sim.network().afflict(stream, StreamFault::Break { heard_after });
+        sim.run_for(20 * SECOND);
+        sim.assert_linked_within(Duration::ZERO);
+        let left = sim.network().between(0, 1);
+        assert!(!left.contains(&stream) && left.len() == 3, "{:?}", sim.network());
+    }
 }

@@ -60,6 +60,7 @@ impl State {
         between.map(|(id, _)| StreamId(*id)).collect()
     }
 
+    /// Something happens to a stream.
     pub fn afflict(&mut self, StreamId(id): StreamId, fault: StreamFault) {
         let now_ns = self.now_ns;
         let Some(stream) = self.streams.get_mut(&id) else { return };
@@ -71,6 +72,12 @@ impl State {
                 }
             }
             StreamFault::Break { heard_after } => {
+                if let Holder::Socket(dialling) = stream.ends[0].holder
+                    && self.sockets.get(dialling).is_some_and(|socket| socket.is_connecting)
+                {
+                    // It has asked for a connection, and waits for an answer.
+                    stream.directions[0].lost_since_ns.get_or_insert(now_ns);
+                }
                 for (side, heard_after) in heard_after.into_iter().enumerate() {
                     let to_side = &mut stream.directions[1 - side];
                     let kept = self.random.usize(0..=to_side.flights.len());

@@ -125,9 +125,12 @@ impl SimulatedNetwork {
     }
 }
 
+/// The streams, a line each: who is at their ends, and what is under way.
 impl fmt::Debug for SimulatedNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SimulatedNetwork").field("streams", &self.streams()).finish_non_exhaustive()
+        let state = self.state.borrow();
+        writeln!(f, "a network at {} ns, cut: {:?}", state.now_ns, state.cuts)?;
+        state.streams.iter().try_for_each(|(id, stream)| writeln!(f, "{id}: {stream}"))
     }
 }
 

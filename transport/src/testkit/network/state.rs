@@ -201,8 +201,9 @@ impl State {
         let way = stream.way(direction);
         let direction = &mut stream.directions[direction];
         if matches!(cargo, Cargo::Reset) && self.cuts.contains(&way) {
-            // Neither a reset nor what its sender had sent before is sent again.
-            direction.flights.clear();
+            // Neither a reset nor what its sender had sent before is sent again. Who still wishes for a connection
+            // goes on asking, and is answered.
+            direction.flights.retain(|flight| matches!(flight.cargo, Cargo::Opened));
             return;
         }
         direction.push(cargo, self.now_ns, latency_ns);

@@ -3,6 +3,7 @@
 //! Side 0 has dialled, side 1 is where it went. Direction `d` goes from side `d` to the other one.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 
 /// What is under way.
@@ -142,5 +143,16 @@ impl Stream {
         }
         let since_ns = self.directions[side].unanswered_since_ns()?;
         Some(since_ns.saturating_add(end.patience_ns?))
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (end, direction) in self.ends.iter().zip(&self.directions) {
+            let (node, holder, bytes) = (end.node, end.holder, direction.outstanding_bytes);
+            let (pieces, loses) = (direction.flights.len(), direction.loses);
+            write!(f, "node {node} {holder:?}: {pieces} pieces, {bytes} bytes, loses: {loses}; ")?;
+        }
+        Ok(())
     }
 }
