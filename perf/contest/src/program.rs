@@ -42,13 +42,15 @@ impl Program {
     /// What a round of so many messages comes to; `messages` must be whole.
     pub fn expected_sum(&self, messages: u64) -> u64 {
         match self.comes_to {
-            ComesTo::Numbers { messages_a_number } => {
-                let numbers = messages / messages_a_number;
-                numbers.wrapping_mul(numbers.saturating_sub(1)) / 2
-            }
+            ComesTo::Numbers { messages_a_number } => sum_of_numbers(messages / messages_a_number),
             ComesTo::Fixed(sum) => (messages / self.messages_an_iteration).wrapping_mul(sum),
         }
     }
+}
+
+/// The sum of so many numbers from 0 up.
+pub fn sum_of_numbers(numbers: u64) -> u64 {
+    numbers.wrapping_mul(numbers.saturating_sub(1)) / 2
 }
 
 /// The program with this name.
@@ -57,7 +59,7 @@ pub fn find(name: &str) -> Option<&'static Program> {
 }
 
 /// Every program.
-pub static ALL: [Program; 16] = [
+pub static ALL: [Program; 18] = [
     Program {
         name: "ping-pong-same-core",
         unit: "message",
@@ -82,6 +84,20 @@ pub static ALL: [Program; 16] = [
     Program {
         name: "ring",
         unit: "record",
+        messages_an_iteration: 1,
+        cpus_most: 2,
+        comes_to: ComesTo::Numbers { messages_a_number: 1 },
+    },
+    Program {
+        name: "remote-ping-pong",
+        unit: "message",
+        messages_an_iteration: 2,
+        cpus_most: 2,
+        comes_to: ComesTo::Numbers { messages_a_number: 2 },
+    },
+    Program {
+        name: "remote-stream",
+        unit: "message",
         messages_an_iteration: 1,
         cpus_most: 2,
         comes_to: ComesTo::Numbers { messages_a_number: 1 },
@@ -121,6 +137,12 @@ pub const RECOVER_EVENTS: u64 = 100_000;
 pub const TELL_ACTORS: usize = 1_000;
 /// How many messages `tell-same-core` sends before it lets the receivers run.
 pub const TELL_BATCH: u64 = 256;
+/// Actors of the other node that `remote-stream` tells, each in turn.
+pub const REMOTE_STREAM_ACTORS: usize = 1_000;
+/// Messages of `remote-ping-pong` that are sent before those that are measured.
+pub const REMOTE_PING_PONG_WARM_UP: u64 = 4_000;
+/// Messages of `remote-stream` that are sent before those that are measured.
+pub const REMOTE_STREAM_WARM_UP: u64 = 50_000;
 /// Pings of an iteration; each is answered.
 pub const PING_PONG_PINGS: u64 = 40_000;
 /// Messages to the actor that counts.

@@ -1,16 +1,19 @@
 //! Two nodes in one process, linked over loopback, each of one core on a CPU of its own: messages take the way through
 //! the kernel that they take between machines, without the wire.
+//!
+//! Both are programs of the contest.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use mainspring::prelude::*;
+use mainspring_perf_contest::program::REMOTE_STREAM_ACTORS;
 use mainspring_transport::Transport;
 
 use super::number::{Sink, Totals};
 use super::ping_pong::{Answering, Asking};
 use super::stage::{Course, SHUTDOWN_LIMIT, Stage, runtime};
-use super::tell_cross_core::{Finish, RECEIVERS, Sender, WARM_UP};
+use super::tell_cross_core::{Finish, Sender, WARM_UP};
 use super::{Description, Outcome, Round, Scenario, ScenarioError};
 use crate::section::Purpose;
 
@@ -112,8 +115,8 @@ impl Scenario for RemoteStream {
     fn round(&self, round: &Round<'_>) -> Result<Outcome, ScenarioError> {
         let (measured, totals) = (round.messages, Arc::new(Totals::default()));
         let (stage, course, far) = linked(round)?;
-        let mut receivers = Vec::with_capacity(RECEIVERS);
-        for _ in 0..RECEIVERS {
+        let mut receivers = Vec::with_capacity(REMOTE_STREAM_ACTORS);
+        for _ in 0..REMOTE_STREAM_ACTORS {
             let of_receiver = Arc::clone(&totals);
             let made = far.actor(move || Sink::<1, 0>::new(&of_receiver)).start();
             receivers.push(made.map_err(runtime("make a receiver"))?);
@@ -126,7 +129,8 @@ impl Scenario for RemoteStream {
         let latencies = stage.finish()?;
         end(far)?;
         totals.check_numbers(WARM_UP + measured)?;
-        Ok(Outcome { messages: measured, latencies, sum: None })
+        let sum = Some(totals.measured_sum(WARM_UP, measured));
+        Ok(Outcome { messages: measured, latencies, sum })
     }
 }
 

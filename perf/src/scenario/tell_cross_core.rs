@@ -93,7 +93,7 @@ impl OpenLoop for TellCrossCore {
     }
 }
 
-pub(super) const RECEIVERS: usize = 1_000;
+const RECEIVERS: usize = 1_000;
 pub(super) const WARM_UP: u64 = 200_000;
 
 /// Which part of the round is under way.

@@ -17,6 +17,9 @@ programs() ->
     [{"ping-pong-same-core", 2, 1, {numbers, 2}, {section, fun ping_pong:section/1}},
      {"tell-same-core", ?TELL_BATCH, 1, {numbers, 1}, {section, fun tell:section/1}},
      {"ask-same-core", 1, 1, {numbers, 1}, {section, fun ask:section/1}},
+     {"remote-ping-pong", 2, 2, {numbers, 2},
+      {nodes, ?REMOTE_PING_PONG_WARM_UP, fun remote:ping_pong/1}},
+     {"remote-stream", 1, 2, {numbers, 1}, {nodes, ?REMOTE_STREAM_WARM_UP, fun remote:stream/1}},
      savina("savina-ping-pong", 2 * ?PING_PONG_PINGS, ?PING_PONG_PINGS, fun ping_pong:iteration/1),
      savina("savina-count", ?COUNT_MESSAGES, ?COUNT_MESSAGES, fun count:iteration/1),
      savina("savina-fork-join-throughput", ?FORK_JOIN_ACTORS * ?FORK_JOIN_MESSAGES,
@@ -45,7 +48,7 @@ execute(["round", Name, "--messages", Messages, "--cores", Cores]) ->
                    Numbers) of
         true ->
             [Count | CoreList] = [Number || {Number, _} <- Numbers],
-            round(lists:keyfind(Name, 1, programs()), Name, Count, length(CoreList));
+            round(lists:keyfind(Name, 1, programs()), Name, Count, CoreList);
         false ->
             usage()
     end;
@@ -57,12 +60,13 @@ usage() ->
 
 round(false, Name, _, _) ->
     {["\"", Name, "\" is none of this contestant's programs; `programs` lists them"], 2};
-round({Name, _, CpusMost, _, _}, _, _, Cores) when Cores > CpusMost ->
-    {io_lib:format("~b CPUs given, \"~s\" makes use of at most ~b", [Cores, Name, CpusMost]), 2};
-round({_, MessagesAnIteration, _, ComesTo, Work}, _, Messages, _) ->
+round({Name, _, CpusMost, _, _}, _, _, Cores) when length(Cores) > CpusMost ->
+    {io_lib:format("~b CPUs given, \"~s\" makes use of at most ~b", [length(Cores), Name, CpusMost]),
+     2};
+round({_, MessagesAnIteration, _, ComesTo, Work}, _, Messages, Cores) ->
     Iterations = max(1, (Messages + MessagesAnIteration - 1) div MessagesAnIteration),
     Whole = Iterations * MessagesAnIteration,
-    case measured(Work, Iterations, Whole) of
+    case measured(Work, Iterations, Whole, Cores) of
         {Elapsed, Sum} ->
             report(Whole, Elapsed, Sum, expected_sum(ComesTo, Iterations, Whole));
         Reason ->
@@ -81,9 +85,9 @@ expected_sum({fixed, Sum}, Iterations, _) ->
     Iterations * Sum.
 
 %% The work is done in a process of its own, because the one that runs this is the emulator's first.
-measured(Work, Iterations, Messages) ->
+measured(Work, Iterations, Messages, Cores) ->
     {Pid, Monitor} = spawn_opt(
-        fun() -> exit({measured, measure(Work, Iterations, Messages)}) end,
+        fun() -> exit({measured, measure(Work, Iterations, Messages, Cores)}) end,
         [monitor, {min_heap_size, 10_000}, {message_queue_data, off_heap}]),
     receive
         {'DOWN', Monitor, process, Pid, {measured, Outcome}} -> Outcome;
@@ -91,13 +95,21 @@ measured(Work, Iterations, Messages) ->
     end.
 
 %% A section is a function that makes the actors and gives another, which sends so many messages and returns the sum.
-measure({section, Make}, _, Messages) ->
+measure({section, Make}, _, Messages, _) ->
     Section = Make([]),
     Section(?WARM_UP_MESSAGES),
     timed(fun() -> Section(Messages) end);
-measure({iterations, Iteration}, Iterations, _) ->
+measure({iterations, Iteration}, Iterations, _, _) ->
     Iteration(0),
-    timed(fun() -> iterate(Iteration, 1, Iterations, 0) end).
+    timed(fun() -> iterate(Iteration, 1, Iterations, 0) end);
+%% Between nodes a section takes its time itself, because what it came to is gathered from the other node afterwards.
+measure({nodes, WarmUp, Make}, _, Messages, Cores) ->
+    far_node:with(lists:last(Cores), fun(Far) ->
+        Section = Make(Far),
+        Section(WarmUp),
+        erlang:garbage_collect(),
+        Section(Messages)
+    end).
 
 timed(Work) ->
     erlang:garbage_collect(),
