@@ -1,7 +1,7 @@
 //! What goes over the wire: a length of four bytes, big-endian, then an [`Envelope`] as rkyv archives it.
 //!
-//! Two codecs read and write the same bytes. [`to_frame`] and [`from_frame`] are for `LengthDelimitedCodec`, which gives
-//! each frame a buffer of its own; [`InPlace`] archives into the connection's buffer and reads out of it.
+//! Two codecs read and write the same bytes. [`to_frame`] and [`from_frame`] are for `LengthDelimitedCodec`, which
+//! gives each frame a buffer of its own; [`InPlace`] archives into the connection's buffer and reads out of it.
 //!
 //! It refuses what is no envelope, and a length that is not that of one, before anything is allocated for it.
 
