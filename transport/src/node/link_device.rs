@@ -53,6 +53,8 @@ pub(super) struct LinkDevice {
     core: u16,
     pub(super) sockets: Rc<dyn Sockets>,
     pub(super) lines: BTreeMap<SocketId, Line>,
+    /// The lines that stand, and some that stood: each poll goes through these, not through all that are being greeted.
+    standing: Vec<SocketId>,
     outboxes: BTreeMap<u32, Rc<RefCell<Outbox>>>,
     /// Connections with frames that wait for the next poll.
     pub(super) blocked: Vec<SocketId>,
@@ -89,6 +91,7 @@ impl LinkDevice {
             core,
             sockets,
             lines: BTreeMap::new(),
+            standing: Vec::new(),
             outboxes: BTreeMap::new(),
             blocked: Vec::new(),
             outgoing: Outgoing::new(Arc::clone(&exchange)),
@@ -246,6 +249,7 @@ impl LinkDevice {
             Ok(connection) => {
                 self.counters.count(Count::Connections);
                 self.lines.insert(socket, Line::Standing(Box::new(connection)));
+                self.standing.push(socket);
             }
             Err(broken) => {
                 tracing::warn!(%broken, "a link ends");
@@ -500,8 +504,9 @@ impl LinkDevice {
     fn send_all(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
         let now_ns = turn.now_ns();
         let (mut sent, mut slow) = (0, Vec::new());
-        for (socket, line) in &mut self.lines {
-            let Line::Standing(connection) = line else { continue };
+        self.standing.retain(|socket| matches!(self.lines.get(socket), Some(Line::Standing(_))));
+        for socket in &self.standing {
+            let Some(Line::Standing(connection)) = self.lines.get_mut(socket) else { continue };
             let facts = &connection.facts;
             if facts.key.lane == Lane::Control
                 && let Some(hub) = &mut self.hub
@@ -541,16 +546,20 @@ impl LinkDevice {
     }
 
     fn wants_to_send(&self) -> bool {
-        self.lines.values().any(|line| match line {
-            Line::Standing(connection) => {
-                let facts = &connection.facts;
-                let outbox = self.outboxes.get(&facts.peer.incarnation).filter(|_| facts.sends);
-                match outbox {
-                    Some(outbox) => connection.wants_to_send(Some(&outbox.borrow())),
-                    None => connection.wants_to_send(None),
-                }
+        self.standing().any(|connection| {
+            let facts = &connection.facts;
+            let outbox = self.outboxes.get(&facts.peer.incarnation).filter(|_| facts.sends);
+            match outbox {
+                Some(outbox) => connection.wants_to_send(Some(&outbox.borrow())),
+                None => connection.wants_to_send(None),
             }
-            _ => false,
+        })
+    }
+
+    fn standing(&self) -> impl Iterator<Item = &Connection> {
+        self.standing.iter().filter_map(|socket| match self.lines.get(socket) {
+            Some(Line::Standing(connection)) => Some(&**connection),
+            _ => None,
         })
     }
 }
@@ -595,12 +604,9 @@ impl Device for LinkDevice {
 
     fn next_deadline_ns(&self) -> Option<u64> {
         let hub = self.hub.as_ref().and_then(Hub::next_deadline_ns);
-        let lines = self.lines.values().filter_map(|line| match line {
-            Line::Greeting(greeting) if !greeting.ends => Some(greeting.deadline_ns()),
-            Line::Standing(connection) => connection.next_deadline_ns(),
-            _ => None,
-        });
-        lines.chain(hub).min()
+        let connections = self.standing().filter_map(Connection::next_deadline_ns);
+        let greetings = Some(self.greetings_due_ns).filter(|due_ns| *due_ns != u64::MAX);
+        connections.chain(hub).chain(greetings).min()
     }
 
     fn is_quiet(&self) -> bool {
