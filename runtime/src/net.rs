@@ -20,7 +20,8 @@
 //!   stops receiving, and the sender is held up by the stream's own flow control.
 //!
 //! Refuses: datagrams, names instead of addresses, and timers: whoever wants a deadline has one of its own and calls
-//! [`Sockets::abort`].
+//! [`Sockets::abort`]. A layer that stands between a device and its sockets may have deadlines: it hears the time by
+//! [`Sockets::tick`].
 //!
 //! Invariants: a handler is called from [`Sockets::poll`] alone, with sockets of that device alone. It may call
 //! everything in [`Sockets`] but `poll`, which does nothing then.
@@ -169,6 +170,15 @@ pub trait Sockets {
     /// Whether [`poll`](Self::poll) would tell anything.
     fn has_events(&self) -> bool;
 
+    /// What time it is, on the core's clock. A device says so before each [`poll`](Self::poll), for layers that end
+    /// what takes too long; a driver has no use for it.
+    fn tick(&self, _now_ns: u64) {}
+
+    /// When a layer wants to be polled though nothing happens.
+    fn next_deadline_ns(&self) -> Option<u64> {
+        None
+    }
+
     /// What the network of this core has counted since it was made, for all its devices.
     fn counters(&self) -> SocketCounters;
 }
@@ -276,6 +286,15 @@ pub enum SocketError {
     /// This side gave it up.
     #[error("given up by this side")]
     Aborted,
+    /// A layer that secures the stream could not, or found bytes that the peer has not written.
+    #[error("the connection is not secure: {what}")]
+    Insecure {
+        /// Why.
+        what: &'static str,
+    },
+    /// The stream ended without its sender's word that this is its end.
+    #[error("the stream was cut off: its sender has not said that it ends here")]
+    CutOff,
     /// Any other error number of the system.
     #[error("{}", io::Error::from_raw_os_error(*.0))]
     Other(i32),

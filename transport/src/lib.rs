@@ -15,6 +15,8 @@ pub mod ingress;
 pub mod link;
 pub mod node;
 pub mod testkit;
+#[cfg(feature = "tls")]
+pub mod tls;
 #[allow(unsafe_code)]
 mod trust;
 pub mod wire;

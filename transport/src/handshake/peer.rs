@@ -25,7 +25,7 @@ pub struct Peer {
     pub lane: Lane,
     /// Which of the lane's connections it is.
     pub index: u16,
-    /// Whether it has proved that it holds a key of this node.
+    /// Whether it has proved that it holds a key of this node, or a certificate of the system.
     pub authenticated: bool,
     /// The version that both speak.
     pub version: Version,

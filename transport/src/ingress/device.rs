@@ -356,6 +356,7 @@ impl<C: Connection> Device for IngressDevice<C> {
         }
         let mut work = self.read_notes(turn);
         let sockets = Rc::clone(&self.parts.sockets);
+        sockets.tick(turn.now_ns());
         work += sockets.poll(&mut Polling { device: self, turn }, SOCKETS_A_POLL);
         work += self.end_overdue(turn);
         work += self.send_all();
@@ -375,7 +376,7 @@ impl<C: Connection> Device for IngressDevice<C> {
     fn next_deadline_ns(&self) -> Option<u64> {
         let line = self.deadlines.first().map(|(due_ns, _)| *due_ns);
         let drain = self.drain_until_ns.filter(|until_ns| *until_ns != u64::MAX);
-        line.into_iter().chain(drain).min()
+        line.into_iter().chain(drain).chain(self.parts.sockets.next_deadline_ns()).min()
     }
 
     fn is_quiet(&self) -> bool {

@@ -23,6 +23,8 @@ pub struct IngressFigures {
     pub idle: u64,
     /// Connections that the peer or the network ended without finishing, or that broke a limit of the socket.
     pub lost: u64,
+    /// Connections that were not secured, or did not stay so: TLS was asked for.
+    pub insecure: u64,
     /// Bytes that actors took.
     pub received_bytes: u64,
     /// Sends.
@@ -40,6 +42,7 @@ pub(super) struct Counters {
     pub failed: AtomicU64,
     pub idle: AtomicU64,
     pub lost: AtomicU64,
+    pub insecure: AtomicU64,
     pub received_bytes: AtomicU64,
     pub sends: AtomicU64,
     pub sent_bytes: AtomicU64,
@@ -69,6 +72,8 @@ struct State {
     listening: u16,
     alarms: Vec<Alarm>,
     counters: Vec<Arc<Counters>>,
+    #[cfg(feature = "tls")]
+    credentials: Option<Arc<crate::tls::Credentials>>,
 }
 
 impl IngressHandle {
@@ -103,6 +108,7 @@ impl IngressHandle {
             sum.failed += of(&counters.failed);
             sum.idle += of(&counters.idle);
             sum.lost += of(&counters.lost);
+            sum.insecure += of(&counters.insecure);
             sum.received_bytes += of(&counters.received_bytes);
             sum.sends += of(&counters.sends);
             sum.sent_bytes += of(&counters.sent_bytes);
@@ -133,6 +139,18 @@ impl IngressHandle {
             state.alarms.iter().for_each(Alarm::ring);
         }
         self.shared.changed.notify_all();
+    }
+
+    /// What new connections are secured with from now on.
+    #[cfg(feature = "tls")]
+    pub(super) fn use_credentials(&self, credentials: Arc<crate::tls::Credentials>) {
+        self.lock().credentials = Some(credentials);
+    }
+
+    /// What new connections are secured with, if they are.
+    #[cfg(feature = "tls")]
+    pub(super) fn credentials(&self) -> Option<Arc<crate::tls::Credentials>> {
+        self.lock().credentials.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

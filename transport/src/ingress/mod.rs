@@ -18,6 +18,8 @@ mod connection;
 mod device;
 mod figures;
 mod line;
+#[cfg(feature = "tls")]
+mod secured;
 mod settings;
 mod warden;
 mod writer;
@@ -33,7 +35,7 @@ pub use self::connection::{Connection, ConnectionEnd, Received};
 use self::device::{Factory, IngressDevice, Parts};
 pub use self::figures::{IngressFigures, IngressHandle};
 pub use self::settings::{
-    DEFAULT_CONNECTIONS, DEFAULT_OUTPUT_BYTES, IngressLimits, LEAST_OUTPUT_BYTES,
+    DEFAULT_CONNECTIONS, DEFAULT_HANDSHAKES, DEFAULT_OUTPUT_BYTES, IngressLimits, LEAST_OUTPUT_BYTES,
 };
 use self::warden::{Ends, Warden};
 pub use self::writer::{ConnectionWriter, Output, WriteRefused};
@@ -43,6 +45,8 @@ pub use self::writer::{ConnectionWriter, Output, WriteRefused};
 pub struct Ingress {
     address: SocketAddr,
     limits: IngressLimits,
+    #[cfg(feature = "tls")]
+    credentials: Option<Arc<crate::tls::Credentials>>,
 }
 
 impl Ingress {
@@ -53,7 +57,12 @@ impl Ingress {
     /// [`IngressError::Address`].
     pub fn tcp(address: &str) -> Result<Ingress, IngressError> {
         match address.parse() {
-            Ok(address) => Ok(Ingress { address, limits: IngressLimits::default() }),
+            Ok(address) => Ok(Ingress {
+                address,
+                limits: IngressLimits::default(),
+                #[cfg(feature = "tls")]
+                credentials: None,
+            }),
             Err(_) => Err(IngressError::Address { address: address.to_owned() }),
         }
     }
@@ -71,8 +80,12 @@ impl Ingress {
         C: Connection,
         F: Fn(SocketAddr) -> C + Send + Sync + 'static,
     {
-        let Ingress { address, limits } = self;
-        Server { address, limits, factory: Arc::new(factory), handle: IngressHandle::default() }
+        let handle = IngressHandle::default();
+        #[cfg(feature = "tls")]
+        if let Some(credentials) = self.credentials {
+            handle.use_credentials(credentials);
+        }
+        Server { address: self.address, limits: self.limits, factory: Arc::new(factory), handle }
     }
 }
 
@@ -115,8 +128,11 @@ impl<C: Connection> Extension for Server<C> {
         };
         let handle = self.handle.clone();
         let counters = handle.attend(seat.cores(), seat.alarm());
+        let sockets = network.sockets();
+        #[cfg(feature = "tls")]
+        let sockets = secured::secured(sockets, &handle, self.limits.handshakes, &counters);
         let parts = Parts {
-            sockets: network.sockets(),
+            sockets,
             address: self.address,
             limits: self.limits,
             factory: Arc::clone(&self.factory),
@@ -149,6 +165,10 @@ pub enum IngressError {
         /// What is wrong with them.
         reason: String,
     },
+    /// Certificates that cannot be used.
+    #[cfg(feature = "tls")]
+    #[error("cannot serve by TLS: {0}")]
+    Tls(#[from] crate::tls::TlsError),
     /// The address cannot be listened on.
     #[error(
         "cannot serve on {address}: {source}. Check that the address is this machine's and that nobody else \

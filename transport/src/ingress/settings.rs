@@ -10,6 +10,9 @@ pub const DEFAULT_CONNECTIONS: usize = 10_000;
 /// Bytes that wait for one peer, unless told otherwise.
 pub const DEFAULT_OUTPUT_BYTES: usize = 1 << 20;
 
+/// Connections of a core that are in their TLS handshake at a time, unless told otherwise.
+pub const DEFAULT_HANDSHAKES: usize = 1_024;
+
 /// The least that [`IngressLimits::output_bytes`] may be.
 pub const LEAST_OUTPUT_BYTES: usize = 4 << 10;
 
@@ -18,6 +21,9 @@ pub const LEAST_OUTPUT_BYTES: usize = 4 << 10;
 pub struct IngressLimits {
     /// Connections that a core has at a time. One more is reset at once and counted as refused.
     pub connections: usize,
+    /// Connections of a core that may be in their TLS handshake at a time, where TLS was asked for. One more is reset.
+    /// Each has 5 seconds.
+    pub handshakes: usize,
     /// Received bytes that a connection can be shown together.
     pub receive_bytes: usize,
     /// Bytes that wait for one peer. Above half of it nothing more is read from that peer, until a quarter is left; a
@@ -35,6 +41,7 @@ impl Default for IngressLimits {
     fn default() -> Self {
         IngressLimits {
             connections: DEFAULT_CONNECTIONS,
+            handshakes: DEFAULT_HANDSHAKES,
             receive_bytes: DEFAULT_RECEIVE_BYTES,
             output_bytes: DEFAULT_OUTPUT_BYTES,
             idle: None,
@@ -52,6 +59,9 @@ impl IngressLimits {
     pub fn check(&self) -> Result<(), String> {
         if self.connections == 0 {
             return Err("connections is 0: a server without connections serves nobody".to_owned());
+        }
+        if self.handshakes == 0 {
+            return Err("handshakes is 0: nobody would ever be let in by TLS".to_owned());
         }
         if self.output_bytes < LEAST_OUTPUT_BYTES {
             return Err(format!(

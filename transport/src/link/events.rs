@@ -51,6 +51,16 @@ pub enum LinkEvent {
         /// What waits, in bytes.
         waiting_bytes: usize,
     },
+    /// A connection was not secured, or did not stay so. It is closed; other links go on.
+    #[cfg(feature = "tls")]
+    TlsFailed {
+        /// The address of the other end, if that is known.
+        peer: Option<std::net::SocketAddr>,
+        /// Whether this node dialled.
+        dialled: bool,
+        /// What was wrong.
+        failure: crate::tls::TlsFailure,
+    },
     /// There will be nothing more with this life of the peer until it or this node restarts.
     Quarantined {
         /// Which node.

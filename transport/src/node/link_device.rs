@@ -473,7 +473,8 @@ impl LinkDevice {
         else {
             return;
         };
-        let Some(peer) = greeting.peer.take() else { return };
+        let Some(mut peer) = greeting.peer.take() else { return };
+        peer.authenticated |= self.settings.is_mutual_tls;
         let (name, address) = (peer.name.clone(), greeting.address);
         match hub.greeted(*peer, greeting.attempt, now_ns) {
             Placed::On { core, facts } if core == self.core => {
@@ -578,6 +579,7 @@ impl Device for LinkDevice {
             }
         }
         let sockets = Rc::clone(&self.sockets);
+        sockets.tick(turn.now_ns());
         work += sockets.poll(&mut Polling { device: self, turn }, SOCKETS_A_POLL);
         work += self.look_after_greetings(turn.now_ns());
         work += self.obey(turn);
@@ -606,7 +608,8 @@ impl Device for LinkDevice {
         let hub = self.hub.as_ref().and_then(Hub::next_deadline_ns);
         let connections = self.standing().filter_map(Connection::next_deadline_ns);
         let greetings = Some(self.greetings_due_ns).filter(|due_ns| *due_ns != u64::MAX);
-        connections.chain(hub).chain(greetings).min()
+        let layers = self.sockets.next_deadline_ns();
+        connections.chain(hub).chain(greetings).chain(layers).min()
     }
 
     fn is_quiet(&self) -> bool {

@@ -30,6 +30,8 @@ mod hub;
 mod link_device;
 mod notice;
 mod polling;
+#[cfg(feature = "tls")]
+mod secured;
 mod settings;
 
 use std::error::Error;
@@ -58,6 +60,8 @@ pub struct Transport {
     settings: Settings,
     keys: Vec<Key>,
     links: Links,
+    #[cfg(feature = "tls")]
+    tls: Option<crate::tls::TlsFiles>,
     prepared: OnceLock<Prepared>,
 }
 
@@ -82,6 +86,8 @@ impl Transport {
             settings: Settings::default(),
             keys: Vec::new(),
             links: Links::default(),
+            #[cfg(feature = "tls")]
+            tls: None,
             prepared: OnceLock::new(),
         }
     }
@@ -92,7 +98,7 @@ impl Transport {
         self
     }
 
-    /// Other nodes may connect here. An address that other machines reach needs a key.
+    /// Other nodes may connect here. An address that other machines reach needs a key, or TLS.
     ///
     /// # Errors
     /// [`TransportError::Address`].
@@ -126,7 +132,7 @@ impl Transport {
         self
     }
 
-    /// Allows an address that other machines reach without a key, where the network itself keeps strangers out. Such
+    /// Allows an address that other machines reach without key or TLS, where the network itself keeps strangers out. Such
     /// nodes are not believed about references to this node's actors on other cores.
     pub fn insecure(mut self, insecure: bool) -> Self {
         self.settings.insecure = insecure;
@@ -195,6 +201,8 @@ impl Transport {
         let mut settings = self.settings.clone();
         settings.keys = Keys::new(self.keys.clone()).map_err(TransportError::Keys)?;
         settings.check()?;
+        #[cfg(feature = "tls")]
+        self.prepare_tls()?;
         let of_its_own = settings.listen.filter(|address| address.port() != 0);
         let address = of_its_own
             .map_or_else(|| format!("{:08x}", node.incarnation), |address| address.to_string());
@@ -265,6 +273,8 @@ impl Extension for Transport {
         });
         let counters = self.links.attend();
         let sockets = network.sockets();
+        #[cfg(feature = "tls")]
+        let sockets = self.secured(sockets);
         let device = LinkDevice::new(seat.core(), sockets, exchange, settings, hub, counters);
         seat.add_device(Box::new(device));
     }

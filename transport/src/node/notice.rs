@@ -46,6 +46,8 @@ struct State {
     events: VecDeque<LinkEvent>,
     dropped_events: u64,
     counters: Vec<Arc<Counters>>,
+    #[cfg(feature = "tls")]
+    credentials: Option<Arc<crate::tls::Credentials>>,
 }
 
 impl Links {
@@ -104,6 +106,30 @@ impl Links {
         })
     }
 
+    /// What new connections are secured with from now on.
+    #[cfg(feature = "tls")]
+    pub(super) fn use_credentials(&self, credentials: Arc<crate::tls::Credentials>) {
+        self.with(|state| state.credentials = Some(credentials));
+    }
+
+    /// What new connections are secured with, if they are.
+    #[cfg(feature = "tls")]
+    pub(super) fn credentials(&self) -> Option<Arc<crate::tls::Credentials>> {
+        self.with(|state| state.credentials.clone())
+    }
+
+    /// Something has happened.
+    pub(super) fn record(&self, event: LinkEvent) {
+        self.with(|state| {
+            if state.events.len() >= EVENTS_LIMIT {
+                state.events.pop_front();
+                state.dropped_events += 1;
+            }
+            state.events.push_back(event);
+        });
+        self.shared.changed.notify_all();
+    }
+
     /// A core takes its part; here are its counters.
     pub(super) fn attend(&self) -> Arc<Counters> {
         let counters = Arc::new(Counters::new());
@@ -153,13 +179,6 @@ impl Notices {
 
     pub fn event(&self, event: LinkEvent) {
         tracing::info!(?event, "link");
-        self.0.with(|state| {
-            if state.events.len() >= EVENTS_LIMIT {
-                state.events.pop_front();
-                state.dropped_events += 1;
-            }
-            state.events.push_back(event);
-        });
-        self.0.shared.changed.notify_all();
+        self.0.record(event);
     }
 }

@@ -35,8 +35,9 @@ pub enum TransportError {
     },
     /// Anybody could speak to the node.
     #[error(
-        "{address} can be reached from other machines, and no key is set: whoever connects would be trusted. Set \
-         key_file, or listen on 127.0.0.1, or set insecure(true) where the network itself keeps others out"
+        "{address} can be reached from other machines, and neither a key nor TLS is set: whoever connects would be \
+         trusted. Set key_file or tls (feature tls), or use 127.0.0.1, or set insecure(true) where the network itself \
+         keeps others out"
     )]
     Insecure {
         /// The address to listen on, or to connect to.
@@ -58,6 +59,10 @@ pub enum TransportError {
         /// What is wrong with it.
         source: KeyError,
     },
+    /// Certificates that cannot be used.
+    #[cfg(feature = "tls")]
+    #[error("links cannot use TLS: {0}")]
+    Tls(#[from] crate::tls::TlsError),
     /// Too many keys.
     #[error(transparent)]
     Keys(KeyError),
@@ -94,6 +99,8 @@ pub(super) struct Settings {
     pub contacts: Vec<SocketAddr>,
     pub keys: Keys,
     pub insecure: bool,
+    /// Whoever is linked has shown a certificate of the system.
+    pub is_mutual_tls: bool,
     pub checksums: bool,
     pub node_id: Option<u128>,
     pub max_frame_bytes: u32,
@@ -113,6 +120,7 @@ impl Default for Settings {
             contacts: Vec::new(),
             keys: Keys::NONE,
             insecure: false,
+            is_mutual_tls: false,
             checksums: false,
             node_id: None,
             max_frame_bytes: ORDINARY_LIMIT_BYTES,
@@ -149,7 +157,7 @@ impl Settings {
         if self.greetings_limit == 0 {
             return limit("greetings_limit", 0, "at least 1".to_owned());
         }
-        if !self.keys.is_empty() || self.insecure {
+        if !self.keys.is_empty() || self.is_mutual_tls || self.insecure {
             return Ok(());
         }
         let mut addresses = self.listen.iter().chain(&self.contacts);
