@@ -35,7 +35,8 @@ pub use self::connection::{Connection, ConnectionEnd, Received};
 use self::device::{Factory, IngressDevice, Parts};
 pub use self::figures::{IngressFigures, IngressHandle};
 pub use self::settings::{
-    DEFAULT_CONNECTIONS, DEFAULT_HANDSHAKES, DEFAULT_OUTPUT_BYTES, IngressLimits, LEAST_OUTPUT_BYTES,
+    DEFAULT_CONNECTIONS, DEFAULT_HANDSHAKES, DEFAULT_OUTPUT_BYTES, IngressLimits,
+    LEAST_OUTPUT_BYTES,
 };
 use self::warden::{Ends, Warden};
 pub use self::writer::{ConnectionWriter, Output, WriteRefused};

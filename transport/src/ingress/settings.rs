@@ -22,7 +22,7 @@ pub struct IngressLimits {
     /// Connections that a core has at a time. One more is reset at once and counted as refused.
     pub connections: usize,
     /// Connections of a core that may be in their TLS handshake at a time, where TLS was asked for. One more is reset.
-    /// Each has 5 seconds.
+    /// Each has 4 seconds.
     pub handshakes: usize,
     /// Received bytes that a connection can be shown together.
     pub receive_bytes: usize,

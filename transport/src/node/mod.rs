@@ -132,8 +132,8 @@ impl Transport {
         self
     }
 
-    /// Allows an address that other machines reach without key or TLS, where the network itself keeps strangers out. Such
-    /// nodes are not believed about references to this node's actors on other cores.
+    /// Allows an address that other machines reach without key or TLS, where the network itself keeps strangers out.
+    /// Such nodes are not believed about references to this node's actors on other cores.
     pub fn insecure(mut self, insecure: bool) -> Self {
         self.settings.insecure = insecure;
         self

@@ -5,27 +5,20 @@ use std::sync::Arc;
 
 use mainspring::net::Sockets;
 
-use super::notice::Links;
-use super::settings::TransportError;
 use super::Transport;
+use super::notice::Links;
 use crate::link::events::LinkEvent;
 use crate::tls::{Credentials, Incident, TlsError, TlsFiles, TlsSockets};
 
 impl Transport {
     /// Links by TLS 1.3 alone: both ends show a certificate that an authority in `ca` has issued for the system's name
     /// (or [`TlsFiles::name`]), and everything after that is encrypted. No key is needed then; if there is one, it is
-    /// proved as well, inside.
-    ///
-    /// # Errors
-    /// [`TransportError::Tls`], for files that cannot be used; the node's start says so too.
-    pub fn tls(mut self, files: TlsFiles) -> Result<Self, TransportError> {
-        // The system's name may still change; that the files are good is known now.
-        if files.name.is_some() {
-            Credentials::of_node(files.clone(), "")?;
-        }
+    /// proved as well, inside. The files are read when the node starts, which fails with
+    /// [`TransportError::Tls`](super::TransportError::Tls) if they cannot be used.
+    pub fn tls(mut self, files: TlsFiles) -> Self {
         self.tls = Some(files);
         self.settings.is_mutual_tls = true;
-        Ok(self)
+        self
     }
 
     /// Reads the files, for this node's links.

@@ -59,7 +59,10 @@ pub enum TlsError {
         what: String,
     },
     /// A key that does not work with its certificate.
-    #[error("{key}: {what}; the key of {certificate} is wanted", key = key.display(), certificate = certificate.display())]
+    #[error(
+        "{key}: {what}; the key of {certificate} is wanted",
+        key = key.display(), certificate = certificate.display()
+    )]
     Key {
         /// The file of the key.
         key: PathBuf,

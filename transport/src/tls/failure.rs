@@ -57,10 +57,14 @@ impl TlsFailure {
             TlsFailure::Version => "the peer does not speak TLS 1.3",
             TlsFailure::Incompatible => "the peer has no algorithm in common with this side",
             TlsFailure::NoCertificate => "the peer has shown no certificate",
-            TlsFailure::UnknownIssuer => "the certificate is not from an authority that is trusted here",
+            TlsFailure::UnknownIssuer => {
+                "the certificate is not from an authority that is trusted here"
+            }
             TlsFailure::Expired => "the certificate has expired",
             TlsFailure::NotYetValid => "the certificate is not valid yet",
-            TlsFailure::OtherName => "the certificate is for another name than the one that is wanted",
+            TlsFailure::OtherName => {
+                "the certificate is for another name than the one that is wanted"
+            }
             TlsFailure::Purpose => "the certificate is for another purpose (extended key usage)",
             TlsFailure::Certificate => "the certificate is not valid",
             TlsFailure::RefusedByPeer { .. } => "the peer refuses this side",
@@ -70,7 +74,9 @@ impl TlsFailure {
             TlsFailure::Damaged => "bytes that came are not as the peer wrote them",
             TlsFailure::CutOff => "the stream was cut off: the peer has not said that it ends here",
             TlsFailure::Broken => "the peer broke the protocol",
-            TlsFailure::Own => "the system gives no time or no random bytes, or the keys are used up",
+            TlsFailure::Own => {
+                "the system gives no time or no random bytes, or the keys are used up"
+            }
         }
     }
 

@@ -137,8 +137,9 @@ pub(super) fn of_server(files: &TlsServer) -> Result<Material, TlsError> {
         Some(path) => {
             let roots = Arc::new(authorities_in(path)?);
             let clients = WebPkiClientVerifier::builder_with_provider(roots, provider.clone());
-            let clients = clients.build().map_err(|error| {
-                TlsError::Authority { path: path.clone(), what: error.to_string() }
+            let clients = clients.build().map_err(|error| TlsError::Authority {
+                path: path.clone(),
+                what: error.to_string(),
             })?;
             Some(clients)
         }
@@ -180,9 +181,7 @@ fn check_own(
     servers
         .verify_server_cert(own, between, name, &[], now)
         .map_err(|error| TlsFailure::of(&error, false))?;
-    clients
-        .verify_client_cert(own, between, now)
-        .map_err(|error| TlsFailure::of(&error, false))?;
+    clients.verify_client_cert(own, between, now).map_err(|error| TlsFailure::of(&error, false))?;
     Ok(())
 }
 

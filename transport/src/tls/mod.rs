@@ -31,5 +31,5 @@ pub(crate) use self::credentials::Credentials;
 pub use self::error::TlsError;
 pub use self::failure::TlsFailure;
 pub use self::files::{FILE_LIMIT_BYTES, TlsFiles, TlsServer};
-pub(crate) use self::sockets::{Incident, TlsSockets};
 pub use self::sockets::{HANDSHAKE_DEADLINE_NS, LINGER_NS};
+pub(crate) use self::sockets::{Incident, TlsSockets};

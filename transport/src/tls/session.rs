@@ -284,12 +284,20 @@ impl Session {
         }
     }
 
-    /// Nothing more is decrypted or encrypted; the peer is to be told.
+    /// Whether records wait to be taken as they are.
+    fn has_records(&self) -> bool {
+        match &self.side {
+            Side::Client(side) => side.wants_write(),
+            Side::Server(side) => side.wants_write(),
+        }
+    }
+
+    /// Nothing more is decrypted or encrypted; the peer is to be told. The library is asked for records that it has,
+    /// and for nothing else: it must not look at the ciphertext behind an error.
     fn fail(&mut self, failure: TlsFailure) -> TlsFailure {
         self.failure = Some(failure);
         for _ in 0..LAST_RECORDS {
-            let (_, step) = self.step(&mut Writing::Nothing);
-            if !matches!(step, Ok(Step::Again)) {
+            if !self.has_records() || self.step(&mut Writing::Nothing).1.is_err() {
                 break;
             }
         }

@@ -29,8 +29,9 @@ use super::failure::TlsFailure;
 use super::line::{Flight, Line, News, Origin, Stage};
 use super::session::Session;
 
-/// How long a handshake may take, from the connection on.
-pub const HANDSHAKE_DEADLINE_NS: u64 = 5_000_000_000;
+/// How long a handshake may take, from the connection on. Less than the handshake of a link, around it, so that who
+/// dials is told which of the two took too long.
+pub const HANDSHAKE_DEADLINE_NS: u64 = 4_000_000_000;
 
 /// How long a connection that has failed stays, for its peer to read why.
 pub const LINGER_NS: u64 = 1_000_000_000;
@@ -210,7 +211,8 @@ impl TlsSockets {
         self.ready.borrow_mut().remove(&socket);
         let Line { session, peer, below_peer_finished, .. } = line;
         let unread = session.plaintext().view().to_vec();
-        let (position, limit) = (session.plaintext().position_bytes(), session.plaintext_limit_bytes());
+        let (position, limit) =
+            (session.plaintext().position_bytes(), session.plaintext_limit_bytes());
         let peer_finished = session.peer_finished();
         let secured = Secured { below, session, peer, below_peer_finished };
         Some(DetachedSocket::new(secured, unread, position, peer_finished, limit))
@@ -228,12 +230,7 @@ impl TlsSockets {
     }
 
     /// The last that the device above hears of a socket. Below it lingers.
-    fn end_for_above(
-        &self,
-        socket: SocketId,
-        cause: CloseCause,
-        handler: &mut dyn SocketHandler,
-    ) {
+    fn end_for_above(&self, socket: SocketId, cause: CloseCause, handler: &mut dyn SocketHandler) {
         self.settle(socket);
         let ended = self.with(socket, |line| {
             if line.flight == Flight::WithHeld {
@@ -397,7 +394,9 @@ impl Sockets for TlsSockets {
         options.check().map_err(refused)?;
         let material = self.credentials.current();
         let Some((config, name)) = &material.client else {
-            return Err(refused("these certificates are a server's, which does not dial".to_owned()));
+            return Err(refused(
+                "these certificates are a server's, which does not dial".to_owned(),
+            ));
         };
         let session = Session::dial(Arc::clone(config), name.clone(), options.receive_bytes)
             .map_err(|failure| refused(failure.to_string()))?;
