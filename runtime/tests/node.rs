@@ -233,7 +233,7 @@ fn names_are_found_from_outside() -> Result<(), Error> {
 }
 
 #[test]
-fn an_inbox_gets_what_actors_tell_it_and_a_dropped_client_frees_its_place() -> Result<(), Error> {
+fn an_inbox_gets_what_actors_tell_it_without_its_client_and_frees_its_place() -> Result<(), Error> {
     let node = Node::builder()
         .cores(Cores::count(1))
         .idle(IdleProfile::Eco)
@@ -245,11 +245,15 @@ fn an_inbox_gets_what_actors_tell_it_and_a_dropped_client_frees_its_place() -> R
         let inbox = client.inbox::<Balance>().unwrap();
         client.tell(account, &Command::Deposit { amount: 1 })?;
         client.tell(account, &Command::Balance { reply_to: inbox.actor() })?;
+        let ask = |reply_to| Command::Balance { reply_to };
+        let ask = client.ask::<_, Balance>(account, ask, PATIENCE);
+        drop(client);
         assert_eq!(inbox.wait(PATIENCE).unwrap().map(|balance| balance.amount), Some(round + 1));
+        assert_eq!(ask.wait().map(|balance| balance.amount), Ok(round + 1));
         let refused = node.client();
         let told = refused.tell(account, &Command::Deposit { amount: 1 });
         assert_eq!(told, Err(mainspring::TellError::Gone));
-        drop(client);
+        drop(inbox);
         // The place is free when every core has forgotten the client; a spawn is handled after that.
         node.spawn(Account::default)?;
     }

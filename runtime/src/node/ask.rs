@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Instant;
 
+use super::client::Place;
 use super::deadlines::{DeadlineKey, Deadlines};
 use super::error::ClientError;
 use super::mailbox::{Arrived, Found, Mailbox};
@@ -32,6 +33,8 @@ enum State {
 }
 
 struct Waiting {
+    /// Cores know the way back as long as it is held.
+    _place: Arc<Place>,
     mailbox: Arc<Mailbox>,
     deadlines: Arc<Deadlines>,
     number: u32,
@@ -47,14 +50,22 @@ impl<R: Reply> Ask<R> {
     }
 
     pub(super) fn waiting(
+        place: Arc<Place>,
         mailbox: Arc<Mailbox>,
         deadlines: Arc<Deadlines>,
         number: u32,
         deadline: Instant,
         reply_to: ActorRef<R>,
     ) -> Self {
-        let waiting =
-            Waiting { mailbox, deadlines, number, deadline, registered: None, over: false };
+        let waiting = Waiting {
+            _place: place,
+            mailbox,
+            deadlines,
+            number,
+            deadline,
+            registered: None,
+            over: false,
+        };
         Ask { state: State::Waiting(waiting), reply_to, answer: PhantomData }
     }
 

@@ -19,12 +19,19 @@ use crate::ring::Producer;
 
 /// A thread's lanes to the cores of a node, and back. It may move to another thread; two threads use two clients.
 ///
-/// Dropping it frees the lanes; questions under way get no answer.
+/// Dropping it ends the sending. Its inboxes and the questions that are under way stay what they are; its place among
+/// the node's clients is free when they are gone, too.
 pub struct Client {
+    place: Arc<Place>,
     shared: Arc<Shared>,
     mailbox: Arc<Mailbox>,
     lanes: RefCell<Vec<Producer>>,
-    /// Number among the node's clients; `None` if the node had no room for one more.
+}
+
+/// One of the places that a node has for clients, and the way back from its cores.
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    /// `None` if the node had no room for one more.
     number: Option<u16>,
 }
 
@@ -35,7 +42,8 @@ impl Client {
         lanes: Vec<Producer>,
         number: Option<u16>,
     ) -> Self {
-        Client { shared, mailbox, lanes: RefCell::new(lanes), number }
+        let place = Arc::new(Place { shared: Arc::clone(&shared), number });
+        Client { place, shared, mailbox, lanes: RefCell::new(lanes) }
     }
 
     /// Sends a message. Whether a route leads to an actor of another node, a core finds out: if none does, the message
@@ -65,7 +73,7 @@ impl Client {
     }
 
     fn write<M: Message>(&self, to: ActorRef<M>, message: &M) -> Result<(), TellError> {
-        if self.number.is_none() || !self.shared.is_accepting() {
+        if self.place.number.is_none() || !self.shared.is_accepting() {
             return Err(TellError::Gone);
         }
         let mut lanes = self.lanes.borrow_mut();
@@ -129,6 +137,7 @@ impl Client {
             return Ask::refused(error.into());
         }
         Ask::waiting(
+            Arc::clone(&self.place),
             Arc::clone(&self.mailbox),
             Arc::clone(&self.shared.deadlines),
             slot,
@@ -157,7 +166,7 @@ impl Client {
             return Err(ClientError::TooMany { limit: super::mailbox::INBOXES_LIMIT });
         };
         let actor = self.address(0, number, generation);
-        Ok(Inbox::new(Arc::clone(&self.mailbox), number, actor))
+        Ok(Inbox::new(Arc::clone(&self.place), Arc::clone(&self.mailbox), number, actor))
     }
 
     /// Frames that came for nobody: answers after their deadline, messages for inboxes that were dropped.
@@ -166,7 +175,7 @@ impl Client {
     }
 
     fn address<M>(&self, port: u16, slot: u32, generation: u32) -> ActorRef<M> {
-        let core = CLIENT_CORE_BASE + self.number.unwrap_or(u16::MAX - CLIENT_CORE_BASE);
+        let core = CLIENT_CORE_BASE + self.place.number.unwrap_or(u16::MAX - CLIENT_CORE_BASE);
         let to = u64::from(self.shared.incarnation) | u64::from(core) << 32 | u64::from(port) << 48;
         ActorRef::from_words(to, u64::from(slot) | u64::from(generation) << 32)
     }
@@ -217,7 +226,7 @@ fn write_large<M: Message>(
     push_bytes(lane, header, bytes, limit_bytes)
 }
 
-impl Drop for Client {
+impl Drop for Place {
     fn drop(&mut self) {
         if let Some(number) = self.number {
             self.shared.detach_client(number);

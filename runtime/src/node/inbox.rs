@@ -6,23 +6,31 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use super::ask::Unpark;
+use super::client::Place;
 use super::mailbox::{Arrived, Mailbox};
 use crate::address::ActorRef;
 use crate::message::{ReadError, Reply};
 
 /// Messages for a client, in order. Give [`Inbox::actor`] to the actors that are to tell it; dropping the inbox ends
-/// the subscription, and what comes later is dropped.
+/// the subscription, and what comes later is dropped. It does not need its client any more.
 ///
 /// An inbox keeps up to 16 MiB; what comes beyond that is counted by [`Inbox::missed`].
 pub struct Inbox<M: Reply> {
+    /// Cores know the way back as long as it is held.
+    _place: Arc<Place>,
     mailbox: Arc<Mailbox>,
     number: u32,
     actor: ActorRef<M>,
 }
 
 impl<M: Reply> Inbox<M> {
-    pub(super) fn new(mailbox: Arc<Mailbox>, number: u32, actor: ActorRef<M>) -> Self {
-        Inbox { mailbox, number, actor }
+    pub(super) fn new(
+        place: Arc<Place>,
+        mailbox: Arc<Mailbox>,
+        number: u32,
+        actor: ActorRef<M>,
+    ) -> Self {
+        Inbox { _place: place, mailbox, number, actor }
     }
 
     /// The reference that actors tell messages to.
