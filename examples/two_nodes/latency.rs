@@ -31,8 +31,8 @@ impl Laps {
     /// The first one begins now.
     pub fn begin() -> Laps {
         let clock = Clock::new();
-        let mut histogram = Histogram::new(DIGITS).expect("three digits are in its range");
-        histogram.auto(true);
+        let histogram = Histogram::new_with_bounds(1, LONGEST_NS, DIGITS);
+        let histogram = histogram.expect("the bounds and digits are in its range");
         Laps { began: clock.raw(), clock, histogram }
     }
 
@@ -40,7 +40,7 @@ impl Laps {
     pub fn lap(&mut self) {
         let now = self.clock.raw();
         let took_ns = self.clock.delta_as_nanos(self.began, now);
-        self.histogram.saturating_record(took_ns.min(LONGEST_NS));
+        self.histogram.saturating_record(took_ns);
         self.began = now;
     }
 
