@@ -107,6 +107,44 @@ fn an_actor_asks_and_tells_one_of_another_node() -> Outcome {
     Ok(())
 }
 
+#[message]
+struct Parcel {
+    bytes: Vec<u8>,
+    reply_to: ActorRef<Sum>,
+}
+
+/// Says how large a parcel is.
+struct Scales;
+
+impl Actor for Scales {
+    type Message = Parcel;
+
+    fn receive(&mut self, ctx: &mut Context<Self>, parcel: &Archived<Parcel>) -> Next<Self> {
+        ctx.tell(parcel.reply_to, &Sum { total: parcel.bytes.len() as u64 });
+        Next::Same
+    }
+}
+
+#[test]
+fn messages_up_to_256_kib_go_to_another_node_and_a_larger_one_is_a_dead_letter() -> Outcome {
+    for cores in [(1, 1), (2, 1)] {
+        let (one, two) = pair(cores)?;
+        let (scales, client) = (one.spawn(|| Scales)?, two.client());
+        for len in [0, 1_000, 4_096, 10_000, 65_536, (256 << 10) - 512] {
+            let ask = |reply_to| Parcel { bytes: vec![7; len], reply_to };
+            assert_eq!(client.ask(scales, ask, PATIENCE).wait()?.total, len as u64, "{cores:?}");
+        }
+        let larger = Parcel { bytes: vec![7; 256 << 10], reply_to: client.inbox()?.actor() };
+        client.tell(scales, &larger)?;
+        one.shutdown(PATIENCE)?;
+        let metrics = two.metrics();
+        let oversized = metrics.cores.iter().map(|core| core.counters.dead_letters.count(Reason::Oversized));
+        assert_eq!(oversized.sum::<u64>(), 1);
+        two.shutdown(PATIENCE)?;
+    }
+    Ok(())
+}
+
 /// Watches an actor and tells of its end.
 struct Watcher {
     of: ActorRef<Add>,

@@ -35,6 +35,8 @@ pub struct Peer {
     pub checksums: bool,
     /// The longest payload that it takes on this connection.
     pub max_frame_bytes: u32,
+    /// The longest payload that it takes on ordinary connections, whichever this is.
+    pub ordinary_frame_bytes: u32,
     /// Bytes that may be sent to it at first.
     pub initial_credit_bytes: u64,
     /// The longest payload that this node takes on this connection.
@@ -60,6 +62,7 @@ impl Peer {
             features: hello.features & local.features,
             checksums: hello.checksums || local.checksums,
             max_frame_bytes: on_this_lane(hello.max_frame_bytes),
+            ordinary_frame_bytes: hello.max_frame_bytes,
             initial_credit_bytes: hello.initial_credit_bytes,
             own_max_frame_bytes: on_this_lane(local.max_frame_bytes),
             name: hello.name,

@@ -486,7 +486,7 @@ impl Hub {
             name: peer.name.clone(),
             incarnation,
             pairing,
-            max_frame_bytes: peer.max_frame_bytes,
+            max_frame_bytes: peer.ordinary_frame_bytes,
             contact: None,
             connections: Connections::new(ours_win),
             dialers: BTreeMap::new(),

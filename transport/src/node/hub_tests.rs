@@ -26,6 +26,7 @@ fn peer(node_id: u128, incarnation: u32, key: ConnectionKey) -> Peer {
         features: 0,
         checksums: false,
         max_frame_bytes: 256 << 10,
+        ordinary_frame_bytes: 256 << 10,
         initial_credit_bytes: 1 << 20,
         own_max_frame_bytes: 256 << 10,
     }

@@ -242,7 +242,7 @@ impl LinkDevice {
         turn: &mut DeviceTurn<'_>,
     ) {
         if facts.key.lane == Lane::Ordinary {
-            self.open(facts.peer.incarnation, facts.peer.max_frame_bytes, turn);
+            self.open(facts.peer.incarnation, facts.peer.ordinary_frame_bytes, turn);
         }
         let serial = facts.serial;
         match Connection::new(facts, in_flight) {
