@@ -136,10 +136,16 @@ fn messages_up_to_256_kib_go_to_another_node_and_a_larger_one_is_a_dead_letter()
         }
         let larger = Parcel { bytes: vec![7; 256 << 10], reply_to: client.inbox()?.actor() };
         client.tell(scales, &larger)?;
-        one.shutdown(PATIENCE)?;
+        // It takes the same way, after it.
+        let ask = |reply_to| Parcel { bytes: Vec::new(), reply_to };
+        client.ask(scales, ask, PATIENCE).wait()?;
         let metrics = two.metrics();
-        let oversized = metrics.cores.iter().map(|core| core.counters.dead_letters.count(Reason::Oversized));
+        let oversized = metrics
+            .cores
+            .iter()
+            .map(|core| core.counters.dead_letters.of(mainspring::Reason::Oversized));
         assert_eq!(oversized.sum::<u64>(), 1);
+        one.shutdown(PATIENCE)?;
         two.shutdown(PATIENCE)?;
     }
     Ok(())

@@ -140,6 +140,7 @@ fn two_nodes_know_each_other_afterwards() {
             features: 0,
             checksums: false,
             max_frame_bytes: 256 * 1024,
+            ordinary_frame_bytes: 256 * 1024,
             initial_credit_bytes: 256 * 1024,
             own_max_frame_bytes: 9_000,
         };
@@ -152,6 +153,7 @@ fn two_nodes_know_each_other_afterwards() {
             started_at_ns: 111,
             cores: 4,
             max_frame_bytes: 9_000,
+            ordinary_frame_bytes: 9_000,
             initial_credit_bytes: 77,
             own_max_frame_bytes: 256 * 1024,
             ..expected
