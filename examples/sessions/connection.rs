@@ -1,8 +1,9 @@
 //! A client's connection: reads its requests, asks the entities of their keys, and writes the replies in the order of
 //! the requests.
 //!
-//! All requests that have come are under way together, up to [`MOST_UNDER_WAY`](super::window::MOST_UNDER_WAY); beyond that nothing more is read from
-//! the client until some are answered.
+//! All requests that have come are under way together, up to
+//! [`MOST_UNDER_WAY`](super::window::MOST_UNDER_WAY); beyond that nothing more is read from the client until some are
+//! answered.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Requests whole, in parts, and such that are none.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Answers in any order, late, twice, and in parts.
+
 use mainspring::rkyv;
 use mainspring::rkyv::rancor::Panic;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! What words mean, and what is said of those that mean nothing.
+
 use super::*;
 use crate::operation::{Expiry, Moment, SetOnly, SetOptions};
 use crate::request::Places;
