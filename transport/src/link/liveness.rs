@@ -97,6 +97,8 @@ pub struct Liveness {
     /// The intervals between heartbeats that came, in a ring.
     intervals_ns: Vec<u64>,
     next_interval: usize,
+    /// Follows from the intervals. It is asked for before every sleep, so it is not worked out anew each time.
+    suspect_after_ns: u64,
     last_heartbeat_ns: Option<u64>,
     last_heard_ns: u64,
     last_tick_ns: u64,
@@ -113,8 +115,9 @@ impl Liveness {
     /// For a connection that begins. The first heartbeat is sent at once.
     #[must_use]
     pub fn new(settings: LivenessSettings, now_ns: u64) -> Liveness {
-        Liveness {
+        let mut liveness = Liveness {
             settings,
+            suspect_after_ns: 0,
             reachability: Reachability::Reachable,
             intervals_ns: Vec::with_capacity(INTERVALS),
             next_interval: 0,
@@ -126,7 +129,9 @@ impl Liveness {
             last_sent_ns: None,
             owed_echo_ns: None,
             round_trip: None,
-        }
+        };
+        liveness.measure_intervals();
+        liveness
     }
 
     /// Bytes have come from the peer, on any of its connections. The change, if it was suspect.
@@ -148,6 +153,7 @@ impl Liveness {
                 self.intervals_ns[self.next_interval] = interval_ns;
             }
             self.next_interval = (self.next_interval + 1) % INTERVALS;
+            self.measure_intervals();
         }
         self.last_heartbeat_ns = Some(now_ns);
         self.heard(now_ns)
@@ -231,11 +237,16 @@ impl Liveness {
     /// The silence after which the peer is suspect.
     #[must_use]
     pub fn suspect_after_ns(&self) -> u64 {
+        self.suspect_after_ns
+    }
+
+    fn measure_intervals(&mut self) {
         let (mean_ns, deviation_ns) = self.mean_and_deviation_ns();
         let deviation_ns = deviation_ns.max(self.settings.deviation_floor_ns);
         let factor = u128::from(self.settings.suspect_milli_deviations);
         let above_ns = u128::from(deviation_ns) * factor / 1_000;
-        mean_ns.saturating_add(u64::try_from(above_ns).unwrap_or(u64::MAX))
+        let above_ns = u64::try_from(above_ns).unwrap_or(u64::MAX);
+        self.suspect_after_ns = mean_ns.saturating_add(above_ns);
     }
 
     fn is_unreachable(&self) -> bool {

@@ -165,6 +165,11 @@ impl Hub {
         self.due_ns <= now_ns
     }
 
+    /// When it is due, if ever.
+    pub fn due_ns(&self) -> Option<u64> {
+        (self.due_ns != u64::MAX).then_some(self.due_ns)
+    }
+
     /// Something has happened that may be for the next tick.
     pub fn stir(&mut self) {
         self.due_ns = 0;
@@ -411,7 +416,7 @@ impl Hub {
     }
 
     /// When [`tick`](Self::tick) and [`write_control`](Self::write_control) want to be called.
-    pub fn next_deadline_ns(&self) -> Option<u64> {
+    fn next_deadline_ns(&self) -> Option<u64> {
         let contacts = self.contacts.iter().filter_map(|contact| contact.dialer.next_deadline_ns());
         let of_node = |node: &Node| {
             let is_up = node.control.is_some();

@@ -605,7 +605,7 @@ impl Device for LinkDevice {
     }
 
     fn next_deadline_ns(&self) -> Option<u64> {
-        let hub = self.hub.as_ref().and_then(Hub::next_deadline_ns);
+        let hub = self.hub.as_ref().and_then(Hub::due_ns);
         let connections = self.standing().filter_map(Connection::next_deadline_ns);
         let greetings = Some(self.greetings_due_ns).filter(|due_ns| *due_ns != u64::MAX);
         let layers = self.sockets.next_deadline_ns();

@@ -340,12 +340,12 @@ fn without_faults_everything_comes() {
 
 #[test]
 fn two_nodes_lose_only_what_they_say_when_connections_break() {
-    play_all(1_001..=1_200, 2, Weather::Gusts, 40);
+    play_all(1_001..=1_400, 2, Weather::Gusts, 40);
 }
 
 #[test]
 fn two_nodes_keep_their_promises_in_partitions_and_restarts() {
-    play_all(2_001..=2_200, 2, Weather::Storm, 40);
+    play_all(2_001..=2_400, 2, Weather::Storm, 40);
 }
 
 #[test]
