@@ -75,6 +75,23 @@ pub use crate::frame::validation::{StoredChecker, WireChecker};
 /// assert_eq!(Closed::NAME, "account.closed");
 /// ```
 ///
+/// `#[message(bulk)]` is for messages that may be large. To actors of other nodes they go by a connection of their own,
+/// in pieces, up to the limit of the link; so no other message waits behind them. Two of them from one actor to another
+/// arrive in the order of sending, but no order holds between them and messages of other types. On its own node it
+/// is a message like any other. It is the type of the whole message that counts, not that of a part.
+///
+/// ```
+/// use mainspring::message::Schema;
+/// use mainspring::prelude::*;
+///
+/// #[message(bulk)]
+/// pub struct Picture {
+///     pub pixels: Vec<u8>,
+/// }
+///
+/// assert!(Picture::BULK);
+/// ```
+///
 /// # Errors
 ///
 /// Refused, with the reason at the place: generics (a message has one schema), unions, enums of more than 256

@@ -6,11 +6,12 @@
 
 use proc_macro2::{Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
+use syn::parse::Parser;
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{
-    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Ident, Lit, LitStr, Meta,
-    MetaNameValue, Path, Result, Token, Type,
+    Attribute, Data, DeriveInput, Error, Expr, ExprLit, Field, Ident, Lit, LitStr, Meta, Path,
+    Result, Token, Type,
 };
 
 use crate::schema::schema;
@@ -21,7 +22,7 @@ const VARIANTS_LIMIT: usize = 256;
 
 /// The item with its derives, and its schema.
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
-    let name = parse_name(arguments)?;
+    let arguments = parse_arguments(arguments)?;
     let mut input: DeriveInput = syn::parse2(item).map_err(|error| {
         Error::new(error.span(), "#[message] goes on a struct or an enum with known fields")
     })?;
@@ -29,7 +30,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     check_attributes(&input)?;
     name_self(&mut input)?;
     let recursive = mark_recursive_fields(&mut input);
-    let schema = schema(&input, name.as_ref());
+    let schema = schema(&input, &arguments);
     let debug = is_debug(&input.attrs).then(|| quote!(derive(Debug),));
     let bounds = recursive.then(recursion_bounds);
     Ok(quote! {
@@ -44,23 +45,41 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> Result<TokenS
     })
 }
 
-/// `name = "..."` or nothing.
-fn parse_name(arguments: TokenStream) -> Result<Option<LitStr>> {
-    if arguments.is_empty() {
-        return Ok(None);
-    }
-    let refusal = "#[message] accepts nothing but `name = \"...\"`";
-    let pair: MetaNameValue =
-        syn::parse2(arguments).map_err(|error| Error::new(error.span(), refusal))?;
-    match &pair.value {
-        Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) if pair.path.is_ident("name") => {
-            if name.value().is_empty() {
-                return Err(Error::new_spanned(name, "the name of a message must not be empty"));
+/// What stands behind `#[message`.
+#[derive(Default)]
+pub(crate) struct Arguments {
+    /// `name = "..."`.
+    pub name: Option<LitStr>,
+    /// `bulk`.
+    pub bulk: bool,
+}
+
+/// `name = "..."` and `bulk`, each once at most.
+fn parse_arguments(arguments: TokenStream) -> Result<Arguments> {
+    let refusal = "#[message] accepts nothing but `name = \"...\"` and `bulk`";
+    let mut parsed = Arguments::default();
+    let list = Punctuated::<Meta, Token![,]>::parse_terminated
+        .parse2(arguments)
+        .map_err(|error| Error::new(error.span(), refusal))?;
+    for argument in list {
+        match &argument {
+            Meta::Path(path) if path.is_ident("bulk") && !parsed.bulk => parsed.bulk = true,
+            Meta::NameValue(pair) if pair.path.is_ident("name") && parsed.name.is_none() => {
+                let Expr::Lit(ExprLit { lit: Lit::Str(name), .. }) = &pair.value else {
+                    return Err(Error::new_spanned(&argument, refusal));
+                };
+                if name.value().is_empty() {
+                    return Err(Error::new_spanned(
+                        name,
+                        "the name of a message must not be empty",
+                    ));
+                }
+                parsed.name = Some(name.clone());
             }
-            Ok(Some(name.clone()))
+            _ => return Err(Error::new_spanned(&argument, refusal)),
         }
-        _ => Err(Error::new_spanned(&pair, refusal)),
     }
+    Ok(parsed)
 }
 
 fn check_shape(input: &DeriveInput) -> Result<()> {

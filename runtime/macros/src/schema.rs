@@ -5,15 +5,16 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Data, DeriveInput, Fields, Ident, LitStr, Type};
+use syn::{Data, DeriveInput, Fields, Ident, Type};
 
-use crate::message::{fields, is_marked};
+use crate::message::{Arguments, fields, is_marked};
 use crate::text::canonical;
 
-/// `impl Schema`, under `name` or under the type's path.
-pub(crate) fn schema(input: &DeriveInput, name: Option<&LitStr>) -> TokenStream {
+/// `impl Schema`, under the name of the arguments or under the type's path.
+pub(crate) fn schema(input: &DeriveInput, arguments: &Arguments) -> TokenStream {
     let own = &input.ident;
-    let name = match name {
+    let bulk = arguments.bulk;
+    let name = match &arguments.name {
         Some(name) => quote!(#name),
         None => {
             let own = own.to_string();
@@ -38,6 +39,7 @@ pub(crate) fn schema(input: &DeriveInput, name: Option<&LitStr>) -> TokenStream 
                     ::core::mem::align_of::<::mainspring::Archived<Self>>(),
                 )
                 .value();
+            const BULK: bool = #bulk;
             const HOLDS_LOCALS: bool = #circle_may_hold_locals
                 #(|| <#others as ::mainspring::message::Schema>::HOLDS_LOCALS)*;
         }

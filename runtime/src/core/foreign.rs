@@ -9,7 +9,7 @@ use super::dead_letters::Reason;
 use super::local_queue::RawFrame;
 use super::names::FindName;
 use super::stash::StoredFrame;
-use super::{KIND_OUTWARD, KIND_USER};
+use super::{KIND_OUTWARD, KIND_OUTWARD_BULK, KIND_USER};
 use crate::address::{Address, CLIENT_CORE_BASE, PORT_NAMES, PORT_REPLY};
 use crate::frame::foreign::MessageInfo;
 use crate::frame::validation::References;
@@ -64,7 +64,32 @@ impl Core {
             return Ok(());
         }
         let prefix = ForeignPrefix { word: u32::from(belief.is_believed()), ..prefix };
-        self.pass_on(header, prefix, payload)
+        self.pass_on(header, prefix, &payload[FOREIGN_PREFIX_BYTES..])
+    }
+
+    /// Hands over a large message from another node, put together from its pieces.
+    pub(crate) fn deliver_large(
+        &mut self,
+        header: Header,
+        prefix: ForeignPrefix,
+        archive: &[u8],
+        belief: Belief,
+    ) -> Result<(), NoRoom> {
+        if prefix.core != self.index() {
+            let prefix = ForeignPrefix { word: u32::from(belief.is_believed()), ..prefix };
+            return self.pass_on(header, prefix, archive);
+        }
+        self.counters.turns += 1;
+        self.counters.foreign_messages += 1;
+        let inner = without_prefix(header, archive.len());
+        match archive.as_ptr().addr().is_multiple_of(FRAME_ALIGN) {
+            true => self.dispatch_checked(prefix, inner, archive, belief),
+            false => {
+                let copy = StoredFrame::new(inner, archive);
+                self.dispatch_checked(prefix, inner, copy.bytes(), belief);
+            }
+        }
+        Ok(())
     }
 
     /// Copies a frame from another node into the ring of the core or client that it is for.
@@ -72,11 +97,10 @@ impl Core {
         &mut self,
         header: Header,
         prefix: ForeignPrefix,
-        payload: &[u8],
+        archive: &[u8],
     ) -> Result<(), NoRoom> {
         let place = u64::from(self.node()) | u64::from(prefix.core) << 32;
         let to = Address::from_words(place | u64::from(header.port()) << 48, header.word1);
-        let archive = &payload[FOREIGN_PREFIX_BYTES..];
         let passed = self.send_foreign(to, header, prefix, archive);
         self.commit_turn();
         match passed {
@@ -99,7 +123,9 @@ impl Core {
     pub(crate) fn take_foreign(&mut self, frame: RawFrame) {
         let header = frame.header;
         match ForeignPrefix::split(frame.bytes()) {
-            Some((prefix, _)) if header.kind() == KIND_OUTWARD => self.send_outward(prefix, frame),
+            Some((prefix, _)) if matches!(header.kind(), KIND_OUTWARD | KIND_OUTWARD_BULK) => {
+                self.send_outward(prefix, frame);
+            }
             Some((prefix, _)) => {
                 let belief = Belief::new(prefix.word != 0);
                 self.dispatch_foreign(header, frame.bytes(), belief);
@@ -111,8 +137,7 @@ impl Core {
     /// Runs the turn that a frame from another node asks for, if it is what its receiver takes.
     fn dispatch_foreign(&mut self, header: Header, payload: &[u8], belief: Belief) {
         let Some((prefix, archive)) = ForeignPrefix::split(payload) else { return };
-        let upper = header.word0 & (0xFFFF << 32);
-        let inner = Header { word0: upper | archive.len() as u64, word1: header.word1 };
+        let inner = without_prefix(header, archive.len());
         if !archive.as_ptr().addr().is_multiple_of(FRAME_ALIGN) {
             let copy = StoredFrame::new(inner, archive);
             return self.dispatch_checked(prefix, inner, copy.bytes(), belief);
@@ -177,11 +202,21 @@ impl Core {
         let (port, me) = (frame.header.port(), frame.header.word1);
         let wire = ForeignPrefix { word: 0, ..prefix };
         let archive = &frame.bytes()[FOREIGN_PREFIX_BYTES..];
-        let sent = self.send_envelope_to_node(node, Envelope { port, me, prefix: wire }, archive);
+        let envelope = Envelope { port, me, prefix: wire };
+        let sent = match frame.header.kind() {
+            KIND_OUTWARD_BULK => self.send_bulk_archive_to_node(node, envelope, archive),
+            _ => self.send_envelope_to_node(node, envelope, archive),
+        };
         self.commit_turn();
         if let Err(error) = sent {
             let to = u64::from(node) | u64::from(prefix.core) << 32 | u64::from(port) << 48;
             self.tell_failed(Address::from_words(to, me), error);
         }
     }
+}
+
+/// The header of a frame from another node as a core dispatches it.
+fn without_prefix(header: Header, archive_bytes: usize) -> Header {
+    let upper = header.word0 & (0xFFFF << 32);
+    Header { word0: upper | archive_bytes as u64, word1: header.word1 }
 }

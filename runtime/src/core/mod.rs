@@ -84,6 +84,9 @@ pub(crate) const KIND_STOP: u8 = 3;
 /// A client's message for another node: a core writes it to that node's outbox.
 pub(crate) const KIND_OUTWARD: u8 = 4;
 
+/// As [`KIND_OUTWARD`], on the bulk lane.
+pub(crate) const KIND_OUTWARD_BULK: u8 = 5;
+
 /// Sweeps with messages between two such samples.
 const SWEEPS_PER_SAMPLE: u64 = 64;
 

@@ -10,9 +10,9 @@ use super::dead_letters::Reason;
 use super::send::{SPACIOUS_ROOM_BYTES, TellError};
 use crate::actor::StopReason;
 use crate::address::Address;
-use crate::frame::{ForeignPrefix, archive};
+use crate::frame::{AlignedBuffer, ForeignPrefix, archive};
 use crate::message::{LocalMessage, Message};
-use crate::peer::{AppendError, Envelope, NodeControl, Outbox};
+use crate::peer::{AppendError, BulkOutbox, Envelope, NodeControl, Outbox};
 
 /// News for other nodes that wait on core 0; beyond it they come back as if their node were gone.
 pub(crate) const CONTROL_LIMIT: usize = 1 << 16;
@@ -25,6 +25,8 @@ pub(crate) const NODES_LIMIT: usize = 4096;
 pub(crate) struct Peers {
     /// By incarnation, ascending.
     ways: Vec<(u32, Rc<RefCell<Outbox>>)>,
+    /// The same for messages on the bulk lane, of nodes that take them.
+    bulk: BTreeMap<u32, Rc<RefCell<BulkOutbox>>>,
     /// By node: the watcher's word, and the actor.
     watched: BTreeMap<u32, BTreeSet<(u64, Address)>>,
     /// By node: actors of this core that actors there watch. One that no longer is watched may stay in it.
@@ -41,7 +43,15 @@ impl Peers {
         }
     }
 
+    /// Opens the bulk lane to a node that is open.
+    pub fn open_bulk(&mut self, node: u32, outbox: Rc<RefCell<BulkOutbox>>) {
+        if self.way(node).is_some() {
+            self.bulk.insert(node, outbox);
+        }
+    }
+
     pub fn close(&mut self, node: u32) {
+        self.bulk.remove(&node);
         if let Ok(at) = self.find(node) {
             self.ways.remove(at);
         }
@@ -58,6 +68,9 @@ impl Peers {
     /// The turn with this number failed.
     pub fn rollback(&mut self, turn: u64) {
         for (_, outbox) in &self.ways {
+            outbox.borrow_mut().rollback(turn);
+        }
+        for outbox in self.bulk.values() {
             outbox.borrow_mut().rollback(turn);
         }
     }
@@ -111,6 +124,10 @@ impl Core {
         message: &M,
     ) -> Result<(), TellError> {
         let envelope = self.envelope::<M>(to);
+        if M::BULK {
+            let outbox = self.bulk_outbox(to.node())?;
+            return push_bulk(&outbox, envelope, message);
+        }
         let turn = self.turn;
         let Some(outbox) = self.peers.way(to.node()) else { return Err(TellError::NoRoute) };
         let mut outbox = outbox.borrow_mut();
@@ -140,7 +157,10 @@ impl Core {
         archive: &[u8],
     ) -> Result<(), TellError> {
         let envelope = self.envelope::<M>(to);
-        self.send_envelope_to_node(to.node(), envelope, archive)
+        match M::BULK {
+            true => self.send_bulk_archive_to_node(to.node(), envelope, archive),
+            false => self.send_envelope_to_node(to.node(), envelope, archive),
+        }
     }
 
     /// As [`Core::send_archive_to_node`], for a message whose type is known by its fingerprint only.
@@ -155,6 +175,31 @@ impl Core {
         let mut outbox = outbox.borrow_mut();
         outbox.touch(turn);
         append_bytes(&mut outbox, envelope, archive)
+    }
+
+    /// As [`Core::send_envelope_to_node`], on the bulk lane.
+    pub(crate) fn send_bulk_archive_to_node(
+        &mut self,
+        node: u32,
+        envelope: Envelope,
+        archive: &[u8],
+    ) -> Result<(), TellError> {
+        let outbox = self.bulk_outbox(node)?;
+        let mut outbox = outbox.borrow_mut();
+        let limit_bytes = outbox.message_limit_bytes();
+        if archive.len() > limit_bytes {
+            return Err(TellError::Oversized { limit_bytes });
+        }
+        let mut bytes = AlignedBuffer::zeroed(archive.len());
+        bytes.as_mut_slice().copy_from_slice(archive);
+        outbox.push(envelope, bytes)
+    }
+
+    /// The bulk lane to a node, ready for the running turn to write to.
+    fn bulk_outbox(&mut self, node: u32) -> Result<Rc<RefCell<BulkOutbox>>, TellError> {
+        let outbox = self.peers.bulk.get(&node).ok_or(TellError::NoRoute)?;
+        outbox.borrow_mut().touch(self.turn);
+        Ok(Rc::clone(outbox))
     }
 
     fn envelope<M: LocalMessage>(&self, to: Address) -> Envelope {
@@ -249,6 +294,18 @@ impl Core {
     pub(crate) fn count_unsent(&mut self, frames: u64) {
         self.counters.dead_letters.add(Reason::NoRoute, frames);
     }
+}
+
+fn push_bulk<M: Message>(
+    outbox: &RefCell<BulkOutbox>,
+    to: Envelope,
+    message: &M,
+) -> Result<(), TellError> {
+    let limit_bytes = outbox.borrow().message_limit_bytes();
+    let archive = archive::write_boxed(message, limit_bytes)
+        .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
+    // It may wait for long: in no more memory than it needs.
+    outbox.borrow_mut().push(to, archive.fitted())
 }
 
 fn append_bytes(outbox: &mut Outbox, to: Envelope, bytes: &[u8]) -> Result<(), TellError> {

@@ -260,8 +260,15 @@ impl Core {
             behind.copy_from_slice(archive);
             return claim.commit(header).map_err(|_| TellError::Full);
         }
-        let whole = [&prefix.to_bytes()[..], archive].concat();
-        push_bytes(lane, header, &whole, limit_bytes)
+        if payload_bytes <= lane.largest_payload_bytes() {
+            return Err(TellError::Full);
+        }
+        let oversized = TellError::Oversized { limit_bytes };
+        let mut boxed = BoxedPayload::zeroed(payload_bytes).map_err(|_| oversized)?;
+        let (front, behind) = boxed.as_mut_slice().split_at_mut(FOREIGN_PREFIX_BYTES);
+        front.copy_from_slice(&prefix.to_bytes());
+        behind.copy_from_slice(archive);
+        lane.push_boxed(header, boxed).map_err(|_| TellError::Full)
     }
 
     /// Where a place's ring stands among the ways out, ready for the running turn to write to.

@@ -45,6 +45,9 @@ pub unsafe trait Schema {
 
     /// Whether a value can contain a [`Local`].
     const HOLDS_LOCALS: bool = false;
+
+    /// Whether messages of this type go to other nodes on the bulk lane: see [`message`](macro@crate::message).
+    const BULK: bool = false;
 }
 
 macro_rules! plain {

@@ -10,9 +10,9 @@ use super::inbox::Inbox;
 use super::mailbox::{ASKS_LIMIT, Mailbox};
 use super::running::Shared;
 use crate::address::{ActorRef, Address, CLIENT_CORE_BASE, PORT_REPLY};
-use crate::core::KIND_OUTWARD;
 use crate::core::names::{FindName, NameFound, names_of};
 use crate::core::send::{SPACIOUS_ROOM_BYTES, TellError, push_bytes};
+use crate::core::{KIND_OUTWARD, KIND_OUTWARD_BULK};
 use crate::frame::{FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, ForeignPrefix, Header, archive};
 use crate::message::{Message, Reply};
 use crate::ring::Producer;
@@ -194,7 +194,8 @@ fn write_outward<M: Message>(
     let header = |archive_bytes: usize| {
         let payload_bytes = (FOREIGN_PREFIX_BYTES + archive_bytes) as u32;
         let port = (place >> 48) as u16;
-        Header::new(payload_bytes, port, KIND_OUTWARD, FLAG_FOREIGN, me as u32, (me >> 32) as u32)
+        let kind = if M::BULK { KIND_OUTWARD_BULK } else { KIND_OUTWARD };
+        Header::new(payload_bytes, port, kind, FLAG_FOREIGN, me as u32, (me >> 32) as u32)
     };
     let room_bytes = FOREIGN_PREFIX_BYTES + SPACIOUS_ROOM_BYTES;
     if let Ok(mut claim) = lane.claim(room_bytes.min(lane.largest_payload_bytes())) {

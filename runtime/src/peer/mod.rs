@@ -9,18 +9,22 @@
 //! only after its fingerprint was compared and its archive checked; who watches an actor of another node is told once
 //! when that node is declared gone ([`DeviceTurn::node_gone`]).
 
+mod bulk;
 mod outbox;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
+pub use self::bulk::{BulkBudget, BulkMessage, BulkOutbox};
 pub(crate) use self::outbox::{AppendError, Envelope};
 pub use self::outbox::{FrameBytes, Outbox, OutboxFigures, OutboxLimits};
 use crate::actor::StopReason;
 use crate::address::Address;
+use crate::core::dead_letters::Reason;
 use crate::device::DeviceTurn;
-use crate::frame::Header;
 pub use crate::frame::foreign::Belief;
+use crate::frame::{ForeignPrefix, Header};
 
 /// News between the runtimes of two nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +88,19 @@ impl DeviceTurn<'_> {
         outbox
     }
 
+    /// From now on messages for this node whose type is [bulk](crate::message::Schema::BULK) are written to the outbox
+    /// that is returned, one for each core with one budget. Does nothing before [`open_outbox`](Self::open_outbox).
+    /// What a core writes is taken by its device.
+    pub fn open_bulk_outbox(
+        &mut self,
+        node: u32,
+        budget: Arc<BulkBudget>,
+    ) -> Rc<RefCell<BulkOutbox>> {
+        let outbox = Rc::new(RefCell::new(BulkOutbox::new(budget)));
+        self.core_mut().peers.open_bulk(node, Rc::clone(&outbox));
+        outbox
+    }
+
     /// From now on no route leads to this node: what is sent there is a dead letter.
     pub fn close_outbox(&mut self, node: u32) {
         self.core_mut().peers.close(node);
@@ -104,6 +121,26 @@ impl DeviceTurn<'_> {
         belief: Belief,
     ) -> Result<(), NoRoom> {
         self.core_mut().deliver_foreign(header, payload, belief)
+    }
+
+    /// As [`deliver`](Self::deliver), for a large message that came in pieces. It is read where it lies if its receiver
+    /// lives on this core.
+    ///
+    /// # Errors
+    /// [`NoRoom`] when the ring to its receiver's core is full.
+    pub fn deliver_large(
+        &mut self,
+        header: Header,
+        prefix: ForeignPrefix,
+        archive: &[u8],
+        belief: Belief,
+    ) -> Result<(), NoRoom> {
+        self.core_mut().deliver_large(header, prefix, archive, belief)
+    }
+
+    /// Counts a large message from another node that is not taken, as a dead letter.
+    pub fn count_oversized(&mut self, header: Header, bytes: usize) {
+        self.core_mut().count_dead_letter(Reason::Oversized, header, bytes);
     }
 
     /// Handles news from another node. It must come from the node that it speaks for, and concern this one.
