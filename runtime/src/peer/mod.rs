@@ -139,8 +139,11 @@ impl DeviceTurn<'_> {
     }
 
     /// Counts a large message from another node that is not taken, as a dead letter.
-    pub fn count_oversized(&mut self, header: Header, bytes: usize) {
-        self.core_mut().count_dead_letter(Reason::Oversized, header, bytes);
+    pub fn count_oversized(&mut self, header: Header, prefix: ForeignPrefix, bytes: usize) {
+        let core = self.core_mut();
+        let place = u64::from(core.node()) | u64::from(prefix.core) << 32;
+        let to = Address::from_words(place | u64::from(header.port()) << 48, header.word1);
+        core.dead_letter(Reason::Oversized, to, bytes);
     }
 
     /// Handles news from another node. It must come from the node that it speaks for, and concern this one.

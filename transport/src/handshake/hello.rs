@@ -93,7 +93,7 @@ pub struct Hello {
 
 impl Hello {
     /// What `node` says of itself on a connection.
-    pub(super) fn of(node: &LocalNode, dialled: Dialled, has_key: bool, nonce: [u8; 32]) -> Hello {
+    pub(crate) fn of(node: &LocalNode, dialled: Dialled, has_key: bool, nonce: [u8; 32]) -> Hello {
         Hello {
             versions: node.versions,
             has_key,

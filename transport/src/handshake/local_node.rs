@@ -11,6 +11,9 @@ use crate::wire::{Lane, ORDINARY_LIMIT_BYTES};
 /// The least that a node may take as the payload of one frame: a control frame must fit.
 pub const FRAME_LIMIT_MINIMUM_BYTES: u32 = 4_096;
 
+/// A feature: the node takes large messages on the bulk lane, and makes the connection for them when it is asked to.
+pub const FEATURE_BULK: u64 = 1 << 1;
+
 /// A node, as it presents itself. Equal for all connections of one life of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalNode {
@@ -34,7 +37,7 @@ pub struct LocalNode {
     pub checksums: bool,
     /// Versions that the node speaks.
     pub versions: VersionRange,
-    /// What the node can do beyond its version, one bit each. No bit has a meaning yet.
+    /// What the node can do beyond its version, one bit each: [`FEATURE_BULK`].
     pub features: u64,
 }
 

@@ -43,7 +43,9 @@ mod version;
 pub use self::error::HandshakeError;
 pub use self::hello::{FORMAT_FINGERPRINT, Hello, NAME_LIMIT_BYTES, NONCE_BYTES};
 pub use self::key::{KEY_FILE_MINIMUM_BYTES, KEYS_LIMIT, Key, KeyError, Keys};
-pub use self::local_node::{Dialled, FRAME_LIMIT_MINIMUM_BYTES, LocalNode, LocalNodeError};
+pub use self::local_node::{
+    Dialled, FEATURE_BULK, FRAME_LIMIT_MINIMUM_BYTES, LocalNode, LocalNodeError,
+};
 pub use self::machine::{DEADLINE_NS, Handshake, Progress, Role};
 pub use self::message::MESSAGE_LIMIT_BYTES;
 pub use self::peer::Peer;

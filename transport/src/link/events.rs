@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::chunks::ChunkRefusal;
 use super::credit::Volume;
 use super::identity::{Incarnation, NodeId};
 use super::peers::QuarantineReason;
@@ -26,7 +27,8 @@ pub enum LinkEvent {
         incarnation: Incarnation,
         /// Which connection.
         connection: ConnectionKey,
-        /// What was sent and not reported as consumed: it may have been lost, or not.
+        /// What was sent and not reported as consumed: it may have been lost, or not. On the bulk lane its frames are
+        /// pieces of messages; one that was not sent to its end is a dead letter as well.
         maybe_lost: Volume,
         /// Why it has ended.
         reason: DownReason,
@@ -60,6 +62,14 @@ pub enum LinkEvent {
         dialled: bool,
         /// What was wrong.
         failure: crate::tls::TlsFailure,
+    },
+    /// A large message of a peer was not taken: it is larger than this node's limit, or the peer's budget is used up. It
+    /// counts as a dead letter here.
+    LargeMessageRefused {
+        /// Which node.
+        node: NodeId,
+        /// Why.
+        reason: ChunkRefusal,
     },
     /// There will be nothing more with this life of the peer until it or this node restarts.
     Quarantined {

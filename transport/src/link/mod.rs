@@ -15,7 +15,6 @@
 //! | [`identity`] | node ids and incarnations |
 //! | [`keepalive`] | a word at times on connections that have nothing to say |
 //! | [`liveness`] | heartbeats, the round trip, suspicion, and when a peer is taken as gone |
-//! | [`outbox`] | what may wait to be sent, for a connection, a peer and a core |
 //! | [`peers`] | who is let in: restarts, leftovers of earlier lives, collisions, quarantine |
 //! | [`slow_peer`] | peers that do not take what is sent to them |
 //! | [`wanted`] | which connections two nodes need, and between which cores |
@@ -29,7 +28,6 @@ pub mod events;
 pub mod identity;
 pub mod keepalive;
 pub mod liveness;
-pub mod outbox;
 pub mod peers;
 pub mod slow_peer;
 pub mod wanted;

@@ -10,6 +10,7 @@ use crossbeam_queue::ArrayQueue;
 
 use mainspring::device::Alarm;
 use mainspring::net::DetachedSocket;
+use mainspring::peer::{BulkBudget, BulkMessage};
 
 use super::connection::Facts;
 use crate::link::credit::Volume;
@@ -26,6 +27,8 @@ pub(super) enum Letter {
         incarnation: u32,
         /// The largest payload that it takes.
         max_frame_bytes: u32,
+        /// What may wait of large messages for it, if it takes any.
+        bulk: Option<Arc<BulkBudget>>,
     },
     /// To every core: this life of a node is gone.
     Gone {
@@ -52,6 +55,13 @@ pub(super) enum Letter {
     Stands {
         /// Its number.
         serial: u64,
+    },
+    /// To core 0: a large message for a node.
+    Bulk {
+        /// The node's incarnation.
+        incarnation: u32,
+        /// The message.
+        message: Box<BulkMessage>,
     },
     /// To core 0: a connection has ended.
     Ended {

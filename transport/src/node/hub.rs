@@ -14,7 +14,8 @@ use mainspring::peer::NodeControl;
 use super::connection::{Broken, Facts};
 use super::notice::Notices;
 use super::settings::Settings;
-use crate::handshake::{Dialled, Hello, LocalNode, Peer, RefusalReason, Role};
+use crate::handshake::{Dialled, FEATURE_BULK, Hello, LocalNode, Peer, RefusalReason, Role};
+use crate::link::chunks::ChunkRefusal;
 use crate::link::connections::{Connections, DialledBy, Verdict};
 use crate::link::control_lane::{ControlLane, ControlSettings, Received};
 use crate::link::credit::Volume;
@@ -31,6 +32,8 @@ const SPARE_PEERS: usize = 64;
 
 const CONTROL: ConnectionKey = ConnectionKey { lane: Lane::Control, index: 0 };
 
+const BULK: ConnectionKey = ConnectionKey { lane: Lane::Bulk, index: 0 };
+
 /// What is dialled: the first connection to an address, or a further one to a node that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Attempt {
@@ -45,7 +48,7 @@ pub(super) enum Order {
     /// Give an attempt up.
     Abandon(Attempt),
     /// Tell every core that a life of a node can be reached.
-    Open { incarnation: u32, max_frame_bytes: u32 },
+    Open { incarnation: u32, max_frame_bytes: u32, takes_bulk: bool },
     /// Tell every core that it is gone, and whether for good.
     Gone { incarnation: u32, is_over: bool },
     /// Tell a core to end a connection.
@@ -82,6 +85,12 @@ struct Node {
     incarnation: Incarnation,
     pairing: Pairing,
     max_frame_bytes: u32,
+    /// It takes large messages.
+    takes_bulk: bool,
+    /// The connection for them was asked for since the control connection stands.
+    is_bulk_wanted: bool,
+    /// So many bytes wait for a connection that the peer has to make; it is not told yet.
+    bulk_wish_bytes: Option<u64>,
     contact: Option<usize>,
     connections: Connections<u64>,
     dialers: BTreeMap<ConnectionKey, Dialer>,
@@ -108,7 +117,9 @@ pub(super) struct Hub {
     orders: VecDeque<Order>,
     notices: Notices,
     seed: u64,
-    /// The node shuts down.
+    /// The node shuts down: nobody new is let in.
+    is_closed: bool,
+    /// Its links end.
     is_leaving: bool,
     /// Nothing is to be done before this, unless something happens.
     due_ns: u64,
@@ -133,6 +144,7 @@ impl Hub {
             orders: VecDeque::new(),
             notices,
             seed,
+            is_closed: false,
             is_leaving: false,
             due_ns: 0,
             settings,
@@ -182,11 +194,13 @@ impl Hub {
 
     /// Whether what is known of other nodes speaks against this one.
     pub fn verdict(&self, hello: &Hello) -> Result<(), RefusalReason> {
-        if self.is_leaving {
-            return Err(RefusalReason::Shutdown);
-        }
         let number = hello.incarnation;
         let incarnation = Incarnation { number, started_at_ns: hello.started_at_ns };
+        let known = self.nodes.get(&NodeId(hello.node_id));
+        let is_linked = known.is_some_and(|node| node.is_open && node.incarnation == incarnation);
+        if self.is_leaving || (self.is_closed && !is_linked) {
+            return Err(RefusalReason::Shutdown);
+        }
         self.peers.check(NodeId(hello.node_id), incarnation).map_err(reason_of)
     }
 
@@ -226,9 +240,9 @@ impl Hub {
             return Placed::Refused(RefusalReason::Malformed);
         };
         let key = ConnectionKey { lane: peer.lane, index: peer.index };
-        // Large messages are still to come; what came on their lane would be lost without a word.
-        let place = pairing.place(key).filter(|_| key.lane != Lane::Bulk);
-        let Some(place) = place else { return Placed::Refused(RefusalReason::Malformed) };
+        let Some(place) = pairing.place(key) else {
+            return Placed::Refused(RefusalReason::Malformed);
+        };
         self.know(id, incarnation, &peer, pairing, now_ns);
         let dialled_by = if peer.role == Role::Initiator { DialledBy::Us } else { DialledBy::Peer };
         let serial = self.serials + 1;
@@ -252,11 +266,22 @@ impl Hub {
         self.known.insert(serial, Known { node: id, incarnation, key });
         self.stands(id, key, serial, dialled_by, now_ns);
         let sends = key.lane == Lane::Ordinary && key.index == place.own_core;
-        let (window_bytes, slow_peer) = (self.settings.window_bytes, self.settings.slow_peer);
-        let unreachable_after_ns = self.settings.liveness.unreachable_after_ns;
-        let facts =
-            Facts { serial, key, peer, window_bytes, slow_peer, unreachable_after_ns, sends };
-        let facts = Box::new(facts);
+        let (window_bytes, chunks) = (self.settings.window_bytes, self.settings.chunks);
+        let mut slow_peer = self.settings.slow_peer;
+        if key == BULK {
+            // Whatever waits there and does not move.
+            slow_peer.high_water_bytes = 0;
+        }
+        let facts = Box::new(Facts {
+            serial,
+            key,
+            peer,
+            window_bytes,
+            slow_peer,
+            unreachable_after_ns: self.settings.liveness.unreachable_after_ns,
+            sends,
+            chunks,
+        });
         Placed::On { core: place.own_core, facts }
     }
 
@@ -305,6 +330,42 @@ impl Hub {
         }
     }
 
+    /// A large message of a peer was not taken.
+    pub fn large_refused(&self, serial: u64, reason: ChunkRefusal) {
+        if let Some(Known { node, .. }) = self.known.get(&serial) {
+            self.notices.event(LinkEvent::LargeMessageRefused { node: *node, reason });
+        }
+    }
+
+    /// Large messages wait for a life of a node, and no connection for them stands. Asking again does nothing.
+    pub fn want_bulk(&mut self, incarnation: u32, waiting_bytes: usize, now_ns: u64) {
+        let id = self.peers.node_of(incarnation);
+        let Some((id, node)) = id.and_then(|id| Some((id, self.nodes.get_mut(&id)?))) else {
+            return;
+        };
+        if node.control.is_none() || std::mem::replace(&mut node.is_bulk_wanted, true) {
+            return;
+        }
+        if node.contact.is_none() {
+            node.bulk_wish_bytes = Some(waiting_bytes as u64);
+        }
+        self.dial_bulk(id, now_ns);
+    }
+
+    /// From now on the connection for large messages is dialled whenever there is none, if this node knows where.
+    fn dial_bulk(&mut self, id: NodeId, now_ns: u64) {
+        self.stir();
+        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.contact.is_some()) else {
+            return;
+        };
+        if node.connections.get(BULK).is_none() && !self.is_leaving {
+            let seed =
+                self.seed ^ u64::from(node.incarnation.number) ^ u64::from(BULK.lane.code()) << 32;
+            let dialing = self.settings.dialing;
+            node.dialers.entry(BULK).or_insert_with(|| Dialer::new(dialing, seed, now_ns));
+        }
+    }
+
     /// News for another node.
     pub fn send_control(&mut self, control: NodeControl, now_ns: u64) {
         self.stir();
@@ -350,6 +411,10 @@ impl Hub {
                     self.reachability(id, change, now_ns);
                 }
             }
+            LinkFrame::BulkWanted { waiting_bytes } => {
+                tracing::debug!(node = %id, waiting_bytes, "a peer has large messages");
+                self.dial_bulk(id, now_ns);
+            }
             LinkFrame::HeartbeatEcho { sent_at_ns } => {
                 let echoed = node.liveness.echo(sent_at_ns, now_ns);
                 echoed.map_err(|error| Broken::Link(error.to_string()))?;
@@ -377,6 +442,9 @@ impl Hub {
             }
             if let Some(sent_at_ns) = node.liveness.take_echo() {
                 say(&LinkFrame::HeartbeatEcho { sent_at_ns });
+            }
+            if let Some(waiting_bytes) = node.bulk_wish_bytes.take() {
+                say(&LinkFrame::BulkWanted { waiting_bytes });
             }
             if let Some(sequence) = node.lane.acknowledgement() {
                 say(&LinkFrame::ControlAck { sequence });
@@ -492,6 +560,9 @@ impl Hub {
             incarnation,
             pairing,
             max_frame_bytes: peer.ordinary_frame_bytes,
+            takes_bulk: peer.features & FEATURE_BULK != 0,
+            is_bulk_wanted: false,
+            bulk_wish_bytes: None,
             contact: None,
             connections: Connections::new(ours_win),
             dialers: BTreeMap::new(),
@@ -517,6 +588,7 @@ impl Hub {
             return self.publish();
         }
         node.control = Some(serial);
+        (node.is_bulk_wanted, node.bulk_wish_bytes) = (false, None);
         node.lane.connected();
         node.liveness = Liveness::new(self.settings.liveness, now_ns);
         let incarnation = node.incarnation;
@@ -533,7 +605,8 @@ impl Hub {
         }
         if !std::mem::replace(&mut node.is_open, true) {
             let (incarnation, max_frame_bytes) = (incarnation.number, node.max_frame_bytes);
-            self.orders.push_back(Order::Open { incarnation, max_frame_bytes });
+            let takes_bulk = node.takes_bulk;
+            self.orders.push_back(Order::Open { incarnation, max_frame_bytes, takes_bulk });
         }
         self.peers.up(id, incarnation.number, now_ns);
         self.notices.event(LinkEvent::Up { node: id, incarnation });
@@ -578,7 +651,7 @@ impl Hub {
             connections: node
                 .connections
                 .iter()
-                .filter(|(_, serial)| self.confirmed.contains(serial))
+                .filter(|(key, serial)| *key != BULK && self.confirmed.contains(serial))
                 .count(),
             wanted_connections: node.pairing.wanted().count(),
         });

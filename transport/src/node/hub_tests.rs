@@ -1,7 +1,7 @@
 //! What the hub decides, without sockets.
 
 use super::*;
-use crate::handshake::CURRENT_VERSION;
+use crate::handshake::{CURRENT_VERSION, NONCE_BYTES};
 use crate::node::notice::Links;
 
 const SECOND_NS: u64 = 1_000_000_000;
@@ -9,6 +9,13 @@ const SECOND_NS: u64 = 1_000_000_000;
 fn hub() -> Hub {
     let local = LocalNode::new("bank", "hub", 1, 1, 2);
     Hub::new(Settings::default(), local, Notices::new(Links::default()), 0)
+}
+
+fn hub_with_contact() -> Hub {
+    let local = LocalNode::new("bank", "hub", 1, 1, 2);
+    let contacts = vec![SocketAddr::from(([127, 0, 0, 1], 7355))];
+    let settings = Settings { contacts, ..Settings::default() };
+    Hub::new(settings, local, Notices::new(Links::default()), 0)
 }
 
 fn peer(node_id: u128, incarnation: u32, key: ConnectionKey) -> Peer {
@@ -23,7 +30,7 @@ fn peer(node_id: u128, incarnation: u32, key: ConnectionKey) -> Peer {
         index: key.index,
         authenticated: true,
         version: CURRENT_VERSION,
-        features: 0,
+        features: FEATURE_BULK,
         checksums: false,
         max_frame_bytes: 256 << 10,
         ordinary_frame_bytes: 256 << 10,
@@ -65,11 +72,115 @@ fn more_nodes_than_the_table_holds_may_come_and_go() {
     assert!(hub.nodes.len() <= PEERS_LIMIT);
 }
 
+/// The wish for the bulk connection that the control connection `serial` would carry.
+fn wish(hub: &mut Hub, serial: u64, now_ns: u64) -> Option<u64> {
+    let mut wish = None;
+    hub.write_control(serial, now_ns, true, |frame| {
+        if let LinkFrame::BulkWanted { waiting_bytes } = frame {
+            wish = Some(*waiting_bytes);
+        }
+    });
+    wish
+}
+
+fn dials(hub: &mut Hub) -> Vec<Attempt> {
+    let dialled = |order| match order {
+        Order::Dial { attempt, .. } => Some(attempt),
+        _ => None,
+    };
+    orders(hub).into_iter().filter_map(dialled).collect()
+}
+
 #[test]
-fn the_lane_of_large_messages_is_refused_as_long_as_nothing_reads_it() {
-    let bulk = ConnectionKey { lane: Lane::Bulk, index: 0 };
-    let placed = hub().greeted(peer(7, 7, bulk), None, 1);
-    assert!(matches!(placed, Placed::Refused(RefusalReason::Malformed)));
+fn who_was_dialled_asks_for_the_bulk_connection_once() {
+    let mut hub = hub();
+    let serial = serial_of(hub.greeted(peer(7, 7, CONTROL), None, 1));
+    assert_eq!(wish(&mut hub, serial, 1), None);
+    (0..3).for_each(|_| hub.want_bulk(7, 1_000, 2));
+    assert_eq!(wish(&mut hub, serial, 2), Some(1_000));
+    hub.want_bulk(7, 2_000, 3);
+    assert_eq!(wish(&mut hub, serial, 3), None, "it was asked for");
+    let bulk = serial_of(hub.greeted(peer(7, 7, BULK), None, 4));
+    assert_ne!(bulk, serial);
+    hub.tick(5);
+    assert!(dials(&mut hub).is_empty(), "it does not know where to");
+    // After a loss of everything it is asked for again.
+    hub.ended(bulk, DownReason::Reset, Volume::NONE, 6);
+    hub.ended(serial, DownReason::Reset, Volume::NONE, 6);
+    let serial = serial_of(hub.greeted(peer(7, 7, CONTROL), None, 7));
+    hub.want_bulk(7, 3_000, 8);
+    assert_eq!(wish(&mut hub, serial, 8), Some(3_000));
+}
+
+#[test]
+fn who_has_dialled_makes_the_bulk_connection_when_it_is_wanted_by_either() {
+    for is_asked in [false, true] {
+        let mut hub = hub_with_contact();
+        hub.tick(0);
+        assert_eq!(dials(&mut hub), [Attempt::Contact(0)]);
+        let of_control = Peer { role: Role::Initiator, ..peer(7, 7, CONTROL) };
+        let serial = serial_of(hub.greeted(of_control, Some(Attempt::Contact(0)), 1));
+        let bulk = Attempt::Further(NodeId(7), BULK);
+        hub.tick(2);
+        assert!(!dials(&mut hub).contains(&bulk), "nobody wants it yet");
+        match is_asked {
+            false => hub.want_bulk(7, 1_000, 3),
+            true => {
+                let frame = LinkFrame::BulkWanted { waiting_bytes: 1_000 };
+                assert!(hub.control_frame(serial, &frame, 3).is_ok_and(|news| news.is_none()));
+            }
+        }
+        assert_eq!(wish(&mut hub, serial, 3), None, "it dials itself");
+        hub.tick(4);
+        assert!(dials(&mut hub).contains(&bulk));
+    }
+}
+
+#[test]
+fn a_silent_control_connection_takes_all_others_of_its_node_with_it() {
+    let mut hub = hub();
+    let ordinary = ConnectionKey { lane: Lane::Ordinary, index: 1 };
+    let place = |hub: &mut Hub, key| serial_of(hub.greeted(peer(7, 7, key), None, 1));
+    let serials = [CONTROL, ordinary, BULK].map(|key| place(&mut hub, key));
+    let other = serial_of(hub.greeted(peer(8, 8, CONTROL), None, 1));
+    orders(&mut hub);
+    // Heartbeats of one go on; of the other nothing comes, and its connections never fail.
+    for beat in 1..=21 {
+        let now_ns = beat * SECOND_NS / 2;
+        let frame = LinkFrame::Heartbeat { sent_at_ns: now_ns };
+        assert!(hub.control_frame(other, &frame, now_ns).is_ok());
+        for serial in [serials[0], other] {
+            hub.write_control(serial, now_ns, true, |_| {});
+        }
+    }
+    let mut dropped: Vec<(u16, u64)> = orders(&mut hub)
+        .into_iter()
+        .filter_map(|order| match order {
+            Order::Drop { core, serial, reason: DownReason::Unreachable } => Some((core, serial)),
+            _ => None,
+        })
+        .collect();
+    dropped.sort_unstable();
+    assert_eq!(dropped, [(0, serials[0]), (0, serials[2]), (1, serials[1])]);
+}
+
+#[test]
+fn a_node_that_shuts_down_lets_in_who_is_linked_and_nobody_else() {
+    let mut hub = hub();
+    serial_of(hub.greeted(peer(7, 7, CONTROL), None, 1));
+    let hello = |node_id: u128, incarnation: u32| {
+        let local = LocalNode::new("bank", "peer", node_id, incarnation, 2);
+        let local = LocalNode { started_at_ns: u64::from(incarnation), ..local };
+        let dialled = Dialled { lane: Lane::Bulk, index: 0, expected_incarnation: 0 };
+        Hello::of(&local, dialled, false, [0; NONCE_BYTES])
+    };
+    let is_in = |hub: &Hub, node_id, incarnation| hub.verdict(&hello(node_id, incarnation)).is_ok();
+    assert!(is_in(&hub, 8, 8));
+    hub.close_to_strangers();
+    assert!(is_in(&hub, 7, 7), "messages to it may wait for a connection");
+    assert!(!is_in(&hub, 7, 9) && !is_in(&hub, 8, 8));
+    hub.leave();
+    assert!(!is_in(&hub, 7, 7));
 }
 
 #[test]

@@ -13,10 +13,11 @@ use std::time::Duration;
 
 use mainspring::device::{Device, DeviceTurn};
 use mainspring::net::{ListenOptions, ListenerId, SendBuffer, SocketId, SocketOptions, Sockets};
-use mainspring::peer::{Outbox, OutboxLimits};
+use mainspring::peer::{BulkBudget, Outbox, OutboxLimits};
 use rustix::rand::GetRandomFlags;
 
-use super::connection::{Connection, Facts};
+use super::bulk::BulkLanes;
+use super::connection::{Connection, Facts, Source};
 use super::exchange::{Exchange, Letter, Outgoing};
 use super::figures::{Count, Counters};
 use super::greeting::Greeting;
@@ -56,6 +57,7 @@ pub(super) struct LinkDevice {
     /// The lines that stand, and some that stood: each poll goes through these, not through all that are being greeted.
     standing: Vec<SocketId>,
     outboxes: BTreeMap<u32, Rc<RefCell<Outbox>>>,
+    bulk: BulkLanes,
     /// Connections with frames that wait for the next poll.
     pub(super) blocked: Vec<SocketId>,
     exchange: Arc<Exchange>,
@@ -93,6 +95,7 @@ impl LinkDevice {
             lines: BTreeMap::new(),
             standing: Vec::new(),
             outboxes: BTreeMap::new(),
+            bulk: BulkLanes::new(core, settings.chunks),
             blocked: Vec::new(),
             outgoing: Outgoing::new(Arc::clone(&exchange)),
             exchange,
@@ -124,19 +127,23 @@ impl LinkDevice {
         }
     }
 
-    /// The node shuts down: nobody new is let in, and nobody is dialled. When its actors have stopped, every connection
-    /// says goodbye behind what still waits; the control connections are last.
+    /// The node shuts down: nobody new is let in. When its actors have stopped and every message has its connection,
+    /// nobody is dialled any more, and every connection says goodbye behind what still waits; the control connections are
+    /// last.
     fn leave(&mut self, turn: &DeviceTurn<'_>) {
+        if let Some(hub) = &mut self.hub {
+            hub.close_to_strangers();
+        }
+        if !turn.have_actors_stopped() || self.bulk.waiting().next().is_some() {
+            return;
+        }
+        self.leaves = true;
         if let Listening::On(listener) = std::mem::replace(&mut self.listening, Listening::Off) {
             self.sockets.stop_listening(listener);
         }
         if let Some(hub) = &mut self.hub {
             hub.leave();
         }
-        if !turn.have_actors_stopped() {
-            return;
-        }
-        self.leaves = true;
         for line in self.lines.values_mut() {
             let Line::Standing(connection) = line else { continue };
             let serial = connection.facts.serial;
@@ -184,8 +191,16 @@ impl LinkDevice {
 
     fn read_letter(&mut self, letter: Letter, turn: &mut DeviceTurn<'_>) {
         match letter {
-            Letter::Open { incarnation, max_frame_bytes } => {
+            Letter::Open { incarnation, max_frame_bytes, bulk } => {
                 self.open(incarnation, max_frame_bytes, turn);
+                if let Some(budget) = bulk {
+                    self.bulk.open(incarnation, budget, turn);
+                }
+            }
+            Letter::Bulk { incarnation, message } => {
+                if !self.bulk.push(incarnation, *message) {
+                    turn.count_lost(1);
+                }
             }
             Letter::Stands { serial } => {
                 if let Some(hub) = &mut self.hub {
@@ -197,6 +212,7 @@ impl LinkDevice {
                     true => turn.node_over(incarnation),
                     false => turn.node_gone(incarnation),
                 }
+                turn.count_lost(self.bulk.close(incarnation));
                 if let Some(outbox) = self.outboxes.remove(&incarnation) {
                     turn.count_lost(outbox.borrow().frames());
                 }
@@ -244,6 +260,9 @@ impl LinkDevice {
         if facts.key.lane == Lane::Ordinary {
             self.open(facts.peer.incarnation, facts.peer.ordinary_frame_bytes, turn);
         }
+        if facts.key.lane == Lane::Bulk {
+            turn.count_lost(self.bulk.stands(facts.peer.incarnation, facts.serial));
+        }
         let serial = facts.serial;
         match Connection::new(facts, in_flight) {
             Ok(connection) => {
@@ -289,7 +308,9 @@ impl LinkDevice {
                 }
                 let reason = if connection.has_left() { DownReason::Closed } else { reason };
                 let (maybe_lost, unsent) = connection.maybe_lost();
-                turn.count_lost(unsent);
+                let facts = &connection.facts;
+                let cut_short = self.bulk.ended(facts.peer.incarnation, facts.serial);
+                turn.count_lost(unsent + cut_short);
                 self.tell_ended(connection.facts.serial, reason, maybe_lost);
             }
             Line::Leaving { facts, .. } => self.tell_ended(facts.serial, reason, Volume::NONE),
@@ -319,6 +340,9 @@ impl LinkDevice {
         while let Some(control) = turn.take_control() {
             hub.send_control(control, now_ns);
         }
+        for (incarnation, waiting_bytes) in self.bulk.waiting() {
+            hub.want_bulk(incarnation, waiting_bytes, now_ns);
+        }
         if !hub.is_due(now_ns) {
             return 0;
         }
@@ -329,8 +353,14 @@ impl LinkDevice {
             match order {
                 Order::Dial { attempt, to, dialled } => self.dial(attempt, to, dialled, now_ns),
                 Order::Abandon(attempt) => self.abandon(attempt),
-                Order::Open { incarnation, max_frame_bytes } => {
-                    self.tell_all(|| Letter::Open { incarnation, max_frame_bytes });
+                Order::Open { incarnation, max_frame_bytes, takes_bulk } => {
+                    let chunks = self.settings.chunks;
+                    let budget = BulkBudget::new(chunks.message_limit_bytes, chunks.budget_bytes);
+                    let bulk = takes_bulk.then(|| Arc::new(budget));
+                    self.tell_all(|| {
+                        let bulk = bulk.clone();
+                        Letter::Open { incarnation, max_frame_bytes, bulk }
+                    });
                 }
                 Order::Gone { incarnation, is_over } => {
                     self.tell_all(|| Letter::Gone { incarnation, is_over });
@@ -519,10 +549,10 @@ impl LinkDevice {
             let facts = &connection.facts;
             let outbox = facts.sends.then(|| self.outboxes.get(&facts.peer.incarnation)).flatten();
             let (sent_before, _) = connection.carried();
-            let next = match outbox {
-                Some(outbox) => connection.next_send(Some(&mut outbox.borrow_mut()), now_ns),
-                None => connection.next_send(None, now_ns),
-            };
+            let mut outbox = outbox.map(|outbox| outbox.borrow_mut());
+            let mut source = source_of(facts, outbox.as_deref_mut(), &mut self.bulk);
+            let next = connection.next_send(&mut source, now_ns);
+            let waiting_bytes = source.waiting_bytes();
             if let Some(bytes) = next {
                 sent += 1;
                 self.counters.sent(connection.carried().0.since(sent_before));
@@ -531,7 +561,6 @@ impl LinkDevice {
                     connection.sent(refused.bytes);
                 }
             }
-            let waiting_bytes = outbox.map_or(0, |outbox| outbox.borrow().len_bytes());
             if let Some(step) = connection.observe(waiting_bytes, now_ns) {
                 slow.push((*socket, connection.facts.serial, waiting_bytes, step));
             }
@@ -546,14 +575,15 @@ impl LinkDevice {
         sent
     }
 
-    fn wants_to_send(&self) -> bool {
-        self.standing().any(|connection| {
+    fn wants_to_send(&mut self) -> bool {
+        let (lines, outboxes, bulk) = (&self.lines, &self.outboxes, &mut self.bulk);
+        self.standing.iter().any(|socket| {
+            let Some(Line::Standing(connection)) = lines.get(socket) else { return false };
             let facts = &connection.facts;
-            let outbox = self.outboxes.get(&facts.peer.incarnation).filter(|_| facts.sends);
-            match outbox {
-                Some(outbox) => connection.wants_to_send(Some(&outbox.borrow())),
-                None => connection.wants_to_send(None),
-            }
+            let outbox = outboxes.get(&facts.peer.incarnation).filter(|_| facts.sends);
+            let mut outbox = outbox.map(|outbox| outbox.borrow_mut());
+            let source = source_of(facts, outbox.as_deref_mut(), bulk);
+            connection.wants_to_send(&source)
         })
     }
 
@@ -582,6 +612,7 @@ impl Device for LinkDevice {
         sockets.tick(turn.now_ns());
         work += sockets.poll(&mut Polling { device: self, turn }, SOCKETS_A_POLL);
         work += self.look_after_greetings(turn.now_ns());
+        work += self.bulk.collect(&mut self.outgoing);
         work += self.obey(turn);
         work += self.send_all(turn);
         if let Some(hub) = &mut self.hub
@@ -614,14 +645,32 @@ impl Device for LinkDevice {
 
     fn is_quiet(&self) -> bool {
         let is_open = |line: &Line| matches!(line, Line::Standing(_) | Line::Leaving { .. });
-        self.outboxes.values().all(|outbox| outbox.borrow().is_empty())
+        self.bulk.is_empty()
+            && self.outboxes.values().all(|outbox| outbox.borrow().is_empty())
             && (!self.leaves || !self.lines.values().any(is_open))
+    }
+}
+
+/// Where the messages come from that a connection sends.
+fn source_of<'a>(
+    facts: &Facts,
+    outbox: Option<&'a mut Outbox>,
+    bulk: &'a mut BulkLanes,
+) -> Source<'a> {
+    match outbox {
+        Some(outbox) => Source::Outbox(outbox),
+        None if facts.key.lane == Lane::Bulk => {
+            let queue = bulk.queue(facts.peer.incarnation, facts.serial);
+            queue.map_or(Source::Nothing, Source::Bulk)
+        }
+        None => Source::Nothing,
     }
 }
 
 /// The largest frame has to be there as a whole.
 fn socket_options(settings: &Settings) -> SocketOptions {
-    let receive_bytes = 2 * (settings.max_frame_bytes as usize).next_power_of_two();
+    let frame_bytes = settings.max_frame_bytes.max(Lane::Bulk.limit_bytes());
+    let receive_bytes = 2 * (frame_bytes as usize).next_power_of_two();
     // Finds a connection that is dead on the other side, as soon as something is under way.
     let user_timeout = Some(Duration::from_nanos(settings.liveness.unreachable_after_ns));
     SocketOptions { receive_bytes, user_timeout, ..SocketOptions::default() }

@@ -22,6 +22,7 @@
 //! the same name and address would take each other for restarts, and are refused. A node that listens nowhere, or on a
 //! port that the system chooses, is somebody new at every start.
 
+mod bulk;
 mod connection;
 mod exchange;
 mod figures;
@@ -50,10 +51,11 @@ use self::link_device::LinkDevice;
 use self::notice::Notices;
 pub use self::notice::{EVENTS_LIMIT, LinkedNode, Links};
 pub use self::settings::{
-    DEFAULT_GREETINGS, DEFAULT_OUTBOX_BYTES, DEFAULT_WINDOW_BYTES, TransportError,
+    BULK_LIMIT_BYTES, DEFAULT_BULK_BUDGET_BYTES, DEFAULT_BULK_MESSAGE_BYTES, DEFAULT_GREETINGS,
+    DEFAULT_OUTBOX_BYTES, DEFAULT_WINDOW_BYTES, TransportError,
 };
 use self::settings::{Settings, address_of, key_in};
-use crate::handshake::{Key, Keys, LocalNode};
+use crate::handshake::{FEATURE_BULK, Key, Keys, LocalNode};
 
 /// See the module's header.
 pub struct Transport {
@@ -176,6 +178,20 @@ impl Transport {
         self
     }
 
+    /// The largest message of a [bulk](mainspring::message) type, as an archive, that this node sends or takes: 16 MiB
+    /// unless told otherwise, [`BULK_LIMIT_BYTES`] at most.
+    pub fn bulk_message_bytes(mut self, bytes: usize) -> Self {
+        self.settings.chunks.message_limit_bytes = bytes;
+        self
+    }
+
+    /// Bytes of messages of [bulk](mainspring::message) types that may wait for each other node, on all cores together,
+    /// before a sender is told that the way is full; and as many may lie here that come from it and are not whole.
+    pub fn bulk_budget_bytes(mut self, bytes: usize) -> Self {
+        self.settings.chunks.budget_bytes = bytes;
+        self
+    }
+
     /// How often a sign of life is sent, and after how long without one a node counts as gone.
     pub fn heartbeats(mut self, every: Duration, gone_after: Duration) -> Self {
         self.settings.liveness.heartbeat_every_ns = nanoseconds(every).max(1_000_000);
@@ -214,6 +230,7 @@ impl Transport {
             max_frame_bytes: settings.max_frame_bytes,
             initial_credit_bytes: settings.window_bytes,
             checksums: settings.checksums,
+            features: FEATURE_BULK,
             ..LocalNode::new(&settings.system, &node.name, node_id, node.incarnation, node.cores)
         };
         local.check()?;

@@ -13,13 +13,14 @@ use mainspring::net::{
 };
 use mainspring::peer::Belief;
 
-use super::connection::{Broken, FrameSink};
+use super::connection::{Broken, FrameSink, LargeHead};
 use super::exchange::Letter;
 use super::figures::Count;
 use super::greeting::Greeting;
 use super::hub::Hub;
 use super::link_device::{Line, LinkDevice, nonce};
 use crate::handshake::{Handshake, RefusalReason};
+use crate::link::chunks::ChunkRefusal;
 use crate::link::events::DownReason;
 use crate::wire::{GoodbyeReason, Lane, LinkFrame};
 
@@ -40,6 +41,17 @@ struct Sink<'a, 'b> {
 impl FrameSink for Sink<'_, '_> {
     fn message(&mut self, header: Header, payload: &[u8], belief: Belief) -> bool {
         self.turn.deliver(header, payload, belief).is_ok()
+    }
+
+    fn large(&mut self, head: LargeHead, archive: &[u8], belief: Belief) -> bool {
+        self.turn.deliver_large(head.header, head.prefix, archive, belief).is_ok()
+    }
+
+    fn refused(&mut self, head: LargeHead, reason: ChunkRefusal) {
+        self.turn.count_oversized(head.header, head.prefix, head.header.len() as usize);
+        if let Some(hub) = &self.hub {
+            hub.large_refused(self.serial, reason);
+        }
     }
 
     fn link(&mut self, frame: LinkFrame<'_>) -> Result<(), Broken> {

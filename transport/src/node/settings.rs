@@ -4,6 +4,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 
 use crate::handshake::{Key, KeyError, Keys};
+use crate::link::chunks::ChunkSettings;
 use crate::link::credit::WINDOW_FLOOR_BYTES;
 use crate::link::dialing::DialSettings;
 use crate::link::liveness::LivenessSettings;
@@ -15,6 +16,16 @@ pub const DEFAULT_WINDOW_BYTES: u64 = 1 << 20;
 
 /// Bytes that may wait for a peer on each core, unless told otherwise.
 pub const DEFAULT_OUTBOX_BYTES: usize = 4 << 20;
+
+/// The largest message on the bulk lane, unless told otherwise.
+pub const DEFAULT_BULK_MESSAGE_BYTES: usize = 16 << 20;
+
+/// What [`bulk_message_bytes`](super::Transport::bulk_message_bytes) may be at most: twice as much fits the ring from
+/// one core to another.
+pub const BULK_LIMIT_BYTES: usize = 32 << 20;
+
+/// Bytes of large messages that may wait for a peer, and as many from it, unless told otherwise.
+pub const DEFAULT_BULK_BUDGET_BYTES: usize = 32 << 20;
 
 /// Connections that are being greeted at a time, unless told otherwise.
 pub const DEFAULT_GREETINGS: usize = 1_024;
@@ -110,6 +121,7 @@ pub(super) struct Settings {
     pub dialing: DialSettings,
     pub liveness: LivenessSettings,
     pub slow_peer: SlowPeerSettings,
+    pub chunks: ChunkSettings,
 }
 
 impl Default for Settings {
@@ -130,6 +142,11 @@ impl Default for Settings {
             dialing: DialSettings::default(),
             liveness: LivenessSettings::default(),
             slow_peer: SlowPeerSettings::default(),
+            chunks: ChunkSettings {
+                message_limit_bytes: DEFAULT_BULK_MESSAGE_BYTES,
+                budget_bytes: DEFAULT_BULK_BUDGET_BYTES,
+                ..ChunkSettings::default()
+            },
         }
     }
 }
@@ -153,6 +170,14 @@ impl Settings {
         if (self.outbox_bytes as u64) < 2 * frame_bytes {
             let wanted = format!("room for two frames, {} bytes", 2 * frame_bytes);
             return limit("outbox_bytes", self.outbox_bytes as u64, wanted);
+        }
+        let ChunkSettings { message_limit_bytes, budget_bytes, .. } = self.chunks;
+        if !(1..=BULK_LIMIT_BYTES).contains(&message_limit_bytes) {
+            let wanted = format!("from 1 to {BULK_LIMIT_BYTES}");
+            return limit("bulk_message_bytes", message_limit_bytes as u64, wanted);
+        }
+        if budget_bytes == 0 {
+            return limit("bulk_budget_bytes", 0, "at least 1".to_owned());
         }
         if self.greetings_limit == 0 {
             return limit("greetings_limit", 0, "at least 1".to_owned());

@@ -281,7 +281,7 @@ fn what_stays_inside_a_node_is_refused_from_a_peer() {
     }
     let flags = FLAG_FOREIGN | FLAG_LOCAL;
     assert_eq!(refused(KIND_USER, flags), WireError::Flags { kind: KIND_USER, flags });
-    for kind in KIND_GOODBYE + 1..=u8::MAX {
+    for kind in KIND_BULK_WANTED + 1..=u8::MAX {
         assert_eq!(refused(kind, 0), WireError::UnknownKind { kind });
     }
 }
@@ -292,7 +292,7 @@ fn every_kind_has_its_lanes() {
     assert_eq!(on(Lane::Ordinary), [KIND_USER, KIND_CREDIT, KIND_GOODBYE]);
     let control =
         [KIND_CREDIT, KIND_CONTROL, KIND_CONTROL_ACK, KIND_HEARTBEAT, KIND_HEARTBEAT_ECHO];
-    assert_eq!(on(Lane::Control), [control.as_slice(), &[KIND_GOODBYE]].concat());
+    assert_eq!(on(Lane::Control), [control.as_slice(), &[KIND_GOODBYE, KIND_BULK_WANTED]].concat());
     let bulk = [KIND_USER, KIND_CREDIT, KIND_CHUNK_FIRST, KIND_CHUNK, KIND_GOODBYE];
     assert_eq!(on(Lane::Bulk), bulk);
     let header = header_bytes(Header::new(8, 0, KIND_HEARTBEAT, 0, 0, 0));

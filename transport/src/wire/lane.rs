@@ -6,8 +6,8 @@
 use std::fmt;
 
 use super::link_frame::{
-    CHUNK_FIRST_BYTES, CHUNK_LIMIT_BYTES, KIND_CHUNK, KIND_CHUNK_FIRST, KIND_CONTROL,
-    KIND_CONTROL_ACK, KIND_CREDIT, KIND_GOODBYE, KIND_HEARTBEAT, KIND_HEARTBEAT_ECHO,
+    CHUNK_FIRST_BYTES, CHUNK_LIMIT_BYTES, KIND_BULK_WANTED, KIND_CHUNK, KIND_CHUNK_FIRST,
+    KIND_CONTROL, KIND_CONTROL_ACK, KIND_CREDIT, KIND_GOODBYE, KIND_HEARTBEAT, KIND_HEARTBEAT_ECHO,
 };
 use super::{FIRST_LINK_KIND, KIND_USER};
 
@@ -64,7 +64,8 @@ impl Lane {
         match kind {
             KIND_USER => !matches!(self, Lane::Control),
             KIND_CREDIT | KIND_GOODBYE => true,
-            KIND_CONTROL | KIND_CONTROL_ACK | KIND_HEARTBEAT | KIND_HEARTBEAT_ECHO => {
+            KIND_CONTROL | KIND_CONTROL_ACK | KIND_HEARTBEAT | KIND_HEARTBEAT_ECHO
+            | KIND_BULK_WANTED => {
                 matches!(self, Lane::Control)
             }
             KIND_CHUNK_FIRST | KIND_CHUNK => matches!(self, Lane::Bulk),
@@ -74,7 +75,7 @@ impl Lane {
 
     /// Whether a frame of this kind exists at all.
     pub(super) const fn knows(kind: u8) -> bool {
-        kind == KIND_USER || kind >= FIRST_LINK_KIND && kind <= KIND_GOODBYE
+        kind == KIND_USER || kind >= FIRST_LINK_KIND && kind <= KIND_BULK_WANTED
     }
 }
 

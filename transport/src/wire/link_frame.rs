@@ -13,6 +13,7 @@
 //! | 0x85 | first chunk | the message's header (16) · its prefix (16) · total u32 · 12 zeroes · first bytes |
 //! | 0x86 | chunk | further bytes |
 //! | 0x87 | goodbye | reason u8 · text, up to 256 bytes of UTF-8 |
+//! | 0x88 | bulk wanted | bytes that wait u64 |
 //!
 //! A first chunk's total counts the archive's bytes; the header inside says the same plus the prefix.
 
@@ -41,6 +42,8 @@ pub const KIND_CHUNK_FIRST: u8 = 0x85;
 pub const KIND_CHUNK: u8 = 0x86;
 /// Why the connection ends.
 pub const KIND_GOODBYE: u8 = 0x87;
+/// Large messages wait for a connection that the receiver of this frame has to make.
+pub const KIND_BULK_WANTED: u8 = 0x88;
 
 /// The most bytes of a message in one chunk.
 pub const CHUNK_LIMIT_BYTES: usize = 64 * 1024;
@@ -98,6 +101,11 @@ pub enum LinkFrame<'a> {
         /// Details for a log. It is the peer's word: show it as data.
         text: &'a str,
     },
+    /// Large messages wait for the bulk connection, and only the receiver of this frame knows where to connect to.
+    BulkWanted {
+        /// Bytes of them, for a log.
+        waiting_bytes: u64,
+    },
 }
 
 /// The beginning of a large message.
@@ -125,6 +133,7 @@ impl<'a> LinkFrame<'a> {
             LinkFrame::ChunkFirst(_) => KIND_CHUNK_FIRST,
             LinkFrame::Chunk { .. } => KIND_CHUNK,
             LinkFrame::Goodbye { .. } => KIND_GOODBYE,
+            LinkFrame::BulkWanted { .. } => KIND_BULK_WANTED,
         }
     }
 
@@ -190,6 +199,7 @@ impl<'a> LinkFrame<'a> {
             KIND_CHUNK_FIRST => ChunkFirst::read(payload).map(LinkFrame::ChunkFirst),
             KIND_CHUNK => Ok(LinkFrame::Chunk { bytes: payload }),
             KIND_GOODBYE => read_goodbye(payload),
+            KIND_BULK_WANTED => Ok(LinkFrame::BulkWanted { waiting_bytes: u64_at(payload, 0) }),
             _ => Err(WireError::UnknownKind { kind }),
         }
     }
@@ -200,7 +210,8 @@ impl<'a> LinkFrame<'a> {
             LinkFrame::Control { .. } => CONTROL_BYTES,
             LinkFrame::ControlAck { .. }
             | LinkFrame::Heartbeat { .. }
-            | LinkFrame::HeartbeatEcho { .. } => 8,
+            | LinkFrame::HeartbeatEcho { .. }
+            | LinkFrame::BulkWanted { .. } => 8,
             LinkFrame::ChunkFirst(first) => CHUNK_FIRST_BYTES + first.bytes.len(),
             LinkFrame::Chunk { bytes } => bytes.len(),
             LinkFrame::Goodbye { text, .. } => 1 + text.len(),
@@ -218,6 +229,9 @@ impl<'a> LinkFrame<'a> {
                 put(payload, 8, &body.encode());
             }
             LinkFrame::ControlAck { sequence } => put(payload, 0, &sequence.to_le_bytes()),
+            LinkFrame::BulkWanted { waiting_bytes } => {
+                put(payload, 0, &waiting_bytes.to_le_bytes());
+            }
             LinkFrame::Heartbeat { sent_at_ns } | LinkFrame::HeartbeatEcho { sent_at_ns } => {
                 put(payload, 0, &sent_at_ns.to_le_bytes());
             }
@@ -260,7 +274,7 @@ pub(super) fn check_header(header: Header) -> Result<(), WireError> {
     let fits = match kind {
         KIND_CREDIT => bytes == CREDIT_BYTES,
         KIND_CONTROL => bytes == CONTROL_BYTES,
-        KIND_CONTROL_ACK | KIND_HEARTBEAT | KIND_HEARTBEAT_ECHO => bytes == 8,
+        KIND_CONTROL_ACK | KIND_HEARTBEAT | KIND_HEARTBEAT_ECHO | KIND_BULK_WANTED => bytes == 8,
         KIND_CHUNK_FIRST => {
             bytes > CHUNK_FIRST_BYTES && bytes <= CHUNK_FIRST_BYTES + CHUNK_LIMIT_BYTES
         }

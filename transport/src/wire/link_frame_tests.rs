@@ -28,6 +28,17 @@ fn a_credit_is_these_bytes() {
 }
 
 #[test]
+fn a_wish_for_the_bulk_connection_is_these_bytes() {
+    let frame = LinkFrame::BulkWanted { waiting_bytes: 0x0102 };
+    let mut expected = [0; 32];
+    expected[0] = 8;
+    expected[6] = 0x88;
+    expected[16..18].copy_from_slice(&[2, 1]);
+    assert_eq!(encoded(&frame), expected);
+    assert_eq!(decoded(KIND_BULK_WANTED, &expected[16..24]), Ok(frame));
+}
+
+#[test]
 fn room_that_was_used_before_is_overwritten_to_the_last_byte() {
     let frame = LinkFrame::Goodbye { reason: GoodbyeReason::Idle, text: "no more" };
     let mut room = [0xFF; 100];
@@ -40,7 +51,13 @@ fn room_that_was_used_before_is_overwritten_to_the_last_byte() {
 
 #[test]
 fn lengths_other_than_the_kinds_own_are_refused() {
-    let exact = [(KIND_CREDIT, 16), (KIND_CONTROL, 48), (KIND_CONTROL_ACK, 8), (KIND_HEARTBEAT, 8)];
+    let exact = [
+        (KIND_CREDIT, 16),
+        (KIND_CONTROL, 48),
+        (KIND_CONTROL_ACK, 8),
+        (KIND_HEARTBEAT, 8),
+        (KIND_BULK_WANTED, 8),
+    ];
     for (kind, right) in exact {
         for bytes in (1..64).filter(|bytes| *bytes != right) {
             let wrong = WireError::Length { kind, declared_bytes: bytes as u32 };

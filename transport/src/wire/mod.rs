@@ -34,8 +34,9 @@ pub use self::error::{EncodeError, WireError};
 pub use self::goodbye::{GOODBYE_TEXT_LIMIT_BYTES, GoodbyeReason};
 pub use self::lane::{CONTROL_LIMIT_BYTES, Lane, ORDINARY_LIMIT_BYTES};
 pub use self::link_frame::{
-    CHUNK_FIRST_BYTES, CHUNK_LIMIT_BYTES, ChunkFirst, KIND_CHUNK, KIND_CHUNK_FIRST, KIND_CONTROL,
-    KIND_CONTROL_ACK, KIND_CREDIT, KIND_GOODBYE, KIND_HEARTBEAT, KIND_HEARTBEAT_ECHO, LinkFrame,
+    CHUNK_FIRST_BYTES, CHUNK_LIMIT_BYTES, ChunkFirst, KIND_BULK_WANTED, KIND_CHUNK,
+    KIND_CHUNK_FIRST, KIND_CONTROL, KIND_CONTROL_ACK, KIND_CREDIT, KIND_GOODBYE, KIND_HEARTBEAT,
+    KIND_HEARTBEAT_ECHO, LinkFrame,
 };
 pub use self::user_frame::{
     FLAG_CHECKSUM, OutgoingFrame, UserFrame, checksum_of, seal, verify_checksum,

@@ -8,11 +8,11 @@ use mainspring_transport::link::control_lane::{ControlLane, ControlSettings, Rec
 use mainspring_transport::link::credit::{ReceiveCredit, SendCredit, Volume};
 use mainspring_transport::link::dialing::{DialStep, Dialer};
 use mainspring_transport::link::liveness::{Liveness, Reachability};
-use mainspring_transport::link::outbox::{Budget, Charges};
 use mainspring_transport::link::slow_peer::{SlowPeer, SlowPeerSettings, SlowStep};
 use mainspring_transport::link::wanted::{ConnectionKey, Pairing};
 use mainspring_transport::wire::Lane;
 
+use crate::budgets::{Budget, Charges};
 use crate::ledger::{Deed, Message};
 use crate::network::{ConnectionId, Frame};
 use crate::node::{Flaw, NodeSettings, Outputs};
@@ -483,8 +483,8 @@ fn next_frame(
     if let Some((message, bytes)) = small {
         return Some((message, Frame::User { message, bytes }));
     }
-    let Piece { head: message, total_bytes, offset_bytes, bytes } = outgoing.next_piece()?;
-    let bytes = bytes.to_vec();
+    let Piece { head: message, whole, offset_bytes, bytes } = outgoing.next_piece()?;
+    let (bytes, total_bytes) = (bytes.to_vec(), whole.len() as u32);
     let frame = match offset_bytes {
         0 => Frame::ChunkFirst { message, total_bytes, bytes },
         _ => Frame::Chunk { bytes },

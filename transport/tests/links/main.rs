@@ -6,6 +6,7 @@
 //! peers is within its budgets. At the end: every message has arrived or somebody has said why not, all control frames
 //! have arrived, and both nodes of every pair keep the same connections.
 
+mod budgets;
 mod ledger;
 mod link;
 mod network;

@@ -7,11 +7,11 @@ use mainspring_transport::link::control_lane::ControlSettings;
 use mainspring_transport::link::dialing::{DialSettings, DialStep};
 use mainspring_transport::link::identity::{Incarnation, NodeId};
 use mainspring_transport::link::liveness::LivenessSettings;
-use mainspring_transport::link::outbox::{Budget, OutboxSettings};
 use mainspring_transport::link::peers::{PeerRefusal, PeerState, Peers, QuarantineReason};
 use mainspring_transport::link::wanted::ConnectionKey;
 use mainspring_transport::wire::Lane;
 
+use crate::budgets::{Budget, OutboxSettings};
 use crate::ledger::{Deed, Flow, Message};
 use crate::link::{Link, LinkSettings};
 use crate::network::{ConnectionId, Frame};

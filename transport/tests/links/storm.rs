@@ -10,9 +10,9 @@ use mainspring_transport::link::control_lane::ControlSettings;
 use mainspring_transport::link::dialing::DialSettings;
 use mainspring_transport::link::identity::Incarnation;
 use mainspring_transport::link::liveness::LivenessSettings;
-use mainspring_transport::link::outbox::OutboxSettings;
 use mainspring_transport::link::slow_peer::SlowPeerSettings;
 
+use crate::budgets::OutboxSettings;
 use crate::ledger::{Broken, Ledger};
 use crate::link::{LinkSettings, MESSAGE_LIMIT_BYTES};
 use crate::network::{Network, Notice, Side};

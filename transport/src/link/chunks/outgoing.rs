@@ -49,8 +49,8 @@ pub struct OutgoingRefusal<H, B> {
 pub struct Piece<'a, H> {
     /// What the whole message would have as its header.
     pub head: H,
-    /// The length of the whole message.
-    pub total_bytes: u32,
+    /// The whole message.
+    pub whole: &'a [u8],
     /// Where in the message the piece begins; 0 for the first one.
     pub offset_bytes: usize,
     /// The bytes from there on.
@@ -100,18 +100,10 @@ impl<H: Copy, B: AsRef<[u8]>> Outgoing<H, B> {
         self.cut_bytes = bytes.len().min(offset_bytes + self.settings.piece_limit_bytes);
         Some(Piece {
             head: *head,
-            total_bytes: bytes.len() as u32,
+            whole: bytes,
             offset_bytes,
             bytes: &bytes[offset_bytes..self.cut_bytes],
         })
-    }
-
-    /// Whether there is a piece to send.
-    #[must_use]
-    pub fn has_pieces(&self) -> bool {
-        let left_bytes =
-            self.messages.front().map_or(0, |(_, b)| b.as_ref().len() - self.cut_bytes);
-        left_bytes > 0 || self.messages.len() > 1
     }
 
     /// The connection has ended: a message that was begun and not cut to its end is dropped and given back. The others
@@ -122,6 +114,18 @@ impl<H: Copy, B: AsRef<[u8]>> Outgoing<H, B> {
             return None;
         }
         self.pop_front()
+    }
+
+    /// How many messages wait, the one under way included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.messages.len() - usize::from(!self.has_bytes_in_front() && !self.messages.is_empty())
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The lengths of all messages that wait, the one under way as a whole.

@@ -11,7 +11,12 @@ use crate::link::liveness::Reachability;
 use crate::link::peers::QuarantineReason;
 
 impl Hub {
-    /// The node shuts down: nobody is dialled any more, and nobody new is let in.
+    /// The node shuts down: nobody new is let in.
+    pub fn close_to_strangers(&mut self) {
+        self.is_closed = true;
+    }
+
+    /// The links end: nobody is dialled any more, and nobody is let in.
     pub fn leave(&mut self) {
         if std::mem::replace(&mut self.is_leaving, true) {
             return;

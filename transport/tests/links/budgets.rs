@@ -1,4 +1,4 @@
-//! What may wait to be sent, in bytes: for a connection, for a peer, and for all peers of a core.
+//! What may wait to be sent at a node of a storm, in bytes: for a connection, for a peer, and for all peers of a core.
 //!
 //! A message is charged to all three or to none; what is given to the socket stays charged until the peer has consumed
 //! it or the connection ends, so a budget bounds memory and not only a queue. Who is refused learns which of the three
@@ -73,14 +73,13 @@ pub struct OutboxFull {
 pub struct Budget {
     limit_bytes: usize,
     used_bytes: usize,
-    highest_bytes: usize,
 }
 
 impl Budget {
     /// Nothing of it used.
     #[must_use]
     pub fn new(limit_bytes: usize) -> Budget {
-        Budget { limit_bytes, used_bytes: 0, highest_bytes: 0 }
+        Budget { limit_bytes, used_bytes: 0 }
     }
 
     /// What is used.
@@ -88,12 +87,6 @@ impl Budget {
     #[must_use]
     pub fn used_bytes(&self) -> usize {
         self.used_bytes
-    }
-
-    /// The most that was ever used.
-    #[must_use]
-    pub fn highest_bytes(&self) -> usize {
-        self.highest_bytes
     }
 
     fn check(&self, bytes: usize, scope: Scope) -> Result<(), OutboxFull> {
@@ -106,7 +99,6 @@ impl Budget {
 
     fn add(&mut self, bytes: usize) {
         self.used_bytes += bytes;
-        self.highest_bytes = self.highest_bytes.max(self.used_bytes);
     }
 
     fn remove(&mut self, bytes: usize) {
@@ -156,69 +148,5 @@ impl Charges<'_> {
         let bytes = self.connection.used_bytes();
         self.give_back(bytes);
         bytes
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn full(scope: Scope, bytes: usize, used_bytes: usize, limit_bytes: usize) -> OutboxFull {
-        OutboxFull { scope, bytes, used_bytes, limit_bytes }
-    }
-
-    #[test]
-    fn a_message_is_charged_to_all_three_or_to_none() {
-        let (mut first, mut second) = (Budget::new(100), Budget::new(100));
-        let (mut peer, mut core) = (Budget::new(150), Budget::new(170));
-        let mut charge = |connection: &mut Budget, peer: &mut Budget, bytes| {
-            Charges { connection, peer, core: &mut core }.charge(bytes)
-        };
-        assert_eq!(charge(&mut first, &mut peer, 100), Ok(()));
-        assert_eq!(charge(&mut first, &mut peer, 1), Err(full(Scope::Connection, 1, 100, 100)));
-        assert_eq!(charge(&mut second, &mut peer, 51), Err(full(Scope::Peer, 51, 100, 150)));
-        assert_eq!(charge(&mut second, &mut peer, 50), Ok(()));
-        let (mut other, mut other_peer) = (Budget::new(100), Budget::new(150));
-        let answer = charge(&mut other, &mut other_peer, 21);
-        assert_eq!(answer, Err(full(Scope::Core, 21, 150, 170)));
-        assert_eq!((other.used_bytes(), other_peer.used_bytes(), core.used_bytes()), (0, 0, 150));
-    }
-
-    #[test]
-    fn a_connection_that_ends_gives_back_all_that_it_used() {
-        let (mut first, mut second) = (Budget::new(100), Budget::new(100));
-        let (mut peer, mut core) = (Budget::new(150), Budget::new(170));
-        Charges { connection: &mut first, peer: &mut peer, core: &mut core }.charge(70).unwrap();
-        let mut charges = Charges { connection: &mut second, peer: &mut peer, core: &mut core };
-        charges.charge(60).unwrap();
-        charges.give_back(10);
-        assert_eq!(charges.close_connection(), 50);
-        assert_eq!((peer.used_bytes(), core.used_bytes(), core.highest_bytes()), (70, 70, 130));
-    }
-
-    proptest! {
-        #[test]
-        fn sums_stay_sums(steps in prop::collection::vec((0usize..4, 0usize..60, 0u8..4), 0..200)) {
-            let mut connections = [(); 4].map(|()| Budget::new(100));
-            let mut peers = [(); 2].map(|()| Budget::new(150));
-            let mut core = Budget::new(200);
-            for (at, bytes, step) in steps {
-                let connection = &mut connections[at];
-                let bytes_back = bytes.min(connection.used_bytes());
-                let mut charges = Charges { connection, peer: &mut peers[at / 2], core: &mut core };
-                match step {
-                    0 | 1 => drop(charges.charge(bytes)),
-                    2 => charges.give_back(bytes_back),
-                    _ => drop(charges.close_connection()),
-                }
-                let used = connections.each_ref().map(Budget::used_bytes);
-                prop_assert_eq!(peers[0].used_bytes(), used[0] + used[1]);
-                prop_assert_eq!(peers[1].used_bytes(), used[2] + used[3]);
-                prop_assert_eq!(core.used_bytes(), used.iter().sum::<usize>());
-                prop_assert!(used.iter().all(|bytes| *bytes <= 100) && core.used_bytes() <= 200);
-            }
-        }
     }
 }
