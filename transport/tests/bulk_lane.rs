@@ -110,7 +110,7 @@ type Pair = [(Node, Links); 2];
 
 /// Two nodes, linked; the first one listens.
 fn pair(cores: (u16, u16), set: impl Fn(Transport) -> Transport) -> Result<Pair, Box<dyn Error>> {
-    pair_by(cores, set, |address| Ok(address))
+    pair_by(cores, set, Ok)
 }
 
 /// As `pair`, by way of another address.
@@ -482,5 +482,24 @@ fn large_messages_that_wait_go_out_before_a_shutdown_says_goodbye() -> Outcome {
         assert_eq!(seen(&two.client(), pictures)?.numbers, [1, 2, 3, 4]);
         two.shutdown(PATIENCE)?;
     }
+    Ok(())
+}
+
+#[test]
+fn large_messages_between_cores_arrive_or_are_refused() -> Outcome {
+    let (one, _) = node("one", 2, Transport::new())?;
+    let pictures = one.actor(Eye::default).on_core(1).start()?;
+    let letters = None;
+    let sender = one.actor(move || Sender { pictures, letters }).on_core(0).start()?;
+    let client = one.client();
+    // In one turn, of which nothing is taken before its end.
+    let sizes = vec![16 << 20, 70 << 20, 16 << 20, 16 << 20, 20 << 20, 100];
+    let ask = |reply_to| Try { sizes, reply_to };
+    let outcomes = client.ask(sender, ask, PATIENCE).wait()?.outcomes;
+    let oversized = "Oversized { limit_bytes: 67108864 }";
+    assert_eq!(outcomes, ["sent", oversized, "sent", "sent", "Full", "sent"]);
+    assert_eq!(seen(&client, pictures)?.numbers, [1, 3, 4, 6]);
+    drop(client);
+    one.shutdown(PATIENCE)?;
     Ok(())
 }

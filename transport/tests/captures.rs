@@ -153,6 +153,7 @@ fn frames_are_written_and_read_as_they_were_recorded() {
     for (name, lane, frames) in [
         ("1.0-ordinary.hex", Lane::Ordinary, ordinary as fn() -> Vec<Sent>),
         ("1.0-control.hex", Lane::Control, control),
+        ("1.0-control-bulk.hex", Lane::Control, bulk_wanted),
         ("1.0-bulk.hex", Lane::Bulk, bulk),
     ] {
         let mut stream = Vec::new();
@@ -246,6 +247,10 @@ fn control() -> Vec<Sent> {
         LinkFrame::HeartbeatEcho { sent_at_ns: 987_654_321 },
     ];
     numbered.chain(others).map(Sent::Link).collect()
+}
+
+fn bulk_wanted() -> Vec<Sent> {
+    vec![Sent::Link(LinkFrame::BulkWanted { waiting_bytes: 40_000 })]
 }
 
 fn bulk() -> Vec<Sent> {

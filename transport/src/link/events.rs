@@ -63,8 +63,8 @@ pub enum LinkEvent {
         /// What was wrong.
         failure: crate::tls::TlsFailure,
     },
-    /// A large message of a peer was not taken: it is larger than this node's limit, or the peer's budget is used up. It
-    /// counts as a dead letter here.
+    /// A large message of a peer was not taken: it is larger than this node's limit, or the peer's budget is used up.
+    /// It counts as a dead letter here.
     LargeMessageRefused {
         /// Which node.
         node: NodeId,

@@ -9,7 +9,8 @@
 //!
 //! Refuses: whatever the wire does not allow ([`Broken`] ends the connection), and more than was granted.
 //!
-//! Invariants: only frames of messages, and pieces of them, count as credit, so that what the ends tell each other never waits for it.
+//! Invariants: only frames of messages, and pieces of them, count as credit, so that what the ends tell each other
+//! never waits for it.
 
 use mainspring::frame::{ForeignPrefix, HEADER_BYTES, Header};
 use mainspring::net::{SendBuffer, Taken};

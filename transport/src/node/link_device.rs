@@ -128,8 +128,8 @@ impl LinkDevice {
     }
 
     /// The node shuts down: nobody new is let in. When its actors have stopped and every message has its connection,
-    /// nobody is dialled any more, and every connection says goodbye behind what still waits; the control connections are
-    /// last.
+    /// nobody is dialled any more, and every connection says goodbye behind what still waits; the control connections
+    /// are last.
     fn leave(&mut self, turn: &DeviceTurn<'_>) {
         if let Some(hub) = &mut self.hub {
             hub.close_to_strangers();
