@@ -4,6 +4,7 @@
 //! the control lane and the heartbeats of each peer. It owns no socket: [`LinkDevice`](super::link_device::LinkDevice)
 //! asks it what to dial and tells it what became of that.
 
+mod bulk;
 mod endings;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -15,7 +16,6 @@ use super::connection::{Broken, Facts};
 use super::notice::Notices;
 use super::settings::Settings;
 use crate::handshake::{Dialled, FEATURE_BULK, Hello, LocalNode, Peer, RefusalReason, Role};
-use crate::link::chunks::ChunkRefusal;
 use crate::link::connections::{Connections, DialledBy, Verdict};
 use crate::link::control_lane::{ControlLane, ControlSettings, Received};
 use crate::link::credit::Volume;
@@ -327,42 +327,6 @@ impl Hub {
     pub fn slow(&mut self, serial: u64, waiting_bytes: usize) {
         if let Some(&Known { node, key: connection, .. }) = self.known.get(&serial) {
             self.notices.event(LinkEvent::SlowPeer { node, connection, waiting_bytes });
-        }
-    }
-
-    /// A large message of a peer was not taken.
-    pub fn large_refused(&self, serial: u64, reason: ChunkRefusal) {
-        if let Some(Known { node, .. }) = self.known.get(&serial) {
-            self.notices.event(LinkEvent::LargeMessageRefused { node: *node, reason });
-        }
-    }
-
-    /// Large messages wait for a life of a node, and no connection for them stands. Asking again does nothing.
-    pub fn want_bulk(&mut self, incarnation: u32, waiting_bytes: usize, now_ns: u64) {
-        let id = self.peers.node_of(incarnation);
-        let Some((id, node)) = id.and_then(|id| Some((id, self.nodes.get_mut(&id)?))) else {
-            return;
-        };
-        if node.control.is_none() || std::mem::replace(&mut node.is_bulk_wanted, true) {
-            return;
-        }
-        if node.contact.is_none() {
-            node.bulk_wish_bytes = Some(waiting_bytes as u64);
-        }
-        self.dial_bulk(id, now_ns);
-    }
-
-    /// From now on the connection for large messages is dialled whenever there is none, if this node knows where.
-    fn dial_bulk(&mut self, id: NodeId, now_ns: u64) {
-        self.stir();
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.contact.is_some()) else {
-            return;
-        };
-        if node.connections.get(BULK).is_none() && !self.is_leaving {
-            let seed =
-                self.seed ^ u64::from(node.incarnation.number) ^ u64::from(BULK.lane.code()) << 32;
-            let dialing = self.settings.dialing;
-            node.dialers.entry(BULK).or_insert_with(|| Dialer::new(dialing, seed, now_ns));
         }
     }
 
