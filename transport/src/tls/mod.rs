@@ -16,6 +16,9 @@
 //! Refuses: TLS 1.2 and older; certificates for another name or from another authority; a stream that ends without its
 //! sender's word.
 
+#[cfg(test)]
+#[path = "../../tests/tls/authority.rs"]
+mod authority;
 mod below;
 mod credentials;
 mod error;

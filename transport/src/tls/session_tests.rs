@@ -4,13 +4,9 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
+use super::super::authority::{Authority, Issued};
 use super::super::files::{Material, TlsFiles, TlsServer, of_node, of_server};
 use super::*;
-
-#[path = "../../tests/tls/authority.rs"]
-mod authority;
-
-use authority::{Authority, Issued};
 
 const SYSTEM: &str = "mainspring";
 

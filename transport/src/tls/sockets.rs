@@ -555,3 +555,7 @@ impl Sockets for TlsSockets {
 fn below_options(options: SocketOptions) -> SocketOptions {
     SocketOptions { receive_bytes: RECEIVE_BYTES, ..options }
 }
+
+#[cfg(test)]
+#[path = "sockets_tests.rs"]
+mod tests;

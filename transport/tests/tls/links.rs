@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::Command;
 
 use mainspring::prelude::*;
 use mainspring_transport::link::events::LinkEvent;
@@ -355,6 +356,33 @@ fn files_that_do_not_fit_are_refused_at_the_start_with_what_to_do() -> Outcome {
     assert!(refused.contains("good.key: no certificate in it"), "{refused}");
     let refused = start(&authority, &good, &swapped)?;
     assert!(refused.contains("good.pem: no private key in it"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn the_commands_of_the_page_make_certificates_that_nodes_take() -> Outcome {
+    if Command::new("openssl").arg("version").output().is_err() {
+        println!("skipped: there is no openssl here");
+        return Ok(());
+    }
+    let page = include_str!("../../../docs/links.md");
+    let commands = page.split("```shell\n").nth(1).and_then(|rest| rest.split("```").next());
+    let authority = Authority::new("for its folder")?;
+    let folder = authority.file().parent().ok_or("a file has a folder")?.to_owned();
+    let shell = Command::new("sh")
+        .args(["-e", "-c", commands.ok_or("the page has no commands")?])
+        .current_dir(&folder)
+        .output()?;
+    assert!(shell.status.success(), "{}", String::from_utf8_lossy(&shell.stderr));
+    let made =
+        || TlsFiles::new(folder.join("ca.pem"), folder.join("node.pem"), folder.join("node.key"));
+    let (one, links) = node("one", 1, Transport::new().listen("127.0.0.1:0")?.tls(made()))?;
+    let address = links.wait_listening(PATIENCE).ok_or("it does not listen")?.to_string();
+    let (two, others) = node("two", 1, Transport::new().connect(&address)?.tls(made()))?;
+    others.wait_for_nodes(1, PATIENCE).ok_or("the node was not reached")?;
+    assert_linked(&one, &two)?;
+    one.shutdown(PATIENCE)?;
+    two.shutdown(PATIENCE)?;
     Ok(())
 }
 

@@ -106,6 +106,12 @@ impl SimulatedNetwork {
         self.state.borrow_mut().afflict(stream, fault);
     }
 
+    /// Sockets of a core without a node, for tests of what stands between sockets and devices.
+    #[cfg(all(test, feature = "tls"))]
+    pub(crate) fn sockets(&self, node: usize, core: u16) -> Rc<dyn mainspring::net::Sockets> {
+        Rc::new(SimulatedSockets::new(Rc::clone(&self.state), (node, core)))
+    }
+
     /// Streams that somebody is at, or wants to be.
     pub fn streams(&self) -> usize {
         self.state.borrow().streams.len()
