@@ -2,6 +2,7 @@
 
 mod bounds;
 mod ingress;
+mod large;
 mod ledger;
 mod storm;
 mod talker;
