@@ -178,15 +178,16 @@ impl Transport {
         self
     }
 
-    /// The largest message of a [bulk](mainspring::message) type, as an archive, that this node sends or takes: 16 MiB
-    /// unless told otherwise, [`BULK_LIMIT_BYTES`] at most.
+    /// The largest message of a [bulk](macro@mainspring::message) type, as an archive, that this node sends or takes:
+    /// 16 MiB unless told otherwise, [`BULK_LIMIT_BYTES`] at most.
     pub fn bulk_message_bytes(mut self, bytes: usize) -> Self {
         self.settings.chunks.message_limit_bytes = bytes;
         self
     }
 
-    /// Bytes of messages of [bulk](mainspring::message) types that may wait for each other node, on all cores together,
-    /// before a sender is told that the way is full; and as many may lie here that come from it and are not whole.
+    /// Bytes of messages of [bulk](macro@mainspring::message) types that may wait for each other node, on all cores
+    /// together, before a sender is told that the way is full; and as many may lie here that come from it and are not
+    /// whole.
     pub fn bulk_budget_bytes(mut self, bytes: usize) -> Self {
         self.settings.chunks.budget_bytes = bytes;
         self
