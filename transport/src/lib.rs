@@ -7,6 +7,7 @@
 //! | [`node`] | a node's links as an extension of it: [`Transport`] |
 //! | [`link`] | what decides about links: credit, control frames, dialling, liveness, who is let in |
 //! | [`testkit`] | a network for simulations, and nodes that are linked by it |
+//! | `tls` | TLS 1.3 below both, with feature `tls` |
 //! | [`wire`] | the bytes of a connection after its handshake: frames, and the decoder of foreign bytes |
 #![deny(unsafe_code)]
 
