@@ -7,6 +7,7 @@ use mainspring::frame::{FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, HEADER_BYTES, Header
 use mainspring_transport::handshake::{
     Dialled, Handshake, Hello, Key, Keys, LocalNode, MESSAGE_LIMIT_BYTES, RefusalReason,
 };
+use mainspring_transport::link::chunks::{ChunkError, ChunkSettings, Progress, Reassembly};
 use mainspring_transport::wire::{
     Decoder, FLAG_CHECKSUM, Frame, Lane, LinkFrame, Step, UserFrame, checksum_of, seal,
 };
@@ -21,12 +22,17 @@ pub fn decoder(data: &[u8]) {
         seal_all(&mut bytes);
     }
     let mut decoder = Decoder::new(lane).with_checksums(first & 4 != 0);
+    let mut reassembly = Some(Reassembly::new(CHUNKS));
     let mut rest = bytes.as_slice();
     loop {
         match decoder.next(rest) {
             Ok(Step::Frame { frame, bytes }) => {
                 assert!((2 * HEADER_BYTES..=rest.len()).contains(&bytes), "{bytes} bytes");
                 look_at(frame, &rest[..bytes]);
+                if reassembly.as_mut().is_some_and(|pieces| put_together(pieces, frame).is_err()) {
+                    // The connection would end here.
+                    reassembly = None;
+                }
                 rest = &rest[bytes..];
             }
             Ok(Step::Need(bytes)) => {
@@ -43,6 +49,26 @@ pub fn decoder(data: &[u8]) {
             }
         }
     }
+}
+
+const CHUNKS: ChunkSettings =
+    ChunkSettings { message_limit_bytes: 1_000, piece_limit_bytes: 500, budget_bytes: 1_500 };
+
+/// A piece of a large message, if the frame is one: never more memory than the budget, whole messages as declared.
+fn put_together(pieces: &mut Reassembly<u32>, frame: Frame<'_>) -> Result<(), ChunkError> {
+    let progress = match frame {
+        Frame::Link(LinkFrame::ChunkFirst(first)) => {
+            pieces.first(first.total_bytes, first.total_bytes, first.bytes)
+        }
+        Frame::Link(LinkFrame::Chunk { bytes }) => pieces.next(bytes),
+        _ => return Ok(()),
+    };
+    assert!(pieces.reserved_bytes() <= CHUNKS.budget_bytes);
+    if let Progress::Whole(whole) = progress? {
+        assert_eq!(whole.bytes.as_slice().len(), whole.head as usize);
+        pieces.release(whole.bytes.as_slice().len());
+    }
+    Ok(())
 }
 
 /// One link frame: the first 16 bytes are its header, with the length made right, and the rest its payload.
