@@ -13,6 +13,7 @@ pub mod chat;
 pub mod entrant;
 pub mod event;
 pub mod event_store;
+pub mod far_process;
 pub mod program;
 pub mod random;
 pub mod report;
