@@ -108,7 +108,7 @@ impl DeviceTurn<'_> {
 
     /// Hands over a user's frame from another node: a turn of its receiver now if it lives on this core, else a copy
     /// into the ring of the core or client it is for. The payload begins with a
-    /// [`ForeignPrefix`](crate::frame::ForeignPrefix); its word is not looked at.
+    /// [`ForeignPrefix`]; its word is not looked at.
     ///
     /// What cannot be delivered for good is a counted dead letter.
     ///
