@@ -7,6 +7,7 @@ use futures::StreamExt;
 use kameo::actor::RemoteActorRef;
 use kameo::prelude::*;
 use kameo::remote::{self, messaging};
+use libp2p::core::upgrade::Version;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::SwarmEvent;
 use libp2p::{Multiaddr, Swarm, SwarmBuilder, noise, tcp, yamux};
@@ -117,7 +118,12 @@ fn swarm() -> Swarm<remote::Behaviour> {
             remote::Behaviour::new(key.public().to_peer_id(), config)
         })
         .expect("a behaviour")
-        .with_swarm_config(|config| config.with_idle_connection_timeout(LINK_LIMIT))
+        .with_swarm_config(|config| {
+            // A message goes out together with the name of its protocol, not behind the other's consent to it.
+            config
+                .with_idle_connection_timeout(LINK_LIMIT)
+                .with_substream_upgrade_protocol_override(Version::V1Lazy)
+        })
         .build();
     swarm.behaviour().init_global();
     swarm
