@@ -69,7 +69,7 @@ pub(super) fn run(node: &mut Node, deadline: Duration) -> Result<(), ShutdownErr
     // What the last turns have given to devices is finished, or has no one left to tell.
     wait_until(end, || (0..cores).all(|core| devices_are_quiet(node, core)));
     let mut left: Vec<LeftBehind> = (0..cores)
-        .map(|core| match look(node, core) {
+        .map(|core| match look_until(end, node, core) {
             Ok(left) => left,
             Err(()) => LeftBehind { core, actors: 0, queued: false, silent: true },
         })
@@ -128,6 +128,16 @@ fn are_quiet(node: &Node, cores: u16) -> bool {
 
 fn devices_are_quiet(node: &Node, core: u16) -> bool {
     node.shared.on_core_within(core, LOOK_PATIENCE, |core| core.devices_are_quiet()).unwrap_or(true)
+}
+
+/// Looks until the core answers, at most until `end`: on a machine that is busy a core may not run for a while.
+fn look_until(end: Instant, node: &Node, core: u16) -> Result<LeftBehind, ()> {
+    loop {
+        match look(node, core) {
+            Err(()) if Instant::now() < end => {}
+            looked => return looked,
+        }
+    }
 }
 
 fn look(node: &Node, core: u16) -> Result<LeftBehind, ()> {

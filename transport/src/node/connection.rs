@@ -26,8 +26,8 @@ use crate::link::slow_peer::{SlowPeer, SlowPeerSettings, SlowStep};
 use crate::link::wanted::ConnectionKey;
 use crate::trust::belief_in;
 use crate::wire::{
-    ChunkFirst, Decoder, FLAG_CHECKSUM, Frame, GoodbyeReason, Lane, LinkFrame, Step, WireError,
-    checksum_of, seal, verify_checksum,
+    ChunkFirst, Decoder, FLAG_CHECKSUM, Frame, GOODBYE_TEXT_LIMIT_BYTES, GoodbyeReason, Lane,
+    LinkFrame, Step, WireError, checksum_of, seal, verify_checksum,
 };
 
 /// Frames handed over in one go, so that the core's other work is not kept waiting.
@@ -283,6 +283,17 @@ impl Connection {
         let (consumed_bytes, consumed_frames) = (report.bytes, report.frames);
         self.urgent.clear();
         self.say(&LinkFrame::Credit { consumed_bytes, consumed_frames });
+        Some(SendBuffer::from(self.urgent.as_slice()))
+    }
+
+    /// Why this node ends the connection now, if that can still be said.
+    pub fn last_words(&mut self, reason: GoodbyeReason, text: &str) -> Option<SendBuffer> {
+        if self.in_flight || self.has_left() {
+            return None;
+        }
+        let text = &text[..text.floor_char_boundary(GOODBYE_TEXT_LIMIT_BYTES)];
+        self.urgent.clear();
+        self.say(&LinkFrame::Goodbye { reason, text });
         Some(SendBuffer::from(self.urgent.as_slice()))
     }
 

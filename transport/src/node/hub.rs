@@ -249,6 +249,10 @@ impl Hub {
         let Some(node) = self.nodes.get_mut(&id) else {
             return Placed::Refused(RefusalReason::TooManyNodes);
         };
+        if node.pairing != pairing {
+            // One life has one number of cores; with another its connections would not be found again.
+            return Placed::Refused(RefusalReason::Malformed);
+        }
         if key == CONTROL
             && let Some(Attempt::Contact(contact)) = attempt
         {

@@ -184,6 +184,17 @@ fn a_node_that_shuts_down_lets_in_who_is_linked_and_nobody_else() {
 }
 
 #[test]
+fn a_node_that_has_another_number_of_cores_than_it_said_before_is_refused() {
+    let mut hub = hub();
+    serial_of(hub.greeted(peer(7, 7, CONTROL), None, 1));
+    let last = ConnectionKey { lane: Lane::Ordinary, index: 7 };
+    let placed = hub.greeted(Peer { cores: 8, ..peer(7, 7, last) }, None, 2);
+    assert!(matches!(placed, Placed::Refused(RefusalReason::Malformed)));
+    let placed = hub.greeted(peer(7, 7, ConnectionKey { index: 1, ..last }), None, 3);
+    serial_of(placed);
+}
+
+#[test]
 fn a_restart_ends_a_life_that_had_only_counted_as_unreachable() {
     let mut hub = hub();
     let serial = serial_of(hub.greeted(peer(7, 7, CONTROL), None, 1));

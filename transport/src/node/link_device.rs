@@ -239,6 +239,30 @@ impl LinkDevice {
         }
     }
 
+    /// Ends a connection because of what its peer does, and tells it so if that goes at once.
+    pub(super) fn end_with_words(
+        &mut self,
+        socket: SocketId,
+        words: (GoodbyeReason, &str),
+        reason: DownReason,
+        turn: &mut DeviceTurn<'_>,
+    ) {
+        let Some(mut line) = self.lines.insert(socket, Line::Ended) else { return };
+        let words = match &mut line {
+            Line::Standing(connection) => connection.last_words(words.0, words.1),
+            _ => None,
+        };
+        match words {
+            Some(words) => {
+                // It is closed in any case, when this is sent.
+                let _ = self.sockets.send(socket, words);
+                self.sockets.close(socket);
+            }
+            None => self.sockets.abort(socket),
+        }
+        self.ended(line, reason, turn);
+    }
+
     /// Ends a connection now. What the peer has sent and was not taken is gone with it.
     pub(super) fn end(&mut self, socket: SocketId, reason: DownReason, turn: &mut DeviceTurn<'_>) {
         let Some(line) = self.lines.insert(socket, Line::Ended) else { return };
@@ -516,7 +540,10 @@ impl LinkDevice {
         for (socket, serial, waiting_bytes, step) in slow {
             match step {
                 SlowStep::Slow => self.outgoing.send(0, Letter::Slow { serial, waiting_bytes }),
-                SlowStep::Disconnect => self.end(socket, DownReason::SlowPeer, turn),
+                SlowStep::Disconnect => {
+                    let words = (GoodbyeReason::SlowPeer, "");
+                    self.end_with_words(socket, words, DownReason::SlowPeer, turn);
+                }
                 SlowStep::Recovered => {}
             }
         }

@@ -170,7 +170,9 @@ impl SocketHandler for Polling<'_, '_> {
                     Err(broken) => {
                         let peer = &connection.facts.peer.name;
                         tracing::warn!(peer, %broken, "a link ends");
-                        device.end(socket, DownReason::ProtocolBroken, self.turn);
+                        let text = broken.to_string();
+                        let words = (GoodbyeReason::ProtocolError, text.as_str());
+                        device.end_with_words(socket, words, DownReason::ProtocolBroken, self.turn);
                         Taken::of(bytes.len())
                     }
                 }

@@ -9,7 +9,7 @@ use mainspring_transport::handshake::{Keys, RefusalReason};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::ledger::Sender;
-use crate::log::line_with;
+use crate::log::Mark;
 use crate::process::{Process, Role, ledger_of};
 use crate::scene::{Bystander, Scene, start};
 use crate::stranger::{CONTROL, Greeted, Stranger, hello_of, somebody};
@@ -124,7 +124,7 @@ fn beyond_the_limit_of_handshakes_a_connection_is_told_so_and_others_come_in_lat
     );
     let figures = scene.links.figures();
     assert_eq!((figures.turned_away, figures.refused(reason)), (1, 1));
-    line_with(&[&late.in_the_log(), "as many connections as the limit allows"]);
+    late.line_with(&["as many connections as the limit allows"]);
     drop(crowd);
     scene.wait_figures(|figures| figures.left == limit as u64);
     let (node, links) = start("later", Transport::new().connect(&scene.address.to_string())?)?;
@@ -137,6 +137,7 @@ fn beyond_the_limit_of_handshakes_a_connection_is_told_so_and_others_come_in_lat
 fn a_hello_that_comes_a_byte_at_a_time_runs_into_the_deadline() -> Outcome {
     let scene = Scene::new("patient-listener", Transport::new())?;
     let (_, hello) = hello_of(somebody("slow-loris", 1), Keys::NONE)?;
+    let since = Mark::now();
     let mut stream = TcpStream::connect(scene.address)?;
     let address = stream.local_addr()?;
     let begun = Instant::now();
@@ -160,7 +161,7 @@ fn a_hello_that_comes_a_byte_at_a_time_runs_into_the_deadline() -> Outcome {
     assert!(begun.elapsed() > Duration::from_secs(4), "{:?}", begun.elapsed());
     assert!(at < hello.len(), "all {at} bytes were taken");
     scene.wait_figures(|figures| figures.refused(RefusalReason::TooSlow) == 1);
-    let line = line_with(&[&format!("peer={address} ")]);
+    let line = since.line_with(&[&format!("peer={address} ")]);
     assert!(line.contains("its hello did not come within 5 seconds"), "{line}");
     let (node, links) = start("brisk", Transport::new().connect(&scene.address.to_string())?)?;
     links.wait_for_nodes(1, PATIENCE).ok_or("others are let in")?;

@@ -10,7 +10,7 @@ use mainspring_transport::handshake::{
 use mainspring_transport::wire::Lane;
 
 use crate::ledger::{Ledger, Sender};
-use crate::log::line_with;
+use crate::log::Mark;
 use crate::scene::{Scene, start, wait_figures};
 use crate::stranger::{CONTROL, Greeted, Stranger, hello_of, somebody};
 use crate::{Outcome, PATIENCE, log};
@@ -39,7 +39,7 @@ fn who_says_something_else_than_a_hello_is_told_nothing() -> Outcome {
         stranger.say(garbage);
         assert_eq!(stranger.rest()?, []);
         scene.wait_figures(|figures| figures.garbage == count);
-        let line = line_with(&[&stranger.in_the_log()]);
+        let line = stranger.line_with(&[]);
         assert!(line.contains("is no handshake"), "{line}");
     }
     scene.end()
@@ -55,7 +55,7 @@ fn garbage_behind_a_hello_ends_the_handshake() -> Outcome {
     stranger.say(b"GET / HTTP/1.1\r\n\r\n");
     stranger.rest()?;
     scene.wait_figures(|figures| figures.garbage == 1);
-    line_with(&[&stranger.in_the_log(), "is no handshake"]);
+    stranger.line_with(&["is no handshake"]);
     scene.end()
 }
 
@@ -81,7 +81,7 @@ fn messages_that_declare_too_much_or_are_not_due_are_refused() -> Outcome {
             figures.refused(RefusalReason::Malformed) + figures.refused(RefusalReason::Version)
         };
         scene.wait_figures(|figures| refused(figures) == count);
-        line_with(&[&stranger.in_the_log(), "refused the peer"]);
+        stranger.line_with(&["refused the peer"]);
     }
     scene.end()
 }
@@ -105,7 +105,7 @@ fn refused(
     }
     let after = scene.wait_figures(|figures| figures.refused(reason) > before.refused(reason));
     assert_eq!(after.all_refused(), before.all_refused() + 1, "{reason}: once");
-    let line = line_with(&[&stranger.in_the_log()]);
+    let line = stranger.line_with(&[]);
     assert!(line.contains(&reason.to_string()), "{line}");
     Ok(())
 }
@@ -117,8 +117,8 @@ fn a_node_that_does_not_fit_is_refused_with_the_reason() -> Outcome {
         SelfConnect, System,
     };
     let scene = Scene::new("choosy", Transport::new())?;
-    let mut known = Stranger::new(scene.address)?;
-    let peer = known.greet(somebody("known", 1), CONTROL, Keys::NONE)?;
+    let mut known_stranger = Stranger::new(scene.address)?;
+    let peer = known_stranger.greet(somebody("known", 1), CONTROL, Keys::NONE)?;
     let Greeted::In(own) = peer else { panic!("let in, not {peer:?}") };
     let somebody = || somebody("unfit", 2);
     let none = || Keys::NONE;
@@ -155,6 +155,8 @@ fn a_node_that_does_not_fit_is_refused_with_the_reason() -> Outcome {
     refused(&scene, leftover, CONTROL, none(), OlderIncarnation)?;
     later.incarnation += 1;
     refused(&scene, later, CONTROL, none(), DuplicateIncarnation)?;
+    // Their node would wait for their goodbyes.
+    drop((known_stranger, stranger));
     scene.end()
 }
 
@@ -175,6 +177,7 @@ fn a_node_without_the_key_is_refused_and_gets_no_proof() -> Outcome {
     let mut friend = Stranger::new(scene.address)?;
     let greeted = friend.greet(somebody, CONTROL, Keys::new(vec![right])?)?;
     assert!(matches!(greeted, Greeted::In(_)), "{greeted:?}");
+    drop(friend);
     scene.end()
 }
 
@@ -185,10 +188,9 @@ fn who_hangs_up_in_the_middle_of_a_handshake_is_counted_and_logged() -> Outcome 
     for (count, there) in (1..).zip([0, 8, 40, hello.len()]) {
         let mut stranger = Stranger::new(scene.address)?;
         stranger.say(&hello[..there]);
-        let words = stranger.in_the_log();
-        drop(stranger);
+        stranger.hang_up()?;
         scene.wait_figures(|figures| figures.left == count);
-        line_with(&[&words, "its handshake broke off"]);
+        stranger.line_with(&["its handshake broke off"]);
     }
     scene.end()
 }
@@ -196,6 +198,7 @@ fn who_hangs_up_in_the_middle_of_a_handshake_is_counted_and_logged() -> Outcome 
 #[test]
 fn a_node_that_is_told_to_connect_to_itself_does_not_and_goes_on() -> Outcome {
     log::begin();
+    let since = Mark::now();
     // The port is free again when the node comes.
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
     let transport = Transport::new().listen(&address)?.connect(&address)?;
@@ -203,7 +206,7 @@ fn a_node_that_is_told_to_connect_to_itself_does_not_and_goes_on() -> Outcome {
     let figures =
         wait_figures(&links, |figures| figures.refused_by_peers(RefusalReason::SelfConnect) == 1);
     assert_eq!(figures.refused(RefusalReason::SelfConnect), 1);
-    line_with(&[&format!("peer={address} "), "a node dialled itself"]);
+    since.line_with(&[&format!("peer={address} "), "a node dialled itself"]);
     let (other, others) = start("echo", Transport::new().connect(&address)?)?;
     others.wait_for_nodes(1, PATIENCE).ok_or("others are let in")?;
     assert_eq!(links.figures().dialled, 1, "it does not try again");
@@ -215,6 +218,7 @@ fn a_node_that_is_told_to_connect_to_itself_does_not_and_goes_on() -> Outcome {
 #[test]
 fn a_node_that_dials_something_else_tries_again_until_a_node_is_there() -> Outcome {
     log::begin();
+    let since = Mark::now();
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     let (dialler, links) = start("hopeful", Transport::new().connect(&address)?)?;
@@ -229,7 +233,7 @@ fn a_node_that_dials_something_else_tries_again_until_a_node_is_there() -> Outco
     let figures = wait_figures(&links, |figures| figures.left == 1);
     assert_eq!((figures.garbage, figures.refused(RefusalReason::Malformed)), (1, 1));
     let peer = format!("peer={address} ");
-    line_with(&[&peer, "dialled=true", "is no handshake"]);
+    since.line_with(&[&peer, "dialled=true", "is no handshake"]);
     // Another system's node has the address for a while.
     drop(listener);
     let other = Transport::new().system("another").listen(&address)?;

@@ -36,23 +36,33 @@ pub fn begin() {
     });
 }
 
-/// The lines with all of these words. A line of another test that runs beside has another address or name.
-pub fn lines_with(words: &[&str]) -> Vec<String> {
-    let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
-    let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
-    lines.iter().filter(has_all).cloned().collect()
-}
+/// A place in the log. A port may have been another connection's before it.
+#[derive(Clone, Copy)]
+pub struct Mark(usize);
 
-/// The one line with all of these words, as soon as it is there.
-pub fn line_with(words: &[&str]) -> String {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let lines = lines_with(words);
-        if let [line] = lines.as_slice() {
-            return line.clone();
+impl Mark {
+    /// The end of what is there.
+    pub fn now() -> Mark {
+        Mark(LINES.lock().unwrap_or_else(PoisonError::into_inner).len())
+    }
+
+    /// The one line with all of these words that was written since, as soon as it is there.
+    pub fn line_with(self, words: &[&str]) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let lines = self.lines_with(words);
+            if let [line] = lines.as_slice() {
+                return line.clone();
+            }
+            assert!(lines.is_empty(), "one line of {words:?}, not {lines:#?}");
+            assert!(Instant::now() < end, "no line of {words:?}");
+            std::thread::yield_now();
         }
-        assert!(lines.is_empty(), "one line of {words:?}, not {lines:#?}");
-        assert!(Instant::now() < end, "no line of {words:?}");
-        std::thread::yield_now();
+    }
+
+    fn lines_with(self, words: &[&str]) -> Vec<String> {
+        let lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+        let has_all = |line: &&String| words.iter().all(|word| line.contains(word));
+        lines[self.0..].iter().filter(has_all).cloned().collect()
     }
 }

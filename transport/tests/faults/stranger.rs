@@ -1,13 +1,14 @@
 //! A peer made by hand: raw bytes, or a handshake and then anything.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use mainspring_transport::handshake::{
     Dialled, Handshake, HandshakeError, Keys, LocalNode, Peer, RefusalReason,
 };
 use mainspring_transport::wire::Lane;
 
+use crate::log::Mark;
 use crate::{Outcome, PATIENCE};
 
 /// More than a node says to anybody here.
@@ -17,7 +18,8 @@ const HEARD_LIMIT_BYTES: usize = 1 << 20;
 pub struct Stranger {
     stream: TcpStream,
     /// Its own address, as the node's log has it.
-    pub address: SocketAddr,
+    address: SocketAddr,
+    since: Mark,
 }
 
 /// How a node's handshake with a stranger ended.
@@ -53,20 +55,27 @@ fn random_nonce() -> [u8; 32] {
 
 impl Stranger {
     pub fn new(to: SocketAddr) -> Outcome<Stranger> {
+        let since = Mark::now();
         let stream = TcpStream::connect(to)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         let address = stream.local_addr()?;
-        Ok(Stranger { stream, address })
+        Ok(Stranger { stream, address, since })
     }
 
-    /// What the log says in front of its address.
-    pub fn in_the_log(&self) -> String {
-        format!("peer={} ", self.address)
+    /// The one line in the log about this connection with all of these words, as soon as it is there.
+    pub fn line_with(&self, words: &[&str]) -> String {
+        let address = format!("peer={} ", self.address);
+        self.since.line_with(&[&[address.as_str()], words].concat())
     }
 
     /// Sends bytes. A node that has closed already does not take them, which is seen in [`rest`](Self::rest).
     pub fn say(&mut self, bytes: &[u8]) {
         let _ = self.stream.write_all(bytes);
+    }
+
+    /// Ends the connection.
+    pub fn hang_up(&self) -> Outcome {
+        Ok(self.stream.shutdown(Shutdown::Both)?)
     }
 
     /// The next bytes that the node says.
