@@ -30,7 +30,7 @@ use crate::handshake::{Dialled, Handshake, HandshakeError, NONCE_BYTES, RefusalR
 use crate::link::credit::Volume;
 use crate::link::events::DownReason;
 use crate::link::slow_peer::SlowStep;
-use crate::wire::Lane;
+use crate::wire::{GoodbyeReason, Lane};
 
 /// Sockets that are looked after in one poll.
 const SOCKETS_A_POLL: usize = 256;
@@ -237,30 +237,6 @@ impl LinkDevice {
             Some(socket) => self.end(socket, reason, turn),
             None => self.tell_ended(serial, reason, Volume::NONE),
         }
-    }
-
-    /// Ends a connection because of what its peer does, and tells it so if that goes at once.
-    pub(super) fn end_with_words(
-        &mut self,
-        socket: SocketId,
-        words: (GoodbyeReason, &str),
-        reason: DownReason,
-        turn: &mut DeviceTurn<'_>,
-    ) {
-        let Some(mut line) = self.lines.insert(socket, Line::Ended) else { return };
-        let words = match &mut line {
-            Line::Standing(connection) => connection.last_words(words.0, words.1),
-            _ => None,
-        };
-        match words {
-            Some(words) => {
-                // It is closed in any case, when this is sent.
-                let _ = self.sockets.send(socket, words);
-                self.sockets.close(socket);
-            }
-            None => self.sockets.abort(socket),
-        }
-        self.ended(line, reason, turn);
     }
 
     /// Ends a connection now. What the peer has sent and was not taken is gone with it.

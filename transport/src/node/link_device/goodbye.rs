@@ -38,6 +38,30 @@ impl LinkDevice {
         }
     }
 
+    /// Ends a connection because of what its peer does, and tells it so if that goes at once.
+    pub(in crate::node) fn end_with_words(
+        &mut self,
+        socket: SocketId,
+        words: (GoodbyeReason, &str),
+        reason: DownReason,
+        turn: &mut DeviceTurn<'_>,
+    ) {
+        let Some(mut line) = self.lines.insert(socket, Line::Ended) else { return };
+        let words = match &mut line {
+            Line::Standing(connection) => connection.last_words(words.0, words.1),
+            _ => None,
+        };
+        match words {
+            Some(words) => {
+                // It is closed in any case, when this is sent.
+                let _ = self.sockets.send(socket, words);
+                self.sockets.close(socket);
+            }
+            None => self.sockets.abort(socket),
+        }
+        self.ended(line, reason, turn);
+    }
+
     /// The peer has said goodbye on a connection: it has sent all that it wanted to send, and all of that was taken.
     pub(in crate::node) fn peer_left(
         &mut self,
