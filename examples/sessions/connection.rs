@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mainspring::prelude::*;
-use mainspring_sharding::EntityTarget;
+use mainspring_sharding::{EntityTarget, EntityTellError};
 use mainspring_transport::ingress::{Connection, ConnectionWriter, Output, Received, WriteRefused};
 
 use super::command::{Command, Served};
 use super::info::Server;
 use super::operation::{Answer, ArchivedAnswer, Operation, Request};
+use super::pair::PortMessage;
 use super::reply::{Reply, Resp};
 use super::request::{Arguments, Parsed, Places};
 use super::window::Window;
@@ -54,10 +55,10 @@ pub struct Client {
     pub resp: Resp,
 }
 
-/// An entity, by the bytes of its key.
-struct Key<'a> {
-    entity_type: u64,
-    id: &'a [u8],
+/// An entity of this process, by the bytes of its key.
+pub struct Key<'a> {
+    pub entity_type: u64,
+    pub id: &'a [u8],
 }
 
 impl EntityTarget<Request> for Key<'_> {
@@ -67,6 +68,38 @@ impl EntityTarget<Request> for Key<'_> {
 
     fn id(&self) -> &[u8] {
         self.id
+    }
+}
+
+/// Why a request was not sent. Nothing was done.
+#[derive(Debug, thiserror::Error)]
+enum NotSent {
+    #[error("CLUSTERDOWN the process that has this key is away: nothing was done")]
+    Away,
+    #[error("TRYAGAIN nothing was done: {0}")]
+    Entity(EntityTellError),
+    #[error("TRYAGAIN nothing was done: {0}")]
+    Port(TellError),
+}
+
+impl From<EntityTellError> for NotSent {
+    fn from(error: EntityTellError) -> NotSent {
+        NotSent::Entity(error)
+    }
+}
+
+impl From<TellError> for NotSent {
+    fn from(error: TellError) -> NotSent {
+        match error {
+            TellError::NoRoute | TellError::Gone => NotSent::Away,
+            error => NotSent::Port(error),
+        }
+    }
+}
+
+impl From<NotSent> for Reply {
+    fn from(error: NotSent) -> Reply {
+        Reply::error(error)
     }
 }
 
@@ -108,11 +141,29 @@ impl ClientConnection {
     }
 
     fn ask(&mut self, ctx: &mut Context<'_, Self>, key: &[u8], ticket: u64, operation: Operation) {
-        let entity = Key { entity_type: self.server.entity_type(), id: key };
         let request = Request { reply_to: ctx.me(), ticket, operation };
-        if let Err(error) = entity.tell(ctx, &request) {
-            let reply = Reply::error(format_args!("TRYAGAIN nothing was done: {error}"));
-            self.window.take(ticket, reply, self.client.resp, &mut self.out);
+        if let Err(error) = self.send(ctx, key, request) {
+            self.window.take(ticket, error.into(), self.client.resp, &mut self.out);
+        }
+    }
+
+    /// Sends a request to the entity of this key, in whichever process it is.
+    fn send(
+        &self,
+        ctx: &mut Context<'_, Self>,
+        key: &[u8],
+        request: Request,
+    ) -> Result<(), NotSent> {
+        match self.server.pair_for(key) {
+            None => {
+                let entity = Key { entity_type: self.server.entity_type(), id: key };
+                Ok(entity.tell(ctx, &request)?)
+            }
+            Some(pair) => {
+                let port = pair.port().ok_or(NotSent::Away)?;
+                let key = key.to_vec();
+                Ok(ctx.try_tell(port, &PortMessage::Forwarded { key, request })?)
+            }
         }
     }
 
@@ -128,13 +179,34 @@ impl ClientConnection {
 
     /// Nothing more is read until the entity that was asked last has come to this question.
     fn catch_up(&mut self, ctx: &mut Context<'_, Self>) {
-        let entity = Key { entity_type: self.server.entity_type(), id: &self.last_key };
+        let key = &self.last_key[..];
         let request =
             |reply_to| Request { reply_to, ticket: NO_TICKET, operation: Operation::Exists };
-        // If it cannot be asked, the next bytes try again.
-        if let Ok(asked) = entity.ask(ctx, request, ANSWER_WITHIN, |_, _, _| Next::Same) {
-            asked.exclusive();
+        match self.server.pair_for(key) {
+            None => {
+                let entity = Key { entity_type: self.server.entity_type(), id: key };
+                // If it cannot be asked, the next bytes try again.
+                if let Ok(asked) = entity.ask(ctx, request, ANSWER_WITHIN, Self::caught_up) {
+                    asked.exclusive();
+                }
+            }
+            Some(pair) => {
+                let Some(port) = pair.port() else { return };
+                let forwarded = |reply_to| PortMessage::Forwarded {
+                    key: key.to_vec(),
+                    request: request(reply_to),
+                };
+                ctx.ask(port, forwarded, ANSWER_WITHIN, Self::caught_up).exclusive();
+            }
         }
+    }
+
+    fn caught_up(
+        &mut self,
+        _: &mut Context<'_, Self>,
+        _: Result<&Archived<Answer>, AskError>,
+    ) -> Next<Self> {
+        Next::Same
     }
 
     /// Writes what is to be written, as far as there is room.

@@ -1,7 +1,7 @@
 //! What the server tells of itself: what connections answer without asking anybody.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use mainspring_transport::ingress::IngressHandle;
@@ -9,6 +9,7 @@ use mainspring_transport::ingress::IngressHandle;
 use super::command::{COMMANDS, Served, Spec, find};
 use super::connection::Client;
 use super::options::Durability;
+use super::pair::Pair;
 use super::reply::{Reply, Resp};
 
 /// The version of Redis whose commands and errors these are.
@@ -19,6 +20,8 @@ const REDIS_VERSION: &str = "7.0.15";
 pub struct Server {
     entity_type: u64,
     durability: Durability,
+    /// What is known of the other process, if there is to be one.
+    pair: Option<Arc<Pair>>,
     port: OnceLock<u16>,
     ingress: OnceLock<IngressHandle>,
     started: Instant,
@@ -29,10 +32,16 @@ pub struct Server {
 
 impl Server {
     /// A server on so many cores, whose keys are entities of this type.
-    pub fn new(entity_type: u64, cores: u16, durability: Durability) -> Server {
+    pub fn new(
+        entity_type: u64,
+        cores: u16,
+        durability: Durability,
+        pair: Option<Arc<Pair>>,
+    ) -> Server {
         Server {
             entity_type,
             durability,
+            pair,
             port: OnceLock::new(),
             ingress: OnceLock::new(),
             started: Instant::now(),
@@ -50,6 +59,11 @@ impl Server {
     /// Of the keys.
     pub fn entity_type(&self) -> u64 {
         self.entity_type
+    }
+
+    /// The way to this key, if another process has it.
+    pub fn pair_for(&self, key: &[u8]) -> Option<&Pair> {
+        self.pair.as_deref().filter(|pair| pair.is_elsewhere(key))
     }
 
     /// The number of one more client.

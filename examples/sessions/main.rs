@@ -10,6 +10,7 @@ mod info;
 mod load;
 mod operation;
 mod options;
+mod pair;
 mod record;
 mod reply;
 mod request;
@@ -73,6 +74,9 @@ fn work(options: &Options) -> Result<(), Failure> {
         }
     } else {
         println!("sessions: listening on {}", service.address());
+        if let Some(address) = service.peer_address() {
+            println!("sessions: another process joins by --join {address}");
+        }
         while !ends.load(Ordering::Relaxed) {
             std::thread::sleep(LOOK_EVERY);
         }
@@ -83,7 +87,9 @@ fn work(options: &Options) -> Result<(), Failure> {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Failure::Service(ServiceError::Cores(_) | ServiceError::Listen(_)) => 2,
+            Failure::Service(
+                ServiceError::Cores(_) | ServiceError::Listen(_) | ServiceError::Pair(_),
+            ) => 2,
             _ => 1,
         }
     }

@@ -7,6 +7,8 @@ use mainspring::node::cores::{Cores, CoresError};
 use mainspring::node::idle::IdleProfile;
 use mainspring_tuning::{SysRoot, Topology};
 
+use super::pair::Side;
+
 /// A sharded service of user sessions that speaks the protocol of Redis.
 ///
 /// Each key is an entity: an actor that starts when it is asked for, on the core that has its shard, and leaves memory
@@ -44,6 +46,18 @@ pub struct Options {
     /// Go through the page cache where the file system has no direct I/O, instead of refusing.
     #[arg(long)]
     pub allow_buffered: bool,
+
+    /// Where another process may join, so that the two serve each other's keys.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "join")]
+    pub peer_listen: Option<String>,
+
+    /// Where the other process listens for this one.
+    #[arg(long, value_name = "ADDRESS")]
+    pub join: Option<String>,
+
+    /// A file with the key by which the two know each other. Needed where others can reach the address.
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
 
     /// Drive the server with requests of its own for some seconds, print their latencies, and end.
     #[arg(long)]
@@ -88,6 +102,15 @@ pub enum CoresRefused {
 }
 
 impl Options {
+    /// Which of two processes this is, if it is one of two.
+    pub fn side(&self) -> Option<Side> {
+        match (&self.peer_listen, &self.join) {
+            (Some(_), _) => Some(Side::Listens),
+            (None, Some(_)) => Some(Side::Joins),
+            (None, None) => None,
+        }
+    }
+
     /// How many cores that will be.
     ///
     /// # Errors

@@ -4,18 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainspring::node::StartError;
+use mainspring::node::{NodeError, StartError};
 use mainspring::prelude::*;
 use mainspring_journal::Journal;
 use mainspring_sharding::rebalance::{Balance, RebalanceSettings};
 use mainspring_sharding::{DeclareError, EntityTarget, EntityType, Sharding};
 use mainspring_transport::ingress::{Ingress, IngressError, IngressLimits};
+use mainspring_transport::{Transport, TransportError};
 
 use super::connection::ClientConnection;
 use super::entity::SessionEntity;
 use super::info::Server;
 use super::operation::Request;
 use super::options::{CoresRefused, Durability, Options};
+use super::pair::{Pair, PairPort};
 use super::request::MOST_REQUEST_BYTES;
 
 /// Over which the sessions are spread: in the journal, and between the cores.
@@ -40,6 +42,10 @@ pub enum ServiceError {
     Declare(#[from] DeclareError),
     #[error("{0}")]
     Listen(#[from] IngressError),
+    #[error("no pair can be formed: {0}")]
+    Pair(#[from] TransportError),
+    #[error("the port of the pair was not made: {0}")]
+    Spawn(#[from] NodeError),
     #[error("the node did not start: {0}")]
     Start(#[from] StartError),
     #[error("the cores did not listen within {} s: see what they have logged", LISTEN_WITHIN.as_secs())]
@@ -52,6 +58,7 @@ pub enum ServiceError {
 pub struct Service {
     node: Node,
     address: SocketAddr,
+    peer_address: Option<SocketAddr>,
 }
 
 impl Service {
@@ -73,7 +80,9 @@ impl Service {
             Ok(entity) => EntityTarget::<Request>::entity_type(&entity),
             Err(_) => 0,
         };
-        let server = Arc::new(Server::new(entity_type, cores, options.durability));
+        let pair = options.side().map(|side| Arc::new(Pair::new(side)));
+        let server = Server::new(entity_type, cores, options.durability, pair.clone());
+        let server = Arc::new(server);
         let limits = IngressLimits {
             receive_bytes: MOST_REQUEST_BYTES,
             output_bytes: OUTPUT_BYTES,
@@ -96,15 +105,33 @@ impl Service {
                 .allow_buffered(options.allow_buffered);
             builder = builder.with(journal);
         }
+        let transport = transport(options)?;
+        let links = transport.as_ref().map(Transport::links);
+        if let Some(transport) = transport {
+            builder = builder.with(transport);
+        }
         let node = builder.with(sharding).with(ingress).start()?;
+        let mut peer_address = None;
+        if let (Some(links), Some(pair)) = (links, pair) {
+            if options.peer_listen.is_some() {
+                let address = links.wait_listening(LISTEN_WITHIN);
+                peer_address = Some(address.ok_or(ServiceError::Deaf)?);
+            }
+            node.spawn(move || PairPort::new(entity_type, Arc::clone(&pair), links.clone()))?;
+        }
         let address = handle.wait_listening(LISTEN_WITHIN).ok_or(ServiceError::Deaf)?;
         server.listens(handle, address.port());
-        Ok(Service { node, address })
+        Ok(Service { node, address, peer_address })
     }
 
     /// Where clients find it.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the other process joins, if it may.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.peer_address
     }
 
     /// Lets connections finish, closes the journal and stops the node.
@@ -114,6 +141,20 @@ impl Service {
     pub fn stop(self) -> Result<(), ServiceError> {
         Ok(self.node.shutdown(STOP_WITHIN)?)
     }
+}
+
+/// The link to the other process, if there is to be one.
+fn transport(options: &Options) -> Result<Option<Transport>, TransportError> {
+    let transport = Transport::new().system("sessions");
+    let transport = match (&options.peer_listen, &options.join) {
+        (Some(address), _) => transport.listen(address)?,
+        (None, Some(address)) => transport.connect(address)?,
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(match &options.key_file {
+        Some(path) => transport.key_file(path)?,
+        None => transport,
+    }))
 }
 
 fn session_type(options: &Options) -> EntityType {

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use redis::{Commands, Connection, ErrorKind, RedisResult};
@@ -23,6 +23,8 @@ struct Server {
     child: Child,
     port: u16,
     data: PathBuf,
+    /// What it says further.
+    stdout: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -40,10 +42,10 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()?;
         let stdout = child.stdout.take().ok_or("it has no stdout")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line)?;
+        let (mut line, mut stdout) = (String::new(), BufReader::new(stdout));
+        stdout.read_line(&mut line)?;
         let port = line.trim().rsplit(':').next().and_then(|port| port.parse().ok());
-        let mut server = Server { child, port: port.unwrap_or(0), data };
+        let mut server = Server { child, port: port.unwrap_or(0), data, stdout };
         match port {
             Some(_) => Ok(server),
             None => Err(format!("it said {line:?} and ended with {}", server.child.wait()?).into()),
@@ -289,6 +291,70 @@ fn a_session_is_gone_when_its_time_has_come_also_after_a_restart() -> Outcome {
     Ok(())
 }
 
+/// Which of the keys can be set now; those that cannot be are said to be away.
+fn settable(client: &mut Connection, keys: &[String]) -> Result<Vec<String>, Box<dyn Error>> {
+    let mut settable = Vec::new();
+    for key in keys {
+        match client.set::<_, _, ()>(key, key) {
+            Ok(()) => settable.push(key.clone()),
+            Err(error) if error.code() == Some("CLUSTERDOWN") => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(settable)
+}
+
+/// Sets all keys, when both processes are there.
+fn set_all(client: &mut Connection, keys: &[String]) -> Outcome {
+    let end = Instant::now() + PATIENCE;
+    while settable(client, keys)?.len() < keys.len() {
+        assert!(Instant::now() < end, "the other process was not found");
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
+#[test]
+fn two_processes_serve_each_others_keys_and_each_its_own_while_the_other_is_away() -> Outcome {
+    let mut one = Server::start("sessions-one", &["--peer-listen", "127.0.0.1:0"])?;
+    let mut line = String::new();
+    one.stdout.read_line(&mut line)?;
+    let address = line.trim().rsplit(' ').next().ok_or("it does not say where to join")?;
+    let joining = ["--join", address];
+    let other = Server::start("sessions-other", &joining)?;
+    let keys: Vec<String> = (0..40).map(|number| format!("key {number}")).collect();
+    let (mut client, mut others) = (one.connection()?, other.connection()?);
+    set_all(&mut client, &keys)?;
+    set_all(&mut others, &keys)?;
+    let through_both: Vec<Option<String>> = others.mget(&keys)?;
+    assert!(through_both.iter().flatten().eq(&keys), "{through_both:?}");
+    let mut pipeline = redis::pipe();
+    for key in keys.iter().cycle().take(3_000) {
+        pipeline.get(key);
+    }
+    let replies: Vec<String> = pipeline.query(&mut client)?;
+    assert!(replies.iter().eq(keys.iter().cycle().take(3_000)), "{} replies", replies.len());
+
+    drop(others);
+    let data = other.kill()?;
+    let end = Instant::now() + PATIENCE;
+    let own = loop {
+        // What is asked before the loss is seen has no answer.
+        match settable(&mut client, &keys) {
+            Ok(own) if own.len() < keys.len() => break own,
+            Ok(_) | Err(_) => assert!(Instant::now() < end, "the loss was not seen"),
+        }
+    };
+    assert!(own.len() > 5 && own.len() < 35, "{own:?}");
+
+    let other = Server::start_in(data, &joining)?;
+    set_all(&mut client, &keys)?;
+    let mut others = other.connection()?;
+    set_all(&mut others, &keys)?;
+    assert_eq!(others.del::<_, usize>(&keys)?, keys.len());
+    Ok(())
+}
+
 #[test]
 fn redis_cli_works_unmodified() -> Outcome {
     let Some(mut cli) = tool("redis-cli") else { return Ok(()) };
@@ -346,6 +412,9 @@ fn impossible_command_lines_exit_2() {
         &["--cores", "65000"],
         &["--seconds", "3"],
         &["--active", "0"],
+        &["--join", "nowhere"],
+        &["--join", "127.0.0.1:1", "--peer-listen", "127.0.0.1:0"],
+        &["--join", "127.0.0.1:1", "--key-file", "/nowhere"],
     ] {
         let output = program::run(env!("CARGO_BIN_EXE_sessions"), arguments);
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
