@@ -20,6 +20,9 @@ use super::session::{Applied, Session};
 /// How long a record may take: beyond it nobody knows whether what it was told is durable.
 const RECORD_WITHIN: Duration = Duration::from_secs(8);
 
+const LEAVES: &str = "TRYAGAIN nothing was changed: the session was leaving memory";
+const LEFT: &str = "ERR nobody knows whether it was done: the session has ended";
+
 /// What comes behind everything that has come so far.
 #[message(name = "sessions.gathered")]
 pub struct Gathered;
@@ -180,7 +183,8 @@ impl Actor for SessionEntity {
     }
 
     fn stopped(&mut self, ctx: &mut Context<'_, Self>) {
-        self.answer_all(ctx, Some("TRYAGAIN the session was leaving memory: nothing was changed"));
+        // What was gathered was not given to the record yet; what was given to it may be durable.
+        self.answer_all(ctx, Some(if self.is_gathering { LEAVES } else { LEFT }));
     }
 }
 
