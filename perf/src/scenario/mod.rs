@@ -37,6 +37,7 @@ mod raw_socket;
 mod raw_system_call;
 mod raw_two_atomics;
 mod remote;
+mod remote_parcels;
 mod ring;
 mod savina;
 mod spawn;
@@ -248,6 +249,7 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &raw_socket::SPINNING,
         &raw_socket::BLOCKING,
         &raw_socket::STREAM,
+        &raw_socket::STREAM_10K,
         &raw_event_fd::RawEventFd,
         &raw_memory_loop::RawMemoryLoop,
         &raw_record_stream::RawRecordStream,
@@ -269,6 +271,10 @@ pub fn all() -> Vec<&'static dyn Scenario> {
         &remote::PING_PONG,
         &remote::PING_PONG_ECO,
         &remote::STREAM,
+        &remote_parcels::ONE_100,
+        &remote_parcels::ONE_1K,
+        &remote_parcels::ONE_10K,
+        &remote_parcels::FIVE_100,
         &tell_cross_core::TellCrossCore,
         &ring::RingStream,
         &spawn::SPAWN,

@@ -89,26 +89,46 @@ impl Scenario for RawSocketPair {
 }
 
 /// One pinned thread writes, another reads.
-pub struct RawSocketStream;
+pub struct RawSocketStream {
+    description: &'static Description,
+    message_bytes: u64,
+}
 
-/// See [`RawSocketStream`].
-pub static STREAM: RawSocketStream = RawSocketStream;
+/// Messages as small as they get.
+pub static STREAM: RawSocketStream = RawSocketStream {
+    description: &Description {
+        name: "raw-socket-stream",
+        measures: "64 bytes in a stream over TCP on loopback, written and read 64 KiB at a time",
+        cpus_needed: 2,
+        limit: None,
+        default_messages: 3_000_000,
+        counted_messages: 200_000,
+        latency_sample: None,
+        actor_state_bytes: None,
+        idle: None,
+    },
+    message_bytes: MESSAGE_BYTES as u64,
+};
 
-static STREAM_DESCRIPTION: Description = Description {
-    name: "raw-socket-stream",
-    measures: "64 bytes in a stream over TCP on loopback, written and read 64 KiB at a time",
-    cpus_needed: 2,
-    limit: None,
-    default_messages: 3_000_000,
-    counted_messages: 200_000,
-    latency_sample: None,
-    actor_state_bytes: None,
-    idle: None,
+/// As many bytes as a message of 10 KiB takes.
+pub static STREAM_10K: RawSocketStream = RawSocketStream {
+    description: &Description {
+        name: "raw-socket-stream-10k",
+        measures: "10,304 bytes in a stream over TCP on loopback, written and read 64 KiB at a time",
+        cpus_needed: 2,
+        limit: None,
+        default_messages: 100_000,
+        counted_messages: 2_000,
+        latency_sample: None,
+        actor_state_bytes: None,
+        idle: None,
+    },
+    message_bytes: 10_304,
 };
 
 impl Scenario for RawSocketStream {
     fn description(&self) -> &'static Description {
-        &STREAM_DESCRIPTION
+        self.description
     }
 
     fn yields(&self) -> bool {
@@ -116,8 +136,7 @@ impl Scenario for RawSocketStream {
     }
 
     fn round(&self, round: &Round<'_>) -> Result<Outcome, ScenarioError> {
-        let a_write = (WRITE_BYTES / MESSAGE_BYTES) as u64;
-        let writes = round.messages.div_ceil(a_write);
+        let writes = (round.messages * self.message_bytes).div_ceil(WRITE_BYTES as u64);
         let (mut here, mut there) = pair(false).map_err(io("make a connection"))?;
         let writing = || {
             let bytes = vec![1; WRITE_BYTES];
@@ -143,7 +162,8 @@ impl Scenario for RawSocketStream {
         let (written, read) = pinned_pair::run(cpus, writing, reading)?;
         written.map_err(io("write a stream"))?;
         read.map_err(io("read a stream"))?;
-        Ok(Outcome { messages: writes * a_write, latencies: None, sum: None })
+        let messages = writes * WRITE_BYTES as u64 / self.message_bytes;
+        Ok(Outcome { messages, latencies: None, sum: None })
     }
 }
 

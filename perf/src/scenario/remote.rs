@@ -4,17 +4,20 @@
 //! Both are programs of the contest.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
 use mainspring::prelude::*;
 use mainspring_perf_contest::program::REMOTE_STREAM_ACTORS;
-use mainspring_transport::Transport;
+use mainspring_transport::{Links, Transport};
 
 use super::number::{Sink, Totals};
 use super::ping_pong::{Answering, Asking};
 use super::stage::{Course, SHUTDOWN_LIMIT, Stage, runtime};
-use super::tell_cross_core::{Finish, Sender, WARM_UP};
+use super::tell_cross_core::{Finish, Receiver, Sender, Source, WARM_UP};
 use super::{Description, Outcome, Round, Scenario, ScenarioError};
+use crate::load::{Load, OpenLoop};
 use crate::section::Purpose;
 
 /// How long the two may take to find each other.
@@ -132,22 +135,59 @@ impl Scenario for RemoteStream {
         let sum = Some(totals.measured_sum(WARM_UP, measured));
         Ok(Outcome { messages: measured, latencies, sum })
     }
+
+    fn open_loop(&self) -> Option<&dyn OpenLoop> {
+        Some(self)
+    }
+}
+
+impl OpenLoop for RemoteStream {
+    fn response(&self) -> &'static str {
+        "from when a message is due to its turn on the other node"
+    }
+
+    fn cpus_needed(&self) -> usize {
+        2
+    }
+
+    fn drive(&self, load: &Load<'_>) -> Result<(), ScenarioError> {
+        let cpu = *load.cpus.get(1).ok_or(ScenarioError::TooFewCpus { given: 1, needed: 2 })?;
+        let (transport, links) = listening()?;
+        let node = load.start_node_with(1, |builder| builder.with(transport))?;
+        let far = far_node(&links, cpu, load.idle)?;
+        let received = Arc::new(CachePadded::new(AtomicU64::new(0)));
+        let receiver = far.actor(Receiver::maker(&load.course, &received)).start();
+        let receiver = receiver.map_err(runtime("make the receiver"))?;
+        let source = node.actor(Source::maker(load, receiver, &received)).start();
+        source.map_err(runtime("make the generator"))?;
+        let finished = load.finish(node);
+        end(far)?;
+        finished
+    }
 }
 
 /// The stage on the first CPU, and a node on the second that is linked to it.
-fn linked(round: &Round<'_>) -> Result<(Stage, Course, Node), ScenarioError> {
-    let transport =
-        Transport::new().listen("127.0.0.1:0").map_err(refused("say where to listen"))?;
-    let links = transport.links();
+pub(super) fn linked(round: &Round<'_>) -> Result<(Stage, Course, Node), ScenarioError> {
+    let (transport, links) = listening()?;
     let (stage, course) = Stage::start_with(round, 1, |builder| builder.with(transport))?;
+    let far = far_node(&links, round.cpu(1)?, round.idle.unwrap_or(IdleProfile::Busy))?;
+    Ok((stage, course, far))
+}
+
+/// A node on a CPU of its own that is linked to the one that has those links.
+pub(super) fn far_node(
+    links: &Links,
+    cpu: usize,
+    idle: IdleProfile,
+) -> Result<Node, ScenarioError> {
     let address = links.wait_listening(LINK_LIMIT).ok_or(NOT_LINKED)?;
     let transport = Transport::new().connect(&address.to_string());
     let transport = transport.map_err(refused("say whom to connect to"))?;
     let others = transport.links();
     let far = Node::builder()
         .name("perf-far")
-        .cores(Cores::list([round.cpu(1)? as u32]))
-        .idle(round.idle.unwrap_or(IdleProfile::Busy))
+        .cores(Cores::list([cpu as u32]))
+        .idle(idle)
         .with(transport)
         .start()
         .map_err(|source| ScenarioError::Runtime {
@@ -156,12 +196,20 @@ fn linked(round: &Round<'_>) -> Result<(Stage, Course, Node), ScenarioError> {
         })?;
     others.wait_for_nodes(1, LINK_LIMIT).ok_or(NOT_LINKED)?;
     links.wait_for_nodes(1, LINK_LIMIT).ok_or(NOT_LINKED)?;
-    Ok((stage, course, far))
+    Ok(far)
+}
+
+/// What a node needs that another is to link to.
+pub(super) fn listening() -> Result<(Transport, Links), ScenarioError> {
+    let transport = Transport::new().listen("127.0.0.1:0");
+    let transport = transport.map_err(refused("say where to listen"))?;
+    let links = transport.links();
+    Ok((transport, links))
 }
 
 const NOT_LINKED: ScenarioError = ScenarioError::Stalled { limit_seconds: LINK_LIMIT.as_secs() };
 
-fn end(far: Node) -> Result<(), ScenarioError> {
+pub(super) fn end(far: Node) -> Result<(), ScenarioError> {
     far.shutdown(SHUTDOWN_LIMIT)
         .map_err(|source| ScenarioError::Runtime { doing: "shut the other node down", source })
 }

@@ -11,6 +11,7 @@ use super::number::{Number, Sink, Totals};
 use super::stage::{Course, Stage, runtime};
 use super::tell::MESSAGES_A_TURN;
 use super::{Description, Outcome, Round, Scenario, ScenarioError};
+use crate::load::course::LoadCourse;
 use crate::load::{Answers, Generator, Load, OpenLoop, Stamp};
 
 /// One sender on the first core, its receivers on the second.
@@ -71,24 +72,10 @@ impl OpenLoop for TellCrossCore {
     fn drive(&self, load: &Load<'_>) -> Result<(), ScenarioError> {
         let node = load.start_node(2)?;
         let received = Arc::new(CachePadded::new(AtomicU64::new(0)));
-        let (course, of_receiver) = (load.course.clone(), Arc::clone(&received));
-        let make = move || Receiver {
-            answers: Answers::new(&course),
-            count: 0,
-            received: Arc::clone(&of_receiver),
-        };
-        let receiver = node.actor(make).on_core(1).start();
+        let receiver = node.actor(Receiver::maker(&load.course, &received)).on_core(1).start();
         let receiver = receiver.map_err(runtime("make the receiver"))?;
-        let (course, payload_bytes) = (load.course.clone(), load.payload_bytes);
-        let make = move || Source {
-            generator: Generator::new(&course),
-            receiver,
-            message: Stamped { stamp: Stamp::default(), payload: vec![0; payload_bytes] },
-            received: Arc::clone(&received),
-            known: 0,
-            turns: 0,
-        };
-        node.actor(make).on_core(0).start().map_err(runtime("make the generator"))?;
+        let source = node.actor(Source::maker(load, receiver, &received)).on_core(0).start();
+        source.map_err(runtime("make the generator"))?;
         load.finish(node)
     }
 }
@@ -207,17 +194,17 @@ impl Actor for Finish {
 
 /// A message of a load.
 #[message]
-struct Stamped {
+pub(super) struct Stamped {
     stamp: Stamp,
     payload: Vec<u8>,
 }
 
 /// The generator tells itself to go on.
 #[message]
-struct GoOn;
+pub(super) struct GoOn;
 
 /// Sends what is due.
-struct Source {
+pub(super) struct Source {
     generator: Generator,
     receiver: ActorRef<Stamped>,
     message: Stamped,
@@ -226,6 +213,41 @@ struct Source {
     /// How many of these the generator knows of.
     known: u64,
     turns: u32,
+}
+
+impl Source {
+    /// Makes one that sends a load's messages to `receiver`.
+    pub(super) fn maker(
+        load: &Load<'_>,
+        receiver: ActorRef<Stamped>,
+        received: &Arc<CachePadded<AtomicU64>>,
+    ) -> impl Fn() -> Source + Send + 'static {
+        let (course, payload_bytes) = (load.course.clone(), load.payload_bytes);
+        let received = Arc::clone(received);
+        move || Source {
+            generator: Generator::new(&course),
+            receiver,
+            message: Stamped { stamp: Stamp::default(), payload: vec![0; payload_bytes] },
+            received: Arc::clone(&received),
+            known: 0,
+            turns: 0,
+        }
+    }
+}
+
+impl Receiver {
+    /// Makes one that counts what it gets in `received`.
+    pub(super) fn maker(
+        course: &LoadCourse,
+        received: &Arc<CachePadded<AtomicU64>>,
+    ) -> impl Fn() -> Receiver + Send + 'static {
+        let (course, received) = (course.clone(), Arc::clone(received));
+        move || Receiver {
+            answers: Answers::new(&course),
+            count: 0,
+            received: Arc::clone(&received),
+        }
+    }
 }
 
 /// In how many turns the generator looks once at what was received: each look takes the line from the receiver's core.
@@ -259,7 +281,7 @@ impl Actor for Source {
 }
 
 /// Takes the time of what it gets.
-struct Receiver {
+pub(super) struct Receiver {
     answers: Answers,
     count: u64,
     received: Arc<CachePadded<AtomicU64>>,
