@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::Core;
 use super::control::Control;
 use super::dead_letters::Reason;
-use super::send::{SPACIOUS_ROOM_BYTES, TellError};
+use super::send::TellError;
 use crate::actor::StopReason;
 use crate::address::Address;
 use crate::frame::{AlignedBuffer, ForeignPrefix, archive};
@@ -133,21 +133,12 @@ impl Core {
         let mut outbox = outbox.borrow_mut();
         outbox.touch(turn);
         let room_bytes = const { archive::room_bytes::<M>() };
-        let spacious_bytes =
-            room_bytes.max(SPACIOUS_ROOM_BYTES).min(outbox.largest_archive_bytes());
-        for room_bytes in [room_bytes, spacious_bytes] {
-            match outbox.append(envelope, room_bytes, |room| archive::write(message, room)) {
-                Ok(()) => return Ok(()),
-                Err(AppendError::Overflow) => {}
-                // A tight outbox may have room for the bytes though not for the room that they might need.
-                Err(AppendError::Full) if room_bytes == spacious_bytes => {}
-                Err(error) => return Err(error.told(&outbox)),
-            }
-        }
-        let limit_bytes = outbox.largest_archive_bytes();
-        let bytes = archive::write_boxed(message, limit_bytes)
-            .map_err(|large| TellError::Oversized { limit_bytes: large.limit_bytes })?;
-        append_bytes(&mut outbox, envelope, bytes.as_slice())
+        let write = |room: &mut [u8]| archive::write(message, room);
+        let written = match outbox.append(envelope, room_bytes, write) {
+            Err(AppendError::Overflow) => outbox.append_of_any_size(envelope, write),
+            written => written,
+        };
+        written.map_err(|error| error.told(&outbox))
     }
 
     /// Writes the archive of a message for an actor of another node.

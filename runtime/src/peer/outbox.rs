@@ -11,7 +11,7 @@ use rkyv::util::AlignedVec;
 use crate::core::send::TellError;
 use crate::frame::archive::Overflow;
 use crate::frame::{
-    FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, ForeignPrefix, HEADER_BYTES, Header, stride,
+    FLAG_FOREIGN, FOREIGN_PREFIX_BYTES, FRAME_ALIGN, ForeignPrefix, HEADER_BYTES, Header, stride,
 };
 
 /// Bytes of frames, aligned as frames are.
@@ -55,6 +55,8 @@ pub struct Outbox {
     /// The turn that wrote last, and what was there before it.
     turn: u64,
     before: (usize, u64, OutboxFigures),
+    /// What archives with data out of line have taken lately.
+    usual_bytes: usize,
 }
 
 /// A frame's receiver and message type, without its bytes.
@@ -67,12 +69,24 @@ pub(crate) struct Envelope {
 
 const OVERHEAD_BYTES: usize = HEADER_BYTES + FOREIGN_PREFIX_BYTES;
 
+/// Room for the first archive with data out of line.
+const LEAST_USUAL_BYTES: usize = 1024;
+
 impl Outbox {
     /// An empty one.
     pub fn new(limits: OutboxLimits) -> Outbox {
         let figures = OutboxFigures::default();
         let before = (0, 0, figures);
-        Outbox { bytes: FrameBytes::new(), frames: 0, limits, figures, turn: 0, before }
+        let usual_bytes = LEAST_USUAL_BYTES;
+        Outbox {
+            bytes: FrameBytes::new(),
+            frames: 0,
+            limits,
+            figures,
+            turn: 0,
+            before,
+            usual_bytes,
+        }
     }
 
     /// Whether nothing waits.
@@ -156,6 +170,39 @@ impl Outbox {
                 Err(AppendError::Overflow)
             }
         }
+    }
+
+    /// As [`append`](Self::append), for an archive of unknown size: in as much room as such archives have taken lately,
+    /// and if that is too small in all the room that there is. Room is zeroed, so it should not be much too large.
+    ///
+    /// [`AppendError::Full`] may hide [`AppendError::TooLarge`] until the outbox is empty.
+    #[inline(never)]
+    pub(crate) fn append_of_any_size(
+        &mut self,
+        to: Envelope,
+        write: impl Fn(&mut [u8]) -> Result<usize, Overflow>,
+    ) -> Result<(), AppendError> {
+        let start = self.bytes.len();
+        let largest = self.largest_archive_bytes() / FRAME_ALIGN * FRAME_ALIGN;
+        let free = self.limits.bytes.saturating_sub(start + OVERHEAD_BYTES);
+        let most = largest.min(free / FRAME_ALIGN * FRAME_ALIGN);
+        for room_bytes in [self.usual_bytes.min(most), most] {
+            match self.append(to, room_bytes, &write) {
+                Err(AppendError::Overflow) => {}
+                Ok(()) => {
+                    let archive_bytes = self.bytes.len() - start - OVERHEAD_BYTES;
+                    let before = self.usual_bytes - self.usual_bytes / 16;
+                    self.usual_bytes = archive_bytes.max(before).max(LEAST_USUAL_BYTES);
+                    return Ok(());
+                }
+                refused => return refused,
+            }
+        }
+        if most == largest {
+            return Err(AppendError::TooLarge);
+        }
+        self.figures.refused += 1;
+        Err(AppendError::Full)
     }
 
     /// Puts header and prefix before an archive of this length, and ends the frame behind it.
@@ -259,5 +306,31 @@ mod tests {
         assert_eq!(outbox.append(envelope(), 64, put(b"x")), Err(AppendError::TooLarge));
         assert_eq!(outbox.append(envelope(), 32, put(b"x")), Err(AppendError::Full));
         assert_eq!((outbox.len_bytes(), outbox.frames(), outbox.figures().refused), (48, 1, 1));
+    }
+
+    fn blob(bytes: usize) -> impl Fn(&mut [u8]) -> Result<usize, Overflow> {
+        move |room| {
+            room.get_mut(..bytes).ok_or(Overflow)?.fill(7);
+            Ok(bytes)
+        }
+    }
+
+    #[test]
+    fn an_archive_of_any_size_takes_its_own_room_or_says_why_there_is_none() {
+        let mut outbox = Outbox::new(OutboxLimits { bytes: 100_000, frame_bytes: 40_000 });
+        let mut waiting = 0;
+        for bytes in [10, 1_024, 1_025, 30_000, 1_500, 39_968] {
+            outbox.append_of_any_size(envelope(), blob(bytes)).expect("room");
+            waiting += stride(FOREIGN_PREFIX_BYTES + bytes);
+            assert_eq!(outbox.len_bytes(), waiting, "{bytes}");
+        }
+        assert_eq!(outbox.append_of_any_size(envelope(), blob(30_000)), Err(AppendError::Full));
+        assert_eq!((outbox.len_bytes(), outbox.figures().refused), (waiting, 1));
+        outbox.append_of_any_size(envelope(), blob(20_000)).expect("room for a smaller one");
+        let (bytes, frames) = outbox.take(FrameBytes::new());
+        assert_eq!(frames, 7);
+        assert_eq!(bytes.iter().filter(|byte| **byte == 7).count() as u64 / 1_000, 93);
+        assert_eq!(outbox.append_of_any_size(envelope(), blob(39_969)), Err(AppendError::TooLarge));
+        assert!(outbox.is_empty());
     }
 }
