@@ -69,7 +69,7 @@ start_sessions() {
 # Requests a second: port, test, pipeline.
 measure() {
     timeout 120 redis-benchmark -p "$1" -t "$2" -P "$3" -n "$requests" -c "$clients" -r "$keys" --csv 2>/dev/null |
-        awk --field-separator , 'NR == 2 { gsub(/"/, "", $2); print $2 }'
+        awk -F , 'NR == 2 { gsub(/"/, "", $2); print $2 }'
 }
 
 for round in $(seq "$rounds"); do
