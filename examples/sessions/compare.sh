@@ -9,10 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 rounds="${1:-3}"
-requests="${REQUESTS:-100000}"
+requests="${REQUESTS:-200000}"
 clients="${CLIENTS:-50}"
-keys="${KEYS:-100000}"
-cores="${CORES:-all}"
+keys="${KEYS:-10000}"
+cores="${CORES:-n:1}"
 program="${SESSIONS:-target/release/sessions}"
 redis_port=6399
 sessions_port=6398
