@@ -6,6 +6,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`downing`] | which members of a cluster go down when the network breaks |
 //! | [`entities`] | ids and their shards; the table of the entities that a core has |
 //! | [`handoff`] | how a shard moves while messages for it go on arriving |
 //! | [`node`] | all of it on a node: types, regions, references |
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod chunks;
+pub mod downing;
 pub mod entities;
 pub mod handoff;
 mod list;
