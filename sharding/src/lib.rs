@@ -9,6 +9,7 @@
 //! | [`downing`] | which members of a cluster go down when the network breaks |
 //! | [`entities`] | ids and their shards; the table of the entities that a core has |
 //! | [`handoff`] | how a shard moves while messages for it go on arriving |
+//! | [`membership`] | who belongs to the cluster, as one node sees it |
 //! | [`node`] | all of it on a node: types, regions, references |
 //! | [`ownership`] | who owns a shard, and since which change |
 //! | [`passivation`] | which entities have to leave: those that were idle, and those beyond a limit |
@@ -22,6 +23,7 @@ pub mod downing;
 pub mod entities;
 pub mod handoff;
 mod list;
+pub mod membership;
 pub mod node;
 pub mod ownership;
 pub mod passivation;
