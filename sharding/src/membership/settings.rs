@@ -54,9 +54,9 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Gossip each second, ten times a second while views differ; 4 of 5 rounds to somebody who has not seen the view;
-    /// requests to join 4 times a second, the first seed waits 5 s, the welcome 10 s; weakly up after 7 s; farewells for
-    /// 400 ms; tombstones for 24 h.
+    /// Gossip each second, ten times a second while views differ; 4 of 5 rounds to somebody who has not seen the
+    /// view; requests to join 4 times a second, the first seed waits 5 s, the welcome 10 s; weakly up after 7 s;
+    /// farewells for 400 ms; tombstones for 24 h.
     fn default() -> Settings {
         Settings {
             seeds: Vec::new(),
