@@ -122,7 +122,7 @@ impl<'a> Sides<'a> {
 
     fn majority(&self, role: Option<&str>, here: Count, there: Count) -> (Verdict, Why) {
         let (reachable, unreachable) = (self.reachable(role, here), self.unreachable(role, there));
-        let Some(lowest) = self.counted(role, here).next().map(|member| member.id) else {
+        let Some(lowest) = self.both(role, here, there).next().map(|member| member.id) else {
             return (Verdict::KeepNone, Why::NobodyCounts);
         };
         if reachable == unreachable {
@@ -140,7 +140,8 @@ impl<'a> Sides<'a> {
         there: Count,
     ) -> (Verdict, Why) {
         let age = |member: &&ViewMember| (member.up_number.unwrap_or(u32::MAX), member.id);
-        let Some(oldest) = self.counted(role, here).min_by_key(age).map(|member| member.id) else {
+        let Some(oldest) = self.both(role, here, there).min_by_key(age).map(|member| member.id)
+        else {
             return (Verdict::KeepNone, Why::NobodyCounts);
         };
         let is_reachable = !self.unreachable.contains(&oldest);
@@ -157,6 +158,21 @@ impl<'a> Sides<'a> {
 
     fn unreachable(&self, role: Option<&str>, count: Count) -> usize {
         self.counted(role, count).filter(|m| self.unreachable.contains(&m.id)).count()
+    }
+
+    /// All that count, those of each side in its own way: whoever the other side may take for one of its own could be
+    /// the lowest or the oldest there.
+    fn both<'b>(
+        &'b self,
+        role: Option<&'b str>,
+        here: Count,
+        there: Count,
+    ) -> impl Iterator<Item = &'b ViewMember> + 'b {
+        let holds = move |m: &&ViewMember| {
+            let count = if self.unreachable.contains(&m.id) { there } else { here };
+            count.holds(m.status)
+        };
+        self.counted(role, Count::Most).filter(holds)
     }
 
     fn counted<'b>(

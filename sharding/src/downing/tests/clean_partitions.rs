@@ -112,6 +112,52 @@ fn of_any_partition_of_up_to_seven_seen_alike_at_most_one_side_goes_on() {
     assert!(clusters > 10_000 && surviving > clusters / 4, "{surviving} of {clusters} go on");
 }
 
+#[test]
+fn at_most_one_side_goes_on_when_the_other_has_seen_members_come_up_or_leave() {
+    let mut strategies = vec![majority(), oldest(true), oldest(false)];
+    strategies.extend(strategies.clone().into_iter().map(odd));
+    let statuses = [Status::Joining, Status::Up, Status::Leaving];
+    for members in (2..=4).flat_map(|count| all_statuses(count, &statuses)) {
+        let count = u8::try_from(members.len()).expect("few");
+        for changed in all_digits(count, 2) {
+            let later: Vec<ViewMember> = members.iter().zip(changed).map(one_step_on).collect();
+            for sides in all_partitions(count, 2) {
+                let apart =
+                    |a: u8, b: u8| !sides.iter().any(|side| side.contains(&a) && side.contains(&b));
+                for (strategy, swap) in strategies.iter().flat_map(|s| [(s, false), (s, true)]) {
+                    let (one, other) = if swap { (&later, &members) } else { (&members, &later) };
+                    let running = Cluster::new()
+                        .with_side(strategy, one, &sides[0], 0, apart)
+                        .with_side(strategy, other, &sides[1], 0, apart)
+                        .settle();
+                    let stays = |n: &u8| {
+                        let view = if sides[0].contains(n) { one } else { other };
+                        view[usize::from(*n) - 1].status != Status::Exiting
+                    };
+                    let running: Vec<u8> = running.into_iter().filter(stays).collect();
+                    let kept = survivors(&sides, &running);
+                    assert!(kept.len() <= 1, "{strategy:?}: {sides:?} of {one:?} and {other:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The member as the leader makes it when all agree, if it does.
+fn one_step_on((member, changes): (&ViewMember, usize)) -> ViewMember {
+    let mut later = member.clone();
+    match member.status {
+        _ if changes == 0 => {}
+        Status::Joining => {
+            later.status = Status::Up;
+            later.up_number = Some(100 + u32::from(super::number(member.id)));
+        }
+        Status::Up => later.status = Status::Leaving,
+        _ => later.status = Status::Exiting,
+    }
+    later
+}
+
 /// The digits of all numbers with `digits` digits of that base.
 pub(super) fn all_digits(digits: u8, base: usize) -> impl Iterator<Item = Vec<usize>> {
     let count = base.pow(digits.into());
