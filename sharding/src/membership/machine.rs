@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fastrand::Rng;
 
 use super::gossip::Gossip;
+use super::heartbeat::Heartbeats;
 use super::join::Joining;
 use super::member::{Member, MemberId, Status};
 use super::message::{ClusterMessage, Event, Input, Output, StopReason};
@@ -28,6 +29,7 @@ pub struct Membership {
     /// Those that exit and have said that they are ready to be removed.
     pub(super) confirmed: BTreeSet<MemberId>,
     pub(super) counters: Counters,
+    pub(super) heartbeats: Heartbeats,
     published: Published,
 }
 
@@ -82,6 +84,7 @@ impl Membership {
             diverged_since_ns: None,
             confirmed: BTreeSet::new(),
             counters: Counters::default(),
+            heartbeats: Heartbeats::default(),
             published: Published::default(),
         })
     }
@@ -160,7 +163,10 @@ impl Membership {
     fn tick(&mut self, now_ns: u64, outputs: &mut Vec<Output>) {
         match self.phase {
             Phase::Joining(_) => self.seek(now_ns, outputs),
-            Phase::Member => self.gossip_round(now_ns, outputs),
+            Phase::Member => {
+                self.heartbeat_round(now_ns, outputs);
+                self.gossip_round(now_ns, outputs);
+            }
             Phase::Ending { .. } => self.farewell(now_ns, outputs),
             Phase::Stopped => {}
         }

@@ -80,6 +80,24 @@ pub enum ClusterMessage {
         /// The view.
         gossip: Arc<Gossip>,
     },
+    /// Are you there?
+    Heartbeat {
+        /// Who asks.
+        from: MemberId,
+        /// Whom.
+        to: MemberId,
+        /// Which beat.
+        sequence: u64,
+    },
+    /// Yes.
+    HeartbeatReply {
+        /// Who answers.
+        from: MemberId,
+        /// Whom.
+        to: MemberId,
+        /// Which beat.
+        sequence: u64,
+    },
     /// I have handed over everything and stop: remove me.
     ExitingConfirmed {
         /// Who.

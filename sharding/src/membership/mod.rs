@@ -10,6 +10,8 @@
 //! 3. A view has *converged* when every member that is up or leaving has seen it and nobody is unreachable but those on
 //!    the way out. Then the leader, the first by address, lets members in, lets them exit, and removes them.
 //! 4. A removed member leaves a tombstone, and no old view brings it back. Its node comes back as another incarnation.
+//! 5. Each member listens to the hearts of the next nine in a ring; a phi-accrual [`Detector`] says when a silence is too
+//!    long, and the member marks the silent one as unreachable for all to see, until it answers again.
 //!
 //! What it promises: views of nodes that reach each other become the same; a member only takes the steps that
 //! [`Status::may_become`] allows; clock entries are never more than members. What it refuses to do: to give up a member
@@ -18,12 +20,14 @@
 //! What it asks for: incarnations of an address rise. Messages may be lost, doubled, late and in another order.
 //!
 //! Bounds: [`MEMBER_LIMIT`], [`TOMBSTONE_LIMIT`] and the others beside them; a message that breaks one is dropped and
-//! counted, or answered with a reason. One step sends at most two messages for every member.
+//! counted, or answered with a reason. One step sends at most a few messages for every member.
 //!
 //! After Akka's cluster membership (Pekko, module `cluster`), with digests when nothing is new, and a preference for
 //! those who have not seen a view that is a real probability.
 
+mod detector;
 mod gossip;
+mod heartbeat;
 mod join;
 mod leader;
 mod machine;
@@ -34,6 +38,7 @@ mod settings;
 mod vector_clock;
 mod views;
 
+pub use detector::{Detector, DetectorSettings};
 pub use gossip::{Gossip, GossipError};
 pub use machine::{Counters, Membership};
 pub use member::{Member, MemberId, Status};

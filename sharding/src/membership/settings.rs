@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use super::detector::DetectorSettings;
+
 /// Members of a cluster.
 pub const MEMBER_LIMIT: usize = 4_096;
 /// Removed members that are remembered; beyond it the oldest is forgotten.
@@ -49,6 +51,10 @@ pub struct Settings {
     pub farewell_ns: u64,
     /// How long a removed member is remembered, so that no old view brings it back.
     pub tombstone_ns: u64,
+    /// How beats are judged, and how often they are sent.
+    pub detector: DetectorSettings,
+    /// How many members that it reaches a node listens to; to all others, if they are no more.
+    pub neighbours: usize,
     /// Seeds the choice of gossip partners.
     pub random_seed: u64,
 }
@@ -56,7 +62,7 @@ pub struct Settings {
 impl Default for Settings {
     /// Gossip each second, ten times a second while views differ; 4 of 5 rounds to somebody who has not seen the
     /// view; requests to join 4 times a second, the first seed waits 5 s, the welcome 10 s; weakly up after 7 s;
-    /// farewells for 400 ms; tombstones for 24 h.
+    /// farewells for 400 ms; tombstones for 24 h; 9 neighbours.
     fn default() -> Settings {
         Settings {
             seeds: Vec::new(),
@@ -72,6 +78,8 @@ impl Default for Settings {
             weakly_up_after_ns: 7 * SECOND,
             farewell_ns: 400 * MS,
             tombstone_ns: 24 * 3_600 * SECOND,
+            detector: DetectorSettings::default(),
+            neighbours: 9,
             random_seed: 0,
         }
     }

@@ -60,6 +60,16 @@ impl Membership {
                     self.take(now_ns, from, &gossip, outputs);
                 }
             }
+            ClusterMessage::Heartbeat { from, to, sequence } if to == self.me => {
+                let answer = ClusterMessage::HeartbeatReply { from: to, to: from, sequence };
+                outputs.push(Output::Send(from.address, answer));
+            }
+            ClusterMessage::HeartbeatReply { from, to, sequence } if to == self.me => {
+                self.heard(now_ns, from, sequence);
+            }
+            ClusterMessage::Heartbeat { .. } | ClusterMessage::HeartbeatReply { .. } => {
+                self.counters.misdirected += 1;
+            }
             ClusterMessage::ExitingConfirmed { from } => {
                 if self.gossip.members.contains_key(&from) {
                     self.confirmed.insert(from);

@@ -115,7 +115,6 @@ fn a_node_that_is_given_up_finds_out_and_stops() {
     cluster.step(1, Input::Down(id));
     cluster.run_for(2 * SECOND);
     assert_eq!(cluster.nodes[2].stopped, Some(StopReason::Downed));
-    cluster.observe_all(id, Some(Standing::Unreachable));
     cluster.agree_within(10 * SECOND, 4);
 }
 
@@ -124,7 +123,6 @@ fn a_node_that_was_removed_while_it_was_paused_is_told_and_stops() {
     let mut cluster = joined(6, 5);
     let id = cluster.id(2);
     cluster.nodes[2].paused = true;
-    cluster.observe_all(id, Some(Standing::Unreachable));
     cluster.step(1, Input::Down(id));
     cluster.run_for(10 * SECOND);
     assert_eq!(cluster.status(0, 2), None);
@@ -219,6 +217,57 @@ fn a_view_that_breaks_its_invariants_is_dropped_and_counted() {
     cluster.step(0, Input::Received(ClusterMessage::GossipEnvelope { from, to, gossip }));
     assert_eq!(cluster.nodes[0].machine.counters().malformed, 1);
     assert!(cluster.agrees(3));
+}
+
+#[test]
+fn a_crash_is_seen_by_two_observers_within_a_second() {
+    let mut took_ms = Vec::new();
+    for (seed, count) in (0..20).flat_map(|seed| [(seed, 5), (seed, 20)]) {
+        let mut cluster = joined(seed, count);
+        cluster.loss_percent = 2;
+        cluster.run_for(2 * SECOND);
+        cluster.crash(count - 1);
+        let (gone, from_ns) = (cluster.id(count - 1), cluster.now_ns);
+        while !cluster.nodes[0].machine.view().is_unreachable_by_at_least(2, &gone) {
+            cluster.run_for(20 * MS);
+            assert!(cluster.now_ns - from_ns < 2 * SECOND, "seed {seed}, {count} nodes");
+        }
+        took_ms.push((cluster.now_ns - from_ns) / MS);
+    }
+    took_ms.sort_unstable();
+    println!(
+        "a crash is known after {} to {} ms (virtual)",
+        took_ms[0],
+        took_ms[took_ms.len() - 1]
+    );
+}
+
+#[test]
+fn nobody_is_suspected_for_ten_minutes_while_one_message_in_fifty_is_lost() {
+    let mut cluster = joined(13, 5);
+    cluster.loss_percent = 2;
+    cluster.run_for(600 * SECOND);
+    for node in &cluster.nodes {
+        let is_change = |event: &&Event| matches!(event, Event::ReachabilityChanged(_));
+        assert_eq!(node.events.iter().find(is_change), None);
+    }
+}
+
+#[test]
+fn a_node_that_was_paused_does_not_take_the_others_for_dead() {
+    let mut cluster = joined(14, 5);
+    cluster.nodes[2].paused = true;
+    cluster.run_for(10 * SECOND);
+    cluster.nodes[2].paused = false;
+    let me = cluster.id(2);
+    for _ in 0..150 {
+        cluster.run_for(20 * MS);
+        let view = cluster.nodes[2].machine.view();
+        let row = view.reachability.rows().find(|(observer, _)| **observer == me);
+        assert!(row.is_none_or(|(_, row)| row.subjects.is_empty()), "{row:?}");
+    }
+    cluster.agree_within(5 * SECOND, 5);
+    assert_eq!(cluster.nodes[2].machine.stretch_ns(), 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A cluster of machines in virtual time: delay, loss, doubles, partitions, crashes, restarts, pauses, from a seed.
 //!
 //! After every step each node is held to the invariants: legal transitions, a clock no larger than the members, and
-//! nobody who was removed comes back. The detector is the simulation's own: [`Cluster::crash`] lets the others know.
+//! nobody who was removed comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -128,12 +128,6 @@ impl Cluster {
     /// Ends a node without a word; the others find out.
     pub fn crash(&mut self, index: usize) {
         self.nodes[index].runs = false;
-        let id = self.id(index);
-        self.observe_all(id, Some(Standing::Unreachable));
-    }
-
-    pub fn observe_all(&mut self, id: MemberId, found: Option<Standing>) {
-        (0..self.nodes.len()).for_each(|other| self.step(other, Input::Observed(id, found)));
     }
 
     /// Begins the next life of a node at its address.
