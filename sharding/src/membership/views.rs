@@ -136,8 +136,10 @@ impl Membership {
         let order = self.gossip.clock.compare(&theirs.clock);
         let talk_back = match order {
             ClockOrder::Same if self.gossip.says_the_same(&theirs) => {
+                // Who lacks some of those that have seen it is told at once: agreement waits for that word.
+                let lacks = !self.gossip.seen.is_subset(&theirs.seen);
                 self.gossip.seen.extend(theirs.seen.iter().copied());
-                false
+                lacks
             }
             ClockOrder::After => true,
             ClockOrder::Before if !brings_back => {

@@ -11,7 +11,7 @@ fn joined(seed: u64, count: usize) -> Cluster {
 
 #[test]
 fn nodes_that_join_at_once_come_to_one_view_although_messages_are_lost_doubled_and_late() {
-    for (seed, count) in (0..30).flat_map(|seed| [(seed, 3), (seed, 5), (seed, 20)]) {
+    for (seed, count) in (0..20).flat_map(|seed| [(seed, 3), (seed, 5), (seed, 20)]) {
         let mut cluster = Cluster::seeded(seed, count, Settings::default());
         (cluster.loss_percent, cluster.double_percent, cluster.delay_ns) = (20, 20, 100 * MS);
         cluster.agree_within(60 * SECOND, count);
@@ -20,7 +20,7 @@ fn nodes_that_join_at_once_come_to_one_view_although_messages_are_lost_doubled_a
 
 #[test]
 fn nodes_that_were_parted_while_they_joined_come_to_one_view_after_it_heals() {
-    for (seed, count) in (0..20).flat_map(|seed| [(seed, 5), (seed, 20)]) {
+    for (seed, count) in (0..12).flat_map(|seed| [(seed, 5), (seed, 20)]) {
         let mut cluster = Cluster::seeded(seed, count, Settings::default());
         cluster.run_for((seed + 1) * 30 * MS);
         // The first seed stays with its cluster; the others cannot begin a second one.
@@ -243,10 +243,10 @@ fn a_crash_is_seen_by_two_observers_within_a_second() {
 }
 
 #[test]
-fn nobody_is_suspected_for_ten_minutes_while_one_message_in_fifty_is_lost() {
+fn nobody_is_suspected_for_two_minutes_while_one_message_in_fifty_is_lost() {
     let mut cluster = joined(13, 5);
     cluster.loss_percent = 2;
-    cluster.run_for(600 * SECOND);
+    cluster.run_for(120 * SECOND);
     for node in &cluster.nodes {
         let is_change = |event: &&Event| matches!(event, Event::ReachabilityChanged(_));
         assert_eq!(node.events.iter().find(is_change), None);
