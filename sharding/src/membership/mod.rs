@@ -10,8 +10,8 @@
 //! 3. A view has *converged* when every member that is up or leaving has seen it and nobody is unreachable but those on
 //!    the way out. Then the leader, the first by address, lets members in, lets them exit, and removes them.
 //! 4. A removed member leaves a tombstone, and no old view brings it back. Its node comes back as another incarnation.
-//! 5. Each member listens to the hearts of the next nine in a ring; a phi-accrual [`Detector`] says when a silence is too
-//!    long, and the member marks the silent one as unreachable for all to see, until it answers again.
+//! 5. Each member listens to the hearts of the next nine in a ring; a phi-accrual [`Detector`] says when a silence is
+//!    too long, and the member marks the silent one as unreachable for all to see, until it answers again.
 //!
 //! What it promises: views of nodes that reach each other become the same; a member only takes the steps that
 //! [`Status::may_become`] allows; clock entries are never more than members. What it refuses to do: to give up a member

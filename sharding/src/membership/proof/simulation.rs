@@ -1,7 +1,7 @@
 //! A cluster of machines in virtual time: delay, loss, doubles, partitions, crashes, restarts, pauses, from a seed.
 //!
-//! After every step but beats each node is held to the invariants: legal transitions, a clock no larger than the members, and
-//! nobody who was removed comes back.
+//! After every step but beats each node is held to the invariants: legal transitions, a clock no larger than the
+//! members, and nobody who was removed comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
