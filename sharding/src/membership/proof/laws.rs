@@ -97,3 +97,25 @@ fn every_transition_goes_forward() {
         assert!(!from.may_become(to) || from < to, "{from:?} to {to:?}");
     }
 }
+
+#[test]
+fn one_who_joins_and_cannot_be_reached_holds_up_agreement_until_it_is_given_up() {
+    let up = Some((2, 1, false, 1, 0, vec![]));
+    let observer = Some((2, 2, false, 1, 1, vec![2]));
+    let joining = Some((0, 1, false, 0, 0, vec![]));
+    let mut view = view_of(&[up, observer, joining]);
+    view.seen.extend([id(0), id(1)]);
+    assert!(!view.has_converged());
+    assert!(view.is_unreachable_by_at_least(1, &id(2)));
+    assert!(!view.is_unreachable_by_at_least(2, &id(2)));
+    assert!(view.set_status(&id(2), Status::Down));
+    assert!(view.has_converged());
+    // Nobody asks one who was given up itself.
+    let mut view = view_of(&[
+        Some((2, 1, false, 1, 0, vec![])),
+        Some((5, 2, false, 1, 1, vec![2])),
+        Some((0, 1, false, 0, 0, vec![])),
+    ]);
+    view.seen.insert(id(0));
+    assert!(view.has_converged() && view.leader(&id(0)) == Some(id(0)));
+}
