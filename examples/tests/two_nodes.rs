@@ -74,7 +74,7 @@ fn both_nodes_in_one_process_are_set_beside_a_bare_connection() {
 fn two_processes_with_the_same_key_measure_and_the_one_that_listens_ends_with_its_visitor() {
     let key = key("two_nodes.key", b"a key for a test, 32 bytes of it");
     let mut listening = Listening::start(&["--once", "--key-file", &key]);
-    let output = listening.connect(&["--key-file", &key, "--payload", "4096"]);
+    let output = listening.connect(&["--key-file", &key, "--payload", "100000"]);
     let (out, error) =
         (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}{error}");

@@ -4,9 +4,6 @@ use mainspring::prelude::*;
 
 use crate::message::{ArchivedBall, ArchivedItem, Ball, Item, Progress};
 
-/// The sender of a stream is told of every so many items.
-pub const PROGRESS_EVERY: u64 = 512;
-
 /// Sends back what it gets, with a payload of the same size.
 #[derive(Default)]
 pub struct Wall {
@@ -38,14 +35,14 @@ impl Actor for Drain {
     type Message = Item;
 
     fn receive(&mut self, ctx: &mut Context<Self>, item: &Archived<Item>) -> Next<Self> {
-        let ArchivedItem { number, from, .. } = item;
+        let ArchivedItem { number, from, wants_progress, .. } = item;
         let number = number.to_native();
         if number == 0 {
             *self = Drain::default();
         }
         self.out_of_order += u64::from(number != self.taken);
         self.taken += 1;
-        if self.taken.is_multiple_of(PROGRESS_EVERY) {
+        if *wants_progress {
             let progress = Progress { taken: self.taken, out_of_order: self.out_of_order };
             ctx.tell(*from, &progress);
         }

@@ -26,6 +26,8 @@ pub struct Item {
     pub number: u64,
     /// Who is told how far the stream has come.
     pub from: ActorRef<Progress>,
+    /// Whether it is to be told now.
+    pub wants_progress: bool,
     /// As large as was asked for.
     pub payload: Vec<u8>,
 }

@@ -16,8 +16,8 @@ const UNDER_WAY_BYTES: u64 = 2 << 20;
 /// The most messages of a stream that are under way.
 const MOST_UNDER_WAY: u64 = 32_768;
 
-/// The most messages that one turn sends.
-const MESSAGES_A_TURN: u64 = 1_024;
+/// The most messages of a stream between two words of how far it has come. A turn sends twice as many.
+const MOST_A_STEP: u64 = 512;
 
 /// What an item takes on the wire besides its payload, at most.
 const ITEM_BYTES: u64 = 128;
@@ -125,6 +125,8 @@ pub struct Source {
     sent: u64,
     taken: u64,
     window: u64,
+    /// Each so many messages the drain says how far it has come. The window is a multiple of it.
+    step: u64,
     payload: Vec<u8>,
     began: Instant,
 }
@@ -137,25 +139,29 @@ impl Source {
         payload_bytes: usize,
     ) -> Source {
         let window = UNDER_WAY_BYTES / (ITEM_BYTES + payload_bytes as u64);
+        let window = window.clamp(1, MOST_UNDER_WAY);
+        let step = (window / 4).clamp(1, MOST_A_STEP);
         Source {
             drain,
             told,
             length,
             sent: 0,
             taken: 0,
-            window: window.min(MOST_UNDER_WAY).next_multiple_of(crate::far::PROGRESS_EVERY),
+            window: window / step * step,
+            step,
             payload: vec![0; payload_bytes],
             began: Instant::now(),
         }
     }
 
-    /// Sends as much as may be under way. A turn sends a multiple of what the drain tells of, so that all is told of.
+    /// Sends as much as may be under way: whole steps, so that all is told of.
     fn send(&mut self, ctx: &mut Context<Self>) {
-        let more = (self.taken + self.window - self.sent).min(MESSAGES_A_TURN);
+        let more = (self.taken + self.window - self.sent).min(2 * self.step);
         let from = ctx.me();
         for _ in 0..more {
             let payload = std::mem::take(&mut self.payload);
-            let item = Item { number: self.sent, from, payload };
+            let wants_progress = (self.sent + 1).is_multiple_of(self.step);
+            let item = Item { number: self.sent, from, wants_progress, payload };
             ctx.tell(self.drain, &item);
             self.payload = item.payload;
             self.sent += 1;
