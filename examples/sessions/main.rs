@@ -62,7 +62,8 @@ fn main() -> ExitCode {
 
 fn work(options: &Options) -> Result<(), Failure> {
     let ends = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
+    // A load ends by itself, and has nothing to keep: a signal ends it at once.
+    for signal in [SIGINT, SIGTERM].into_iter().filter(|_| !options.load) {
         signal_hook::flag::register(signal, Arc::clone(&ends))?;
     }
     let service = Service::start(options)?;

@@ -11,6 +11,10 @@ use super::reply::{ArchivedReply, Reply, Resp};
 /// Replies of a connection that are under way at the same time. One request for many keys may go beyond it.
 pub const MOST_UNDER_WAY: usize = 512;
 
+/// The most bytes of values in one reply for many keys: a client that asks for all it may have at once would be given
+/// a thousand times what its connection has room for.
+pub const MOST_JOINED_BYTES: usize = 16 << 20;
+
 /// Of a ticket, the bits that say which part of a request it is.
 const PART_BITS: u32 = 16;
 
@@ -47,6 +51,8 @@ struct Joining {
     left: usize,
     sum: i64,
     parts: Vec<Option<Reply>>,
+    /// Of the values in the parts.
+    bytes: usize,
     error: Option<String>,
 }
 
@@ -70,7 +76,8 @@ impl Window {
     pub fn open_joined(&mut self, now_ns: u64, join: Join, parts: usize) -> u64 {
         let held = if join == Join::List { parts } else { 0 };
         let parts_held = std::iter::repeat_with(|| None).take(held).collect();
-        let joining = Joining { join, left: parts, sum: 0, parts: parts_held, error: None };
+        let joining =
+            Joining { join, left: parts, sum: 0, parts: parts_held, bytes: 0, error: None };
         self.push(now_ns, State::Joining(Box::new(joining)), parts)
     }
 
@@ -174,7 +181,16 @@ impl Joining {
         match (reply, self.join) {
             (Reply::Error(error), _) => self.error = Some(self.error.take().unwrap_or(error)),
             (Reply::Integer(number), Join::Sum) => self.sum += number,
+            (Reply::Bulk(value), Join::List) if self.bytes + value.len() > MOST_JOINED_BYTES => {
+                self.parts = Vec::new();
+                self.bytes = MOST_JOINED_BYTES;
+                let error = "ERR the reply has more than 16777216 bytes: ask for fewer keys";
+                self.error.get_or_insert_with(|| error.to_owned());
+            }
             (reply, Join::List) => {
+                if let Reply::Bulk(value) = &reply {
+                    self.bytes += value.len();
+                }
                 if let Some(place) = self.parts.get_mut(part) {
                     *place = Some(reply);
                 }

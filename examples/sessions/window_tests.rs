@@ -48,6 +48,19 @@ fn replies_of_many_keys_make_one() {
 }
 
 #[test]
+fn a_reply_for_many_keys_with_more_values_than_a_connection_has_room_for_is_refused() {
+    let value = Reply::Bulk(vec![7; 128 << 10]);
+    for (parts, is_refused) in [(MOST_JOINED_BYTES / (128 << 10), false), (2_000, true)] {
+        let (mut window, mut out) = (Window::default(), Vec::new());
+        let first = window.open_joined(0, Join::List, parts);
+        (first..).take(parts).for_each(|ticket| answer(&mut window, ticket, &value, &mut out));
+        assert_eq!(out.starts_with(b"-ERR the reply has more"), is_refused, "{parts}");
+        assert_eq!(out.len() > MOST_JOINED_BYTES, !is_refused, "{parts}");
+        assert!(window.is_empty() && !window.is_full());
+    }
+}
+
+#[test]
 fn an_answer_that_comes_twice_or_late_is_nobodys() {
     let (mut window, mut out) = (Window::default(), Vec::new());
     let (first, second) = (window.open(10), window.open(20));

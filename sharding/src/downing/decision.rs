@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::settings::Strategy;
-use super::view::{MemberId, View, write_members};
+use super::view::{View, write_members};
+use crate::membership::MemberId;
 
 /// Who goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

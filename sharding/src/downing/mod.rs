@@ -20,14 +20,15 @@
 //!
 //! ```
 //! use mainspring_sharding::downing::{
-//!     Downing, DowningSettings, Input, MemberId, Status, Strategy, Unreachable, View, ViewMember,
+//!     Downing, DowningSettings, Input, Strategy, Unreachable, View, ViewMember,
 //! };
+//! use mainspring_sharding::membership::{MemberId, Status};
 //!
 //! let id = |port| MemberId { address: ([127, 0, 0, 1], port).into(), incarnation: 1 };
 //! let member = |port| ViewMember {
 //!     id: id(port),
 //!     status: Status::Up,
-//!     up_number: Some(u32::from(port)),
+//!     up_number: Some(u64::from(port)),
 //!     roles: Vec::new(),
 //! };
 //! let mut downing = Downing::new(DowningSettings::of(Strategy::KeepMajority { role: None }))?;
@@ -59,9 +60,7 @@ pub use settings::{
     DowningSettings, DowningSettingsError, LEASE_ANSWER_NS, LEASE_KEPT_NS, LONGEST_NS,
     MINORITY_DELAY_NS, Strategy, WhenUnstable, stable_after_ns,
 };
-pub use view::{
-    MOST_MEMBERS, MOST_RECORDS, MemberId, Status, Unreachable, View, ViewError, ViewMember,
-};
+pub use view::{MOST_MEMBERS, MOST_RECORDS, Unreachable, View, ViewError, ViewMember};
 
 use sides::Sides;
 

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 
 use super::decision::{Verdict, Why};
 use super::settings::Strategy;
-use super::view::{MemberId, Status, Unreachable, View, ViewMember};
+use super::view::{Unreachable, View, ViewMember};
+use crate::membership::{MemberId, Status};
 
 /// Who is on which side, and who on both.
 pub(super) struct Sides<'a> {
@@ -33,9 +34,9 @@ enum Count {
 impl Count {
     fn holds(self, status: Status) -> bool {
         match self {
-            Self::Seen => matches!(status, Status::Up | Status::Leaving),
+            Self::Seen => status.counts(),
             Self::Fewest => status == Status::Up,
-            Self::Most => !matches!(status, Status::Exiting | Status::Down),
+            Self::Most => !status.is_ending(),
         }
     }
 }
@@ -139,7 +140,7 @@ impl<'a> Sides<'a> {
         here: Count,
         there: Count,
     ) -> (Verdict, Why) {
-        let age = |member: &&ViewMember| (member.up_number.unwrap_or(u32::MAX), member.id);
+        let age = |member: &&ViewMember| (member.up_number.unwrap_or(u64::MAX), member.id);
         let Some(oldest) = self.both(role, here, there).min_by_key(age).map(|member| member.id)
         else {
             return (Verdict::KeepNone, Why::NobodyCounts);

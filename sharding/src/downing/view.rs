@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
+
+use crate::membership::{MemberId, Status};
 
 /// The most members of a view.
 pub const MOST_MEMBERS: usize = 4_096;
@@ -13,51 +14,6 @@ pub const MOST_MEMBERS: usize = 4_096;
 pub const MOST_RECORDS: usize = 65_536;
 /// So many members are named in a line of text; the rest are counted.
 const NAMED: usize = 32;
-
-/// A member: where it is, and which life of the node at that address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct MemberId {
-    /// Where the node is reached.
-    pub address: SocketAddr,
-    /// Tells a node from earlier ones at the same address.
-    pub incarnation: u64,
-}
-
-impl fmt::Display for MemberId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#{}", self.address, self.incarnation)
-    }
-}
-
-/// How far a member is between joining and being gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Status {
-    /// Wants in; nobody counts on it yet.
-    Joining,
-    /// Works although the cluster could not agree on it.
-    WeaklyUp,
-    /// A full member.
-    Up,
-    /// Asked to leave.
-    Leaving,
-    /// Hands over what it has, then stops.
-    Exiting,
-    /// Told to stop, or taken for dead.
-    Down,
-}
-
-impl fmt::Display for Status {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Joining => "joining",
-            Self::WeaklyUp => "weakly-up",
-            Self::Up => "up",
-            Self::Leaving => "leaving",
-            Self::Exiting => "exiting",
-            Self::Down => "down",
-        })
-    }
-}
 
 /// One member as a view has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +23,7 @@ pub struct ViewMember {
     /// How far it is.
     pub status: Status,
     /// Its place in the order in which members came up; none before it was up. The lowest is the oldest.
-    pub up_number: Option<u32>,
+    pub up_number: Option<u64>,
     /// The roles it was started with.
     pub roles: Vec<String>,
 }
@@ -75,12 +31,12 @@ pub struct ViewMember {
 impl ViewMember {
     /// Whether a decision is about it: what is exiting or down already is on its way out.
     pub(crate) fn is_downable(&self) -> bool {
-        !matches!(self.status, Status::Exiting | Status::Down)
+        !self.status.is_ending()
     }
 
     /// Whether it counts as a full member as things are seen here.
     pub(crate) fn is_full(&self) -> bool {
-        matches!(self.status, Status::Up | Status::Leaving)
+        self.status.counts()
     }
 }
 

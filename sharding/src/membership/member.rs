@@ -76,6 +76,19 @@ impl Status {
     }
 }
 
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Status::Joining => "joining",
+            Status::WeaklyUp => "weakly-up",
+            Status::Up => "up",
+            Status::Leaving => "leaving",
+            Status::Exiting => "exiting",
+            Status::Down => "down",
+        })
+    }
+}
+
 /// A member, as one view has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {

@@ -1,7 +1,8 @@
 //! Partitions without a member in between: who goes on, and that never two sides do.
 
 use super::{Cluster, all_up, member, survivors};
-use crate::downing::{Status, Strategy, ViewMember};
+use crate::downing::{Strategy, ViewMember};
+use crate::membership::Status;
 
 fn majority() -> Strategy {
     Strategy::KeepMajority { role: None }
@@ -150,7 +151,7 @@ fn one_step_on((member, changes): (&ViewMember, usize)) -> ViewMember {
         _ if changes == 0 => {}
         Status::Joining => {
             later.status = Status::Up;
-            later.up_number = Some(100 + u32::from(super::number(member.id)));
+            later.up_number = Some(100 + u64::from(super::number(member.id)));
         }
         Status::Up => later.status = Status::Leaving,
         _ => later.status = Status::Exiting,

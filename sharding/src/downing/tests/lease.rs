@@ -3,9 +3,9 @@
 use super::clean_partitions::{all_partitions, all_statuses};
 use super::{Cluster, SECOND_NS, all_up, id, survivors};
 use crate::downing::{
-    Downing, DowningSettings, Input, LEASE_ANSWER_NS, LeaseCall, Status, Strategy, Unreachable,
-    View, Why,
+    Downing, DowningSettings, Input, LEASE_ANSWER_NS, LeaseCall, Strategy, Unreachable, View, Why,
 };
+use crate::membership::Status;
 
 fn lease() -> Strategy {
     Strategy::LeaseMajority { role: None }

@@ -8,9 +8,10 @@ mod settling;
 use std::collections::BTreeSet;
 
 use super::{
-    Decision, Downing, DowningSettings, Input, LeaseCall, MemberId, Outputs, Status, Strategy,
-    Unreachable, View, ViewMember,
+    Decision, Downing, DowningSettings, Input, LeaseCall, Outputs, Strategy, Unreachable, View,
+    ViewMember,
 };
+use crate::membership::{MemberId, Status};
 
 pub(super) const SECOND_NS: u64 = 1_000_000_000;
 

@@ -2,9 +2,10 @@
 
 use super::{SECOND_NS, all_up, id, member};
 use crate::downing::{
-    Downing, DowningSettings, DowningSettingsError, Input, MOST_MEMBERS, Outputs, Status, Strategy,
+    Downing, DowningSettings, DowningSettingsError, Input, MOST_MEMBERS, Outputs, Strategy,
     Unreachable, View, ViewError, WhenUnstable, Why, stable_after_ns,
 };
+use crate::membership::Status;
 
 fn downing(when_unstable: WhenUnstable) -> Downing {
     let strategy = Strategy::KeepMajority { role: None };
