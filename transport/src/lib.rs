@@ -23,7 +23,7 @@ mod trust;
 pub mod wire;
 
 pub use ingress::Ingress;
-pub use node::{LinkFigures, LinkedNode, Links, Transport, TransportError};
+pub use node::{ConnectError, LinkFigures, LinkedNode, Links, Transport, TransportError};
 
 /// The code of the page about links is run as a test.
 #[cfg(doctest)]

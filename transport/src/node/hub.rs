@@ -5,6 +5,7 @@
 //! asks it what to dial and tells it what became of that.
 
 mod bulk;
+mod contacts;
 mod endings;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -12,6 +13,7 @@ use std::net::SocketAddr;
 
 use mainspring::peer::NodeControl;
 
+use self::contacts::Contacts;
 use super::connection::{Broken, Facts};
 use super::notice::Notices;
 use super::settings::Settings;
@@ -37,7 +39,7 @@ const BULK: ConnectionKey = ConnectionKey { lane: Lane::Bulk, index: 0 };
 /// What is dialled: the first connection to an address, or a further one to a node that is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Attempt {
-    Contact(usize),
+    Contact(u64),
     Further(NodeId, ConnectionKey),
 }
 
@@ -73,12 +75,6 @@ struct Known {
     key: ConnectionKey,
 }
 
-/// An address that this node was told of.
-struct Contact {
-    address: SocketAddr,
-    dialer: Dialer,
-}
-
 /// One life of a peer.
 struct Node {
     name: String,
@@ -91,7 +87,7 @@ struct Node {
     is_bulk_wanted: bool,
     /// So many bytes wait for a connection that the peer has to make; it is not told yet.
     bulk_wish_bytes: Option<u64>,
-    contact: Option<usize>,
+    contact: Option<u64>,
     connections: Connections<u64>,
     dialers: BTreeMap<ConnectionKey, Dialer>,
     lane: ControlLane<NodeControl>,
@@ -107,7 +103,7 @@ pub(super) struct Hub {
     settings: Settings,
     local: LocalNode,
     peers: Peers,
-    contacts: Vec<Contact>,
+    contacts: Contacts,
     nodes: BTreeMap<NodeId, Node>,
     /// Connections that both nodes' cores have.
     confirmed: BTreeSet<u64>,
@@ -129,11 +125,9 @@ impl Hub {
     pub fn new(settings: Settings, local: LocalNode, notices: Notices, now_ns: u64) -> Hub {
         let own = Incarnation { number: local.incarnation, started_at_ns: local.started_at_ns };
         let seed = local.started_at_ns ^ local.node_id as u64;
-        let mut contacts = Vec::new();
-        for (at, address) in settings.contacts.iter().enumerate() {
-            let dialer = Dialer::new(settings.dialing, seed.wrapping_add(at as u64), now_ns);
-            contacts.push(Contact { address: *address, dialer });
-        }
+        let mut contacts = Contacts::new(settings.dialing, seed);
+        let addresses: BTreeSet<SocketAddr> = settings.contacts.iter().copied().collect();
+        addresses.into_iter().for_each(|address| contacts.add(address, now_ns));
         Hub {
             peers: Peers::new(NodeId(local.node_id), own, PEERS_LIMIT),
             contacts,
@@ -255,11 +249,15 @@ impl Hub {
         }
         if key == CONTROL
             && let Some(Attempt::Contact(contact)) = attempt
+            && self.contacts.address(contact).is_some()
         {
             node.contact = Some(contact);
         }
         let instead_of = match node.connections.offer(key, serial, dialled_by) {
-            Verdict::Duplicate => return Placed::Refused(RefusalReason::Duplicate),
+            Verdict::Duplicate => {
+                self.stands_already(id, attempt, now_ns);
+                return Placed::Refused(RefusalReason::Duplicate);
+            }
             Verdict::Keep { instead_of, .. } => instead_of,
         };
         self.serials = serial;
@@ -318,8 +316,9 @@ impl Hub {
             node.control = None;
             node.lane.disconnected();
             self.peers.down(id, incarnation.number, now_ns);
-            if let Some(contact) = node.contact {
-                self.contacts[contact].dialer.lost(now_ns);
+            let contact = node.contact;
+            if let Some(dialer) = contact.and_then(|contact| self.contacts.dialer(contact)) {
+                dialer.lost(now_ns);
             }
         } else if let Some(dialer) = node.dialers.get_mut(&key) {
             dialer.lost(now_ns);
@@ -453,7 +452,6 @@ impl Hub {
 
     /// When [`tick`](Self::tick) and [`write_control`](Self::write_control) want to be called.
     fn next_deadline_ns(&self) -> Option<u64> {
-        let contacts = self.contacts.iter().filter_map(|contact| contact.dialer.next_deadline_ns());
         let of_node = |node: &Node| {
             let is_up = node.control.is_some();
             let dialers = node.dialers.values().filter(|_| is_up);
@@ -461,7 +459,8 @@ impl Hub {
             let liveness = node.liveness.next_deadline_ns().filter(|_| is_up || node.is_open);
             [dialing, liveness, node.lane.next_deadline_ns()].into_iter().flatten().min()
         };
-        contacts.chain(self.nodes.values().filter_map(of_node)).min()
+        let contacts = self.contacts.next_deadline_ns();
+        self.nodes.values().filter_map(of_node).chain(contacts).min()
     }
 
     /// Forgets the nodes that were gone longest when the table of nodes is nearly full. Nodes without an address of
@@ -485,7 +484,7 @@ impl Hub {
     }
 
     fn attempts(&self) -> impl Iterator<Item = Attempt> {
-        let contacts = (0..self.contacts.len()).map(Attempt::Contact);
+        let contacts = self.contacts.numbers().map(Attempt::Contact);
         let up = self.nodes.iter().filter(|(_, node)| node.control.is_some());
         let further =
             up.flat_map(|(id, node)| node.dialers.keys().map(|key| Attempt::Further(*id, *key)));
@@ -494,21 +493,21 @@ impl Hub {
 
     fn dialer(&mut self, attempt: Attempt) -> Option<&mut Dialer> {
         match attempt {
-            Attempt::Contact(at) => self.contacts.get_mut(at).map(|contact| &mut contact.dialer),
+            Attempt::Contact(contact) => self.contacts.dialer(contact),
             Attempt::Further(id, key) => self.nodes.get_mut(&id)?.dialers.get_mut(&key),
         }
     }
 
     fn dial(&mut self, attempt: Attempt) {
         let (contact, key, expected_incarnation) = match attempt {
-            Attempt::Contact(at) => (Some(at), CONTROL, 0),
+            Attempt::Contact(contact) => (Some(contact), CONTROL, 0),
             Attempt::Further(id, key) => match self.nodes.get(&id) {
                 Some(node) => (node.contact, key, node.incarnation.number),
                 None => return,
             },
         };
-        let Some(contact) = contact.and_then(|at| self.contacts.get(at)) else { return };
-        let (to, lane, index) = (contact.address, key.lane, key.index);
+        let Some(to) = contact.and_then(|contact| self.contacts.address(contact)) else { return };
+        let (lane, index) = (key.lane, key.index);
         let dialled = Dialled { lane, index, expected_incarnation };
         self.orders.push_back(Order::Dial { attempt, to, dialled });
     }
@@ -616,6 +615,7 @@ impl Hub {
             id: *id,
             name: node.name.clone(),
             incarnation: node.incarnation.number,
+            dialled_at: node.contact.and_then(|contact| self.contacts.address(contact)),
             connections: node
                 .connections
                 .iter()

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::handshake::{CURRENT_VERSION, NONCE_BYTES};
-use crate::node::notice::Links;
+use crate::node::notice::{CONTACTS_LIMIT, ConnectError, Links};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
@@ -203,4 +203,106 @@ fn a_restart_ends_a_life_that_had_only_counted_as_unreachable() {
     assert!(lives_over(&mut hub).is_empty(), "it may come back");
     serial_of(hub.greeted(peer(7, 8, CONTROL), None, 30 * SECOND_NS));
     assert_eq!(lives_over(&mut hub), [7]);
+}
+
+/// A hub that the program may give addresses to.
+fn hub_that_dials() -> (Hub, Links) {
+    let local = LocalNode::new("bank", "hub", 9, 9, 2);
+    let links = Links::default();
+    links.prepare(&[], true);
+    (Hub::new(Settings::default(), local, Notices::new(links.clone()), 0), links)
+}
+
+fn port(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+#[test]
+fn an_address_that_is_named_later_is_dialled_until_it_is_taken_back() {
+    let (mut hub, links) = hub_that_dials();
+    hub.tick(0);
+    assert!(dials(&mut hub).is_empty());
+    links.connect(port(1)).expect("it may be dialled");
+    assert!(hub.has_new_contacts());
+    hub.take_up_contacts(1);
+    hub.tick(1);
+    let [attempt] = dials(&mut hub)[..] else { panic!("one dials") };
+    hub.dial_failed(attempt, None, 2);
+    hub.tick(SECOND_NS);
+    assert_eq!(dials(&mut hub), [attempt], "it is tried again");
+    assert!(links.disconnect(port(1)) && !links.disconnect(port(1)));
+    hub.take_up_contacts(SECOND_NS);
+    assert!(matches!(orders(&mut hub)[..], [Order::Abandon(abandoned)] if abandoned == attempt));
+    // Named again it is somebody new: what is still said of the old attempt does not count.
+    links.connect(port(1)).expect("it may be dialled");
+    hub.take_up_contacts(2 * SECOND_NS);
+    hub.tick(2 * SECOND_NS);
+    let [again] = dials(&mut hub)[..] else { panic!("one dials") };
+    assert_ne!(again, attempt);
+}
+
+#[test]
+fn an_address_that_is_taken_back_loses_its_link_and_nothing_else_does() {
+    let (mut hub, links) = hub_that_dials();
+    links.connect(port(1)).expect("it may be dialled");
+    hub.take_up_contacts(0);
+    hub.tick(0);
+    let attempt = dials(&mut hub)[0];
+    let dialled = Peer { role: Role::Initiator, ..peer(7, 7, CONTROL) };
+    let serial = serial_of(hub.greeted(dialled, Some(attempt), 1));
+    serial_of(hub.greeted(peer(8, 8, CONTROL), None, 1));
+    assert_eq!(links.nodes()[0].dialled_at, Some(port(1)));
+    assert_eq!(links.nodes()[1].dialled_at, None);
+    hub.tick(2);
+    orders(&mut hub);
+    links.disconnect(port(1));
+    hub.take_up_contacts(3);
+    let dropped = |order: &Order| match order {
+        Order::Drop { serial, .. } => Some(*serial),
+        _ => None,
+    };
+    let dropped: Vec<u64> = orders(&mut hub).iter().filter_map(dropped).collect();
+    assert_eq!(dropped, [serial]);
+    hub.ended(serial, DownReason::Closed, Volume::NONE, 4);
+    hub.tick(20 * SECOND_NS);
+    assert!(dials(&mut hub).is_empty());
+}
+
+#[test]
+fn who_dials_a_node_that_is_linked_already_leaves_the_link_alone() {
+    let (mut hub, links) = hub_that_dials();
+    let serial = serial_of(hub.greeted(peer(7, 7, CONTROL), None, 0));
+    orders(&mut hub);
+    links.connect(port(1)).expect("it may be dialled");
+    hub.take_up_contacts(1);
+    hub.tick(1);
+    let attempt = dials(&mut hub)[0];
+    // The connection of the node with the smaller id stays, and this node's is larger.
+    let dialled = Peer { role: Role::Initiator, ..peer(7, 7, CONTROL) };
+    let placed = hub.greeted(dialled, Some(attempt), 2);
+    assert!(matches!(placed, Placed::Refused(RefusalReason::Duplicate)));
+    hub.dial_failed(attempt, Some(RefusalReason::Duplicate), 2);
+    (1..60).for_each(|second| hub.tick(second * SECOND_NS));
+    assert!(!dials(&mut hub).contains(&attempt), "a second one would end the link");
+    // When the link is lost, this node dials too.
+    hub.ended(serial, DownReason::Reset, Volume::NONE, 60 * SECOND_NS);
+    hub.tick(70 * SECOND_NS);
+    assert!(dials(&mut hub).contains(&attempt));
+}
+
+#[test]
+fn what_may_not_be_dialled_is_refused_with_its_reason() {
+    let address = SocketAddr::from(([10, 0, 0, 1], 7355));
+    let links = Links::default();
+    assert_eq!(links.connect(address), Err(ConnectError::NotStarted { address }));
+    links.prepare(&[], true);
+    assert_eq!(links.connect(address), Err(ConnectError::Insecure { address }));
+    links.prepare(&[], false);
+    assert_eq!(links.connect(address), Ok(()));
+    let rest = (1..CONTACTS_LIMIT as u16).map(port);
+    rest.for_each(|address| links.connect(address).expect("there is room"));
+    assert_eq!(links.connect(address), Ok(()), "it is one of them");
+    let one_more = SocketAddr::from(([10, 0, 0, 2], 7355));
+    let refused = ConnectError::TooMany { address: one_more, limit: CONTACTS_LIMIT };
+    assert_eq!(links.connect(one_more), Err(refused));
 }

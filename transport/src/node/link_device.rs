@@ -285,6 +285,7 @@ impl LinkDevice {
     fn obey(&mut self, turn: &mut DeviceTurn<'_>) -> usize {
         let now_ns = turn.now_ns();
         let Some(hub) = &mut self.hub else { return 0 };
+        hub.take_up_contacts(now_ns);
         while let Some(control) = turn.take_control() {
             hub.send_control(control, now_ns);
         }
@@ -582,7 +583,7 @@ impl Device for LinkDevice {
             || self.exchange.has_letters(self.core)
             || self.outgoing.waits()
             || !self.blocked.is_empty()
-            || self.hub.as_ref().is_some_and(Hub::has_orders)
+            || self.hub.as_ref().is_some_and(|hub| hub.has_orders() || hub.has_new_contacts())
             || self.wants_to_send()
     }
 

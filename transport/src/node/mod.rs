@@ -49,7 +49,7 @@ pub use self::figures::LinkFigures;
 use self::hub::Hub;
 use self::link_device::LinkDevice;
 use self::notice::Notices;
-pub use self::notice::{EVENTS_LIMIT, LinkedNode, Links};
+pub use self::notice::{CONTACTS_LIMIT, ConnectError, EVENTS_LIMIT, LinkedNode, Links};
 pub use self::settings::{
     BULK_LIMIT_BYTES, DEFAULT_BULK_BUDGET_BYTES, DEFAULT_BULK_MESSAGE_BYTES, DEFAULT_GREETINGS,
     DEFAULT_OUTBOX_BYTES, DEFAULT_WINDOW_BYTES, TransportError,
@@ -236,6 +236,7 @@ impl Transport {
         };
         local.check()?;
         let exchange = Arc::new(Exchange::new(node.cores));
+        self.links.prepare(&settings.contacts, settings.is_local_only());
         Ok(Prepared { local, settings, exchange })
     }
 
@@ -286,6 +287,7 @@ impl Extension for Transport {
         };
         exchange.attend(seat.core(), seat.alarm());
         let hub = (seat.core() == 0).then(|| {
+            self.links.wake_by(seat.alarm());
             let notices = Notices::new(self.links.clone());
             Hub::new(settings.clone(), local.clone(), notices, 0)
         });

@@ -1,9 +1,12 @@
-//! What a program sees of its node's links: who is there, and what has happened.
+//! What a program sees of its node's links: who is there, what has happened, and whom it wants dialled.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use mainspring::device::Alarm;
 
 use super::figures::{Counters, LinkFigures};
 use crate::link::events::LinkEvent;
@@ -11,6 +14,42 @@ use crate::link::identity::NodeId;
 
 /// Events that wait to be taken; the oldest go first.
 pub const EVENTS_LIMIT: usize = 4_096;
+
+/// Addresses that a node dials, and tries again.
+pub const CONTACTS_LIMIT: usize = 4_096;
+
+/// Why a node does not dial an address. Nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The node is not there yet.
+    #[error(
+        "{address} cannot be dialled before the node has started; name it with Transport::connect, or later"
+    )]
+    NotStarted {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Anybody could answer there.
+    #[error(
+        "{address} is on another machine, and the node has neither a key nor TLS: whoever answers would be trusted. \
+         Set key_file, tls, or insecure(true) where the network itself keeps strangers out"
+    )]
+    Insecure {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// Too many addresses.
+    #[error(
+        "{address} is one address more than the {limit} that a node dials; disconnect one first"
+    )]
+    TooMany {
+        /// The address.
+        address: SocketAddr,
+        /// How many there may be.
+        limit: usize,
+    },
+}
 
 /// A node that is linked to this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +60,8 @@ pub struct LinkedNode {
     pub name: String,
     /// This life of it, as references to its actors have it.
     pub incarnation: u32,
+    /// Where this node dials it; none if only the other one dials.
+    pub dialled_at: Option<SocketAddr>,
     /// Connections that stand.
     pub connections: usize,
     /// Connections that should.
@@ -37,11 +78,16 @@ pub struct Links {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// The addresses to dial have changed since the hub looked.
+    has_new_contacts: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct State {
     listening_on: Option<SocketAddr>,
+    contacts: BTreeSet<SocketAddr>,
+    dialing: Option<Dialing>,
+    alarm: Option<Alarm>,
     nodes: Vec<LinkedNode>,
     events: VecDeque<LinkEvent>,
     dropped_events: u64,
@@ -50,7 +96,51 @@ struct State {
     credentials: Option<Arc<crate::tls::Credentials>>,
 }
 
+/// What is known about dialling when the node starts.
+#[derive(Debug, Clone, Copy)]
+struct Dialing {
+    /// Neither a key nor a certificate is asked for, and nobody has allowed that.
+    is_local_only: bool,
+}
+
 impl Links {
+    /// From now on the node dials this address, and again whenever the link is lost. Once is enough; an address that
+    /// is dialled already stays so. From any thread, and from actors.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing has changed.
+    pub fn connect(&self, address: SocketAddr) -> Result<(), ConnectError> {
+        self.with(|state| {
+            let Some(dialing) = state.dialing else {
+                return Err(ConnectError::NotStarted { address });
+            };
+            if dialing.is_local_only && !address.ip().is_loopback() {
+                return Err(ConnectError::Insecure { address });
+            }
+            let is_new = !state.contacts.contains(&address);
+            if is_new && state.contacts.len() >= CONTACTS_LIMIT {
+                return Err(ConnectError::TooMany { address, limit: CONTACTS_LIMIT });
+            }
+            if is_new {
+                state.contacts.insert(address);
+                self.tell_hub(state);
+            }
+            Ok(())
+        })
+    }
+
+    /// Dials this address no more, and ends the link that was made so; whether it was dialled. A node there that dials
+    /// this one stays linked, or comes back.
+    pub fn disconnect(&self, address: SocketAddr) -> bool {
+        self.with(|state| {
+            let was_dialled = state.dialing.is_some() && state.contacts.remove(&address);
+            if was_dialled {
+                self.tell_hub(state);
+            }
+            was_dialled
+        })
+    }
+
     /// Where the node listens, once it does.
     pub fn listening_on(&self) -> Option<SocketAddr> {
         self.with(|state| state.listening_on)
@@ -104,6 +194,26 @@ impl Links {
             let is_whole = |node: &&LinkedNode| node.connections >= node.wanted_connections;
             nodes.iter().filter(is_whole).count() >= count
         })
+    }
+
+    /// The node starts: it dials these addresses, and whether it may dial others.
+    pub(super) fn prepare(&self, contacts: &[SocketAddr], is_local_only: bool) {
+        self.with(|state| {
+            state.contacts = contacts.iter().copied().collect();
+            state.dialing = Some(Dialing { is_local_only });
+        });
+    }
+
+    /// The core that dials is woken so.
+    pub(super) fn wake_by(&self, alarm: Alarm) {
+        self.with(|state| state.alarm = Some(alarm));
+    }
+
+    fn tell_hub(&self, state: &State) {
+        self.shared.has_new_contacts.store(true, Ordering::Release);
+        if let Some(alarm) = &state.alarm {
+            alarm.ring();
+        }
     }
 
     /// What new connections are secured with from now on.
@@ -170,6 +280,21 @@ impl Notices {
     pub fn listening(&self, address: SocketAddr) {
         self.0.with(|state| state.listening_on = Some(address));
         self.0.shared.changed.notify_all();
+    }
+
+    pub fn has_new_contacts(&self) -> bool {
+        self.0.shared.has_new_contacts.load(Ordering::Acquire)
+    }
+
+    /// All addresses to dial, if they have changed since the last call.
+    pub fn take_new_contacts(&self) -> Option<BTreeSet<SocketAddr>> {
+        if !self.has_new_contacts() {
+            return None;
+        }
+        self.0.with(|state| {
+            self.0.shared.has_new_contacts.store(false, Ordering::Release);
+            Some(state.contacts.clone())
+        })
     }
 
     pub fn publish(&self, nodes: Vec<LinkedNode>) {

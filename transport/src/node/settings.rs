@@ -182,7 +182,7 @@ impl Settings {
         if self.greetings_limit == 0 {
             return limit("greetings_limit", 0, "at least 1".to_owned());
         }
-        if !self.keys.is_empty() || self.is_mutual_tls || self.insecure {
+        if !self.is_local_only() {
             return Ok(());
         }
         let mut addresses = self.listen.iter().chain(&self.contacts);
@@ -190,6 +190,11 @@ impl Settings {
             Some(address) => Err(TransportError::Insecure { address: *address }),
             None => Ok(()),
         }
+    }
+
+    /// Whoever is linked is trusted without proof, and nobody has allowed that: only this machine may be reached.
+    pub fn is_local_only(&self) -> bool {
+        self.keys.is_empty() && !self.is_mutual_tls && !self.insecure
     }
 }
 

@@ -25,6 +25,8 @@ pub struct SimulatedLinks {
     sim: Simulation,
     network: SimulatedNetwork,
     nodes: Vec<SimulatedNode>,
+    /// Each node connects to those before it, without being told.
+    is_mesh: bool,
     change: Box<dyn FnMut(usize, Transport) -> Transport>,
 }
 
@@ -51,9 +53,29 @@ impl SimulatedLinks {
         sim: Simulation,
         change: impl FnMut(usize, Transport) -> Transport + 'static,
     ) -> SimulatedLinks {
+        SimulatedLinks::begun(sim, true, change)
+    }
+
+    /// As [`with`](Self::with), but no node connects to another one before it is told to
+    /// ([`Links::connect`](crate::Links::connect), or by `change`).
+    ///
+    /// # Panics
+    /// As [`with`](Self::with).
+    pub fn apart(
+        sim: Simulation,
+        change: impl FnMut(usize, Transport) -> Transport + 'static,
+    ) -> SimulatedLinks {
+        SimulatedLinks::begun(sim, false, change)
+    }
+
+    fn begun(
+        sim: Simulation,
+        is_mesh: bool,
+        change: impl FnMut(usize, Transport) -> Transport + 'static,
+    ) -> SimulatedLinks {
         let network = SimulatedNetwork::seeded(sim.seed());
         let nodes = (0..sim.node_count()).map(|_| SimulatedNode::default()).collect();
-        let mut links = SimulatedLinks { sim, network, nodes, change: Box::new(change) };
+        let mut links = SimulatedLinks { sim, network, nodes, is_mesh, change: Box::new(change) };
         (0..links.nodes.len()).for_each(|node| links.begin(node));
         links
     }
@@ -169,7 +191,7 @@ impl SimulatedLinks {
         let key = Key::from_file_bytes(KEY).expect("it is long enough");
         let listening = Transport::new().listen(&Self::address_of(node).to_string());
         let mut transport = listening.expect("it is an address").key(key);
-        for other in 0..node {
+        for other in (0..node).filter(|_| self.is_mesh) {
             let contact = Self::address_of(other).to_string();
             transport = transport.connect(&contact).expect("it is an address");
         }

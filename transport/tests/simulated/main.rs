@@ -1,6 +1,7 @@
 //! Nodes in one thread and in virtual time, with the links of production over a simulated network.
 
 mod bounds;
+mod dialling;
 mod ingress;
 mod large;
 mod ledger;

@@ -51,8 +51,8 @@ impl Hub {
         // It may have counted as unreachable before; now it is known not to come back.
         let incarnation = node.incarnation.number;
         self.orders.push_back(Order::Gone { incarnation, is_over: true });
-        if let Some(contact) = node.contact {
-            self.contacts[contact].dialer.lost(now_ns);
+        if let Some(dialer) = node.contact.and_then(|contact| self.contacts.dialer(contact)) {
+            dialer.lost(now_ns);
         }
     }
 
@@ -69,8 +69,8 @@ impl Hub {
             tracing::warn!(node = %id, %incarnation, %reason, "a node is quarantined");
             self.notices.event(LinkEvent::Quarantined { node: id, incarnation, reason });
             self.gone(id, GoneReason::Quarantined, DownReason::Quarantined, now_ns);
-            if let Some(contact) = contact {
-                self.contacts[contact].dialer.stop();
+            if let Some(dialer) = contact.and_then(|contact| self.contacts.dialer(contact)) {
+                dialer.stop();
             }
         }
     }
