@@ -18,7 +18,7 @@ use super::parcel::Parcel;
 use super::wording::{message_of, word_of};
 use crate::entities::{ShardCount, ShardLoad};
 use crate::handoff::{Coordinator as Moves, CoordinatorInput, CoordinatorOutput, Outcome};
-use crate::ownership::{Epoch, MemoryOwnership, StoreRequest};
+use crate::ownership::{Epoch, MemoryOwnership, Place, StoreRequest};
 use crate::rebalance::{MoveError, RebalanceSettings, RebalanceSettingsError, Rebalancer, Survey};
 
 /// After how long a step of a move is done again.
@@ -63,8 +63,8 @@ pub enum Directive {
     },
     /// A region asks the ownership store.
     Asked {
-        /// The region's core.
-        from: u16,
+        /// The region's place.
+        from: Place,
         /// Which shard it asks about.
         shard: u32,
         /// By which it knows the answer again.
@@ -143,9 +143,9 @@ struct Wish {
 pub(crate) struct Coordinator<M> {
     peers: Arc<Peers<M>>,
     shard_count: u32,
-    store: MemoryOwnership<u16>,
+    store: MemoryOwnership<Place>,
     rebalancer: Rebalancer,
-    moves: Moves<u16>,
+    moves: Moves<Place>,
     /// Who wants to know of the end of a move.
     asked: BTreeMap<u32, Wish>,
     /// What the shards cost since the last round.
@@ -163,17 +163,18 @@ impl<M: Message> Coordinator<M> {
     ) -> Result<Self, RebalanceSettingsError> {
         let rebalancer = Rebalancer::new(settings, shard_count, cores)?;
         let shard_count = shard_count.get();
-        let mut store = MemoryOwnership::new(shard_count, 0..cores);
+        let places = || (0..cores).map(|core| peers.place(core));
+        let mut store = MemoryOwnership::new(shard_count, places());
         for shard in 0..shard_count {
-            let to = first_owner(shard, cores).owner;
+            let to = first_owner(shard, peers.place(0).incarnation, cores).owner;
             store.decide(StoreRequest::TakeOver { shard, expected: Epoch::NONE, to });
         }
         Ok(Coordinator {
+            moves: Moves::new(places(), settings.most_moves as usize, RETRY_NS),
             peers,
             shard_count,
             store,
             rebalancer,
-            moves: Moves::new(0..cores, settings.most_moves as usize, RETRY_NS),
             asked: BTreeMap::new(),
             loads: BTreeMap::new(),
             loads_since_ns: 0,
@@ -189,7 +190,7 @@ impl<M: Message> Coordinator<M> {
         to: u16,
         reply_to: Option<ActorRef<MoveEnded>>,
     ) {
-        let here = self.store.record(shard).filter(|record| record.owner == to);
+        let here = self.store.record(shard).filter(|record| record.owner.core == to);
         let outcome = match (self.rebalancer.move_shard(shard, to), here) {
             (Err(MoveError::Drained { .. }), _) => Some(MoveOutcome::Drained),
             (Err(_), _) => Some(MoveOutcome::NoSuchPlace),
@@ -221,7 +222,9 @@ impl<M: Message> Coordinator<M> {
         let moot: Vec<(u32, Wish)> = self.asked.extract_if(.., is_moot).collect();
         for (shard, Wish { to, reply_to }) in moot {
             let outcome = match self.store.record(shard) {
-                Some(record) if record.owner == to => MoveOutcome::Moved { epoch: record.epoch.0 },
+                Some(record) if record.owner.core == to => {
+                    MoveOutcome::Moved { epoch: record.epoch.0 }
+                }
                 _ if self.rebalancer.is_drained(to) => MoveOutcome::Drained,
                 _ => MoveOutcome::UnderWay,
             };
@@ -235,7 +238,7 @@ impl<M: Message> Coordinator<M> {
             return 0;
         }
         let records = (0..self.shard_count).filter_map(|shard| self.store.record(shard));
-        records.filter(|record| record.owner == core).count() as u32
+        records.filter(|record| record.owner.core == core).count() as u32
     }
 
     fn note_loads(&mut self, loads: &[ArchivedLoad]) {
@@ -257,7 +260,7 @@ impl<M: Message> Coordinator<M> {
     /// Begins what is to be moved now.
     fn plan(&mut self, ctx: &mut Context<'_, Self>) {
         let homes: Vec<Option<u16>> = (0..self.shard_count)
-            .map(|shard| self.store.record(shard).map(|record| record.owner))
+            .map(|shard| self.store.record(shard).map(|record| record.owner.core))
             .collect();
         let loads: Vec<ShardLoad> = self.loads.values().cloned().collect();
         let now_ns = ctx.now_ns();
@@ -275,11 +278,12 @@ impl<M: Message> Coordinator<M> {
         for step in moves {
             let (shard, to) = (step.shard, step.to);
             tracing::debug!(shard, from = step.from, to, reason = ?step.reason, "a shard moves");
+            let to = self.peers.place(to);
             self.input(ctx, CoordinatorInput::Move { shard, to });
         }
     }
 
-    fn input(&mut self, ctx: &mut Context<'_, Self>, input: CoordinatorInput<u16, Parcel<M>>) {
+    fn input(&mut self, ctx: &mut Context<'_, Self>, input: CoordinatorInput<Place, Parcel<M>>) {
         let mut inputs = vec![input];
         while let Some(input) = inputs.pop() {
             let mut outputs = Vec::new();
@@ -288,8 +292,8 @@ impl<M: Message> Coordinator<M> {
                 match output {
                     CoordinatorOutput::Send { to, message } => {
                         let (word, _) = word_of(message);
-                        if let Some(region) = self.peers.get(to) {
-                            let from = COORDINATOR_CORE;
+                        if let Some(region) = self.peers.get(to.core) {
+                            let from = self.peers.place(COORDINATOR_CORE);
                             let word = (Envelope::Handover { from, word }, Vec::new());
                             // One that finds no room is said again after a time.
                             let _ = ctx.try_tell(region, &word);
@@ -307,7 +311,7 @@ impl<M: Message> Coordinator<M> {
         }
     }
 
-    fn finished(&mut self, ctx: &mut Context<'_, Self>, shard: u32, outcome: Outcome<u16>) {
+    fn finished(&mut self, ctx: &mut Context<'_, Self>, shard: u32, outcome: Outcome<Place>) {
         self.rebalancer.ended(shard, ctx.now_ns());
         if self.rebalancer.is_asked(shard) {
             // Another move than the one that is wished for, which begins with the next round.
@@ -359,7 +363,7 @@ impl<M: Message> Actor for Coordinator<M> {
             ArchivedDirective::Asked { from, shard, step, question } => {
                 let answer = self.store.decide(question.into()).into();
                 let (shard, step) = (shard.to_native(), step.to_native());
-                if let Some(region) = self.peers.get(from.to_native()) {
+                if let Some(region) = self.peers.get(Place::from(from).core) {
                     let answer = Envelope::StoreAnswered { shard, step, answer };
                     let _ = ctx.try_tell(region, &(answer, Vec::new()));
                 }
@@ -386,8 +390,8 @@ impl<M: Message> Actor for Coordinator<M> {
     }
 }
 
-impl From<Outcome<u16>> for MoveOutcome {
-    fn from(outcome: Outcome<u16>) -> Self {
+impl From<Outcome<Place>> for MoveOutcome {
+    fn from(outcome: Outcome<Place>) -> Self {
         match outcome {
             Outcome::Moved(ownership) => MoveOutcome::Moved { epoch: ownership.epoch.0 },
             Outcome::Resumed(_) => MoveOutcome::Resumed,

@@ -4,6 +4,7 @@ use mainspring::message::Enclosed;
 use mainspring::prelude::*;
 
 use super::figures::RegionFigures;
+use crate::ownership::Place;
 
 /// What a region takes: what it is about, and the messages for entities that come with it.
 pub type RegionMessage<M> = (Envelope, Vec<Enclosed<M>>);
@@ -15,7 +16,7 @@ pub enum Envelope {
     /// A message for an entity: the only one that comes with it.
     Deliver(Delivery),
     /// The hand-off speaks. A `Forward` brings the messages of its items.
-    Handover { from: u16, word: Word },
+    Handover { from: Place, word: Word },
     /// The ownership store answers.
     StoreAnswered { shard: u32, step: u64, answer: Answer },
     /// Entities that ran where the shard was before, and are to run again.
@@ -36,8 +37,8 @@ pub enum Envelope {
 #[message(name = "mainspring.sharding.delivery")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
-    /// The core that it was sent on, or [`FROM_OUTSIDE`].
-    pub from: u16,
+    /// Where it was sent, or [`FROM_OUTSIDE`].
+    pub from: Place,
     /// The epoch that the sender names; 0 on the way to the region of its own core.
     pub epoch: u64,
     /// Its number among those that went to the region of its own core; 0 for others.
@@ -47,13 +48,13 @@ pub struct Delivery {
 }
 
 /// The origin of messages from threads that are no core.
-pub const FROM_OUTSIDE: u16 = u16::MAX;
+pub const FROM_OUTSIDE: Place = Place { incarnation: 0, core: u16::MAX };
 
 /// [`Message`](crate::handoff::Message) as it travels; the payloads of a `Forward` travel beside it.
 #[message(name = "mainspring.sharding.word")]
 #[derive(Clone, Debug)]
 pub enum Word {
-    HandOff { shard: u32, epoch: u64, to: u16 },
+    HandOff { shard: u32, epoch: u64, to: Place },
     BeginHandOff { shard: u32, epoch: u64 },
     HostShard { shard: u32, ownership: Record, last_sequence: Option<u64> },
     ShardStarted { shard: u32, ownership: Record },
@@ -61,7 +62,7 @@ pub enum Word {
     Resumed { shard: u32, ownership: Record },
     Forward { shard: u32, epoch: u64, first: u64, items: Vec<Item> },
     ForwardAcknowledged { shard: u32, epoch: u64, next: u64 },
-    Flush { shard: u32, epoch: u64, origin: u16 },
+    Flush { shard: u32, epoch: u64, origin: Place },
     NotOwner { shard: u32, ownership: Record },
     Busy { shard: u32, epoch: u64 },
 }
@@ -70,7 +71,7 @@ pub enum Word {
 #[message(name = "mainspring.sharding.item")]
 #[derive(Clone, Debug)]
 pub struct Item {
-    pub origin: u16,
+    pub origin: Place,
     /// The id of the entity that the next message is for; none for a flush marker.
     pub id: Option<Vec<u8>>,
 }
@@ -79,9 +80,9 @@ pub struct Item {
 #[message(name = "mainspring.sharding.record")]
 #[derive(Clone, Copy, Debug)]
 pub struct Record {
-    pub owner: u16,
+    pub owner: Place,
     pub epoch: u64,
-    pub given_by: Option<u16>,
+    pub given_by: Option<Place>,
 }
 
 /// A [`StoreRequest`](crate::ownership::StoreRequest) as it travels.
@@ -89,8 +90,8 @@ pub struct Record {
 #[derive(Clone, Copy, Debug)]
 pub enum Question {
     Read { shard: u32 },
-    GiveAway { shard: u32, expected: u64, to: u16 },
-    TakeOver { shard: u32, expected: u64, to: u16 },
+    GiveAway { shard: u32, expected: u64, to: Place },
+    TakeOver { shard: u32, expected: u64, to: Place },
 }
 
 /// A [`StoreAnswer`](crate::ownership::StoreAnswer) as it travels.

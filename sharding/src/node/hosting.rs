@@ -27,7 +27,7 @@ use super::parcel::Parcel;
 use super::tenants::Tenants;
 use crate::entities::{EntityKey, Lives, Residents, ShardLoads, Slot, ToEntityKey, hash_of};
 use crate::handoff::{Region as Shards, Route};
-use crate::ownership::Epoch;
+use crate::ownership::{Epoch, Place};
 use crate::passivation::{BEAT_BITS, Passivation, beat_of};
 
 /// The regions of a core, by the hashes of their types' names: what an extension leaves there.
@@ -80,12 +80,23 @@ impl<M: Message> Ways<M> {
 
 /// The regions of one type on all cores of a node, once they are there.
 pub(crate) struct Peers<M> {
+    incarnation: u64,
     regions: Box<[OnceLock<ActorRef<RegionMessage<M>>>]>,
 }
 
 impl<M: Message> Peers<M> {
-    pub fn new(cores: u16) -> Self {
-        Peers { regions: (0..cores).map(|_| OnceLock::new()).collect() }
+    pub fn new(incarnation: u64, cores: u16) -> Self {
+        Peers { incarnation, regions: (0..cores).map(|_| OnceLock::new()).collect() }
+    }
+
+    /// A core of this node.
+    pub fn place(&self, core: u16) -> Place {
+        Place { incarnation: self.incarnation, core }
+    }
+
+    /// Whether a place is a core of this node.
+    pub fn has(&self, place: Place) -> bool {
+        place.incarnation == self.incarnation
     }
 
     pub fn set(&self, core: u16, region: ActorRef<RegionMessage<M>>) {
@@ -140,7 +151,7 @@ impl<M> Copy for Tenant<M> {}
 
 /// See the module's header.
 pub(crate) struct Hosting<M> {
-    pub core: u16,
+    pub place: Place,
     pub region: Cell<Option<ActorRef<RegionMessage<M>>>>,
     pub peers: Arc<Peers<M>>,
     pub tables: RefCell<Tables<M>>,
@@ -148,7 +159,7 @@ pub(crate) struct Hosting<M> {
 
 /// The tables of a region.
 pub(crate) struct Tables<M> {
-    pub shards: Shards<u16, Parcel<M>>,
+    pub shards: Shards<Place, Parcel<M>>,
     pub residents: Residents<Option<Tenant<M>>>,
     pub lives: Lives,
     pub passivation: Passivation,
@@ -175,9 +186,9 @@ pub(crate) struct Tables<M> {
 impl<M> Tables<M> {
     /// Counts a message for a shard, if anybody looks at what shards cost.
     #[inline]
-    pub fn count_message(&mut self, shard: u32, origin: u16) {
+    pub fn count_message(&mut self, shard: u32, origin: Place) {
         if self.counts_messages {
-            self.loads.message(shard, origin);
+            self.loads.message(shard, origin.core);
         }
     }
 
@@ -303,7 +314,7 @@ impl<M: Message> Hosting<M> {
         if !tables.shards.is_here(shard) || !tables.is_clear(shard) {
             return None;
         }
-        tables.count_message(shard, self.core);
+        tables.count_message(shard, self.place);
         if touched != beat_of(now_ns) {
             tables.touch(slot, now_ns);
         }
@@ -320,7 +331,7 @@ impl<M: Message> Hosting<M> {
         let shard = tables.residents.shard_count().shard_of(key);
         match tables.shards.route(shard) {
             Route::There(owner, epoch) if tables.is_clear(shard) => {
-                let region = self.peers.get(owner).ok_or(TellError::Gone)?;
+                let region = self.region_of(owner).ok_or(TellError::Gone)?;
                 return Ok((region, self.delivery(key, epoch, 0)));
             }
             Route::Park
@@ -329,7 +340,7 @@ impl<M: Message> Hosting<M> {
                 tables.figures.refused_moving += 1;
                 return Err(EntityTellError::Moving);
             }
-            Route::Here => tables.count_message(shard, self.core),
+            Route::Here => tables.count_message(shard, self.place),
             _ => {}
         }
         tables.last_way += 1;
@@ -339,7 +350,13 @@ impl<M: Message> Hosting<M> {
         Ok((region, self.delivery(key, Epoch::NONE, number)))
     }
 
+    /// The region of a place.
+    #[inline]
+    pub fn region_of(&self, place: Place) -> Option<ActorRef<RegionMessage<M>>> {
+        if self.peers.has(place) { self.peers.get(place.core) } else { None }
+    }
+
     pub fn delivery(&self, key: &EntityKey<'_>, epoch: Epoch, way: u64) -> Delivery {
-        Delivery { from: self.core, epoch: epoch.0, way, id: key.as_bytes().to_vec() }
+        Delivery { from: self.place, epoch: epoch.0, way, id: key.as_bytes().to_vec() }
     }
 }

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use mainspring::message::{Enclosed, EnclosedView};
 
 use crate::entities::Slot;
+use crate::ownership::Place;
 
 /// One that waits.
 pub(super) struct KeptMessage<M> {
     /// The core that it was sent on.
-    pub origin: u16,
+    pub origin: Place,
     pub message: Enclosed<M>,
 }
 
@@ -26,7 +27,7 @@ impl<M> Kept<M> {
     }
 
     /// Keeps a message, if there is room.
-    pub fn keep(&mut self, slot: Slot, origin: u16, message: EnclosedView<'_, M>) -> bool {
+    pub fn keep(&mut self, slot: Slot, origin: Place, message: EnclosedView<'_, M>) -> bool {
         let bytes = message.bytes().len() + size_of::<KeptMessage<M>>();
         if self.bytes + bytes > self.limit_bytes {
             return false;

@@ -10,14 +10,15 @@ use super::region::Region;
 use super::wording::word_of;
 use crate::entities::{Slot, State};
 use crate::handoff::{self, Input, Output};
-use crate::ownership::{Epoch, Ownership};
+use crate::ownership::{Epoch, Ownership, Place};
 
 /// The place of the coordinator.
 pub(super) const COORDINATOR_CORE: u16 = 0;
 
 /// Who owns a shard when its node starts, and at which epoch.
-pub(super) fn first_owner(shard: u32, cores: u16) -> Ownership<u16> {
-    let owner = (shard % u32::from(cores.max(1))) as u16;
+pub(super) fn first_owner(shard: u32, incarnation: u64, cores: u16) -> Ownership<Place> {
+    let core = (shard % u32::from(cores.max(1))) as u16;
+    let owner = Place { incarnation, core };
     Ownership { owner, epoch: Epoch(u64::from(shard) + 1), given_by: None }
 }
 
@@ -29,7 +30,7 @@ where
     pub(super) fn open_shards(&mut self, ctx: &mut Context<'_, Self>) {
         let shard_count = self.hosting.tables.borrow().residents.shard_count().get();
         for shard in 0..shard_count {
-            let ownership = first_owner(shard, ctx.cores());
+            let ownership = first_owner(shard, self.place.incarnation, ctx.cores());
             self.input(ctx, Input::Learned { shard, ownership });
         }
     }
@@ -38,7 +39,7 @@ where
     pub(super) fn input(
         &mut self,
         ctx: &mut Context<'_, Self>,
-        input: Input<u16, Parcel<A::Message>>,
+        input: Input<Place, Parcel<A::Message>>,
     ) {
         let mut outputs = Vec::new();
         self.hosting.tables.borrow_mut().shards.handle(ctx.now_ns(), input, &mut outputs);
@@ -53,7 +54,7 @@ where
         self.is_acting = false;
     }
 
-    fn act(&mut self, ctx: &mut Context<'_, Self>, output: Output<u16, Parcel<A::Message>>) {
+    fn act(&mut self, ctx: &mut Context<'_, Self>, output: Output<Place, Parcel<A::Message>>) {
         match output {
             Output::Deliver { origin, payload, .. } => {
                 self.deliver(ctx, origin, &payload.id, payload.message.view());
@@ -68,7 +69,7 @@ where
             }
             Output::Open { shard, .. } => self.open_remembered(shard),
             Output::Store { step, request } => {
-                let (from, shard) = (self.core, request.shard());
+                let (from, shard) = (self.place, request.shard());
                 let question = request.into();
                 self.tell_coordinator(ctx, &Directive::Asked { from, shard, step, question });
             }
@@ -81,12 +82,12 @@ where
     fn send_on(
         &mut self,
         ctx: &mut Context<'_, Self>,
-        to: u16,
+        to: Place,
         epoch: Epoch,
         payload: Parcel<A::Message>,
     ) {
         let Parcel { id, message } = payload;
-        let delivery = Delivery { from: self.core, epoch: epoch.0, way: 0, id: id.into_vec() };
+        let delivery = Delivery { from: self.place, epoch: epoch.0, way: 0, id: id.into_vec() };
         self.send_to_peer(ctx, to, (Envelope::Deliver(delivery), vec![message]));
     }
 
@@ -100,8 +101,8 @@ where
     fn say(
         &mut self,
         ctx: &mut Context<'_, Self>,
-        to: u16,
-        message: handoff::Message<u16, Parcel<A::Message>>,
+        to: Place,
+        message: handoff::Message<Place, Parcel<A::Message>>,
     ) {
         let for_coordinator = matches!(
             message,
@@ -110,19 +111,19 @@ where
                 | handoff::Message::Resumed { .. }
                 | handoff::Message::Busy { .. }
         );
-        if to == COORDINATOR_CORE && for_coordinator {
+        if to.core == COORDINATOR_CORE && for_coordinator {
             let (word, _) = word_of(message.clone());
             self.tell_coordinator(ctx, &Directive::Said { word });
         }
-        if to == self.core {
-            return self.input(ctx, Input::Message { from: self.core, message });
+        if to == self.place {
+            return self.input(ctx, Input::Message { from: self.place, message });
         }
         if let handoff::Message::HostShard { shard, .. } = &message {
             self.send_remembered(ctx, *shard, to);
         }
         let (word, enclosed) = word_of(message);
         // One that is refused is said again by the hand-off, after a longer time.
-        self.send_to_peer(ctx, to, (Envelope::Handover { from: self.core, word }, enclosed));
+        self.send_to_peer(ctx, to, (Envelope::Handover { from: self.place, word }, enclosed));
     }
 
     /// Sends to the region of another core, behind what still waits for room on the way there. What finds no room waits
@@ -130,10 +131,10 @@ where
     pub(super) fn send_to_peer(
         &mut self,
         ctx: &mut Context<'_, Self>,
-        to: u16,
+        to: Place,
         message: RegionMessage<A::Message>,
     ) -> bool {
-        let sent = match self.hosting.peers.get(to) {
+        let sent = match self.hosting.region_of(to) {
             None => Err(TellError::Gone),
             Some(_) if self.unsent.has(to) => Err(TellError::Full),
             Some(region) => ctx.try_tell(region, &message),
@@ -153,9 +154,9 @@ where
 
     /// Sends what found no room before.
     pub(super) fn send_unsent(&mut self, ctx: &mut Context<'_, Self>) {
-        let peers = &self.hosting.peers;
+        let hosting = &self.hosting;
         let refused = self.unsent.send(|to, message| {
-            let region = peers.get(to).ok_or(TellError::Gone)?;
+            let region = hosting.region_of(to).ok_or(TellError::Gone)?;
             ctx.try_tell(region, message)
         });
         let tables = &mut *self.hosting.tables.borrow_mut();
@@ -226,7 +227,7 @@ where
         for kept in self.kept.take(slot) {
             let payload = Parcel { id: id.clone(), message: kept.message };
             let from =
-                if kept.origin == super::envelope::FROM_OUTSIDE { self.core } else { kept.origin };
+                if kept.origin == super::envelope::FROM_OUTSIDE { self.place } else { kept.origin };
             self.input(ctx, Input::Arrived { from, shard, epoch, payload });
         }
     }

@@ -41,7 +41,7 @@ where
         let Some(journal) = ctx.shared::<CoreJournal>() else { return };
         let shard_count = self.hosting.tables.borrow().residents.shard_count().get();
         let type_name = self.entity_type.name.as_str();
-        match Recorder::new(self.core, type_name, shard_count, Rc::clone(&journal)) {
+        match Recorder::new(self.place.core, type_name, shard_count, Rc::clone(&journal)) {
             Ok(recorder) => self.recorder = Some(recorder),
             Err(error) => {
                 return tracing::error!(type_name, %error, "which entities run is not recorded");

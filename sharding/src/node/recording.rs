@@ -51,7 +51,7 @@ where
         recorder.leaving.remove(&slot);
         let (home, epoch) = (recorder.home_of(&key), self.epoch_of(shard));
         let until_ns = ctx.now_ns() + PATIENCE_NS;
-        if home != self.core {
+        if home != self.place.core {
             return !self.ask_home(ctx, home, Waiting { slot, shard, id, until_ns }, epoch);
         }
         match self.note_start(ctx, shard, &key, epoch) {
@@ -79,10 +79,11 @@ where
     ) -> bool {
         let Some(recorder) = &mut self.recorder else { return false };
         let Waiting { slot, shard, id, until_ns } = waiting;
-        let (from, number) = (self.core, recorder.last_number + 1);
+        let (from, number) = (self.place.core, recorder.last_number + 1);
         recorder.last_number = number;
         recorder.waiting_there.insert(number, (slot, until_ns));
         let starts = Envelope::Starts { from, number, shard, epoch, id: id.into_vec() };
+        let home = self.hosting.peers.place(home);
         let is_sent = self.send_to_peer(ctx, home, (starts, Vec::new()));
         if !is_sent {
             self.count(|figures| figures.not_recorded += 1);
@@ -143,6 +144,7 @@ where
     ) {
         let answer = Envelope::Recorded { number, is_recorded };
         // One that is lost is not waited for longer than the other core's patience.
+        let to = self.hosting.peers.place(to);
         let _ = self.send_to_peer(ctx, to, (answer, Vec::new()));
     }
 
@@ -203,10 +205,11 @@ where
         }
         let (Ok(key), Some(recorder)) = (id.to_entity_key(), &mut self.recorder) else { return };
         let home = recorder.home_of(&key);
-        if home == self.core {
+        if home == self.place.core {
             return recorder.store.ended(ctx.now_ns(), shard, &id, epoch);
         }
         let ended = Envelope::Ended { shard, epoch, id: id.into_vec() };
+        let home = self.hosting.peers.place(home);
         if !self.send_to_peer(ctx, home, (ended, Vec::new())) {
             self.count(|figures| figures.not_recorded += 1);
         }

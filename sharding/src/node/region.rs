@@ -27,7 +27,7 @@ use super::unsent::Unsent;
 use super::wording::message_of;
 use crate::entities::{Arrival, ShardLoad, Slot, ToEntityKey};
 use crate::handoff::{Input, Output, Route};
-use crate::ownership::Epoch;
+use crate::ownership::{Epoch, Place};
 
 /// The shortest time between two ticks.
 const TICK_NS: u64 = 1_000_000;
@@ -43,7 +43,7 @@ pub(crate) struct Region<A: Actor>
 where
     A::Message: Message,
 {
-    pub(super) core: u16,
+    pub(super) place: Place,
     pub(super) hosting: Rc<Hosting<A::Message>>,
     pub(super) make: Make<A>,
     pub(super) coordinator: Arc<OnceLock<ActorRef<Directive>>>,
@@ -55,7 +55,7 @@ where
     /// What found no room on its way to another region.
     pub(super) unsent: Unsent<A::Message>,
     /// What the hand-off wants done.
-    pub(super) outputs: VecDeque<Output<u16, Parcel<A::Message>>>,
+    pub(super) outputs: VecDeque<Output<Place, Parcel<A::Message>>>,
     /// A loop over `outputs` is under way further up the call stack.
     pub(super) is_acting: bool,
     /// Entities that start again where their shard goes, if they do.
@@ -81,7 +81,7 @@ where
         entity_type: &EntityType,
     ) -> Self {
         Region {
-            core: hosting.core,
+            place: hosting.place,
             hosting,
             make,
             coordinator,
@@ -107,8 +107,8 @@ where
         delivery: &ArchivedDelivery,
         message: EnclosedView<'_, A::Message>,
     ) {
-        let origin = delivery.from.to_native();
-        let is_own = origin == self.core || origin == FROM_OUTSIDE;
+        let origin = Place::from(&delivery.from);
+        let is_own = origin == self.place || origin == FROM_OUTSIDE;
         let id = delivery.id.as_slice();
         let clear = {
             let tables = &mut *self.hosting.tables.borrow_mut();
@@ -132,7 +132,7 @@ where
         match clear {
             Ok(()) => self.deliver(ctx, origin, id, message),
             Err((shard, epoch)) => {
-                let from = if is_own { self.core } else { origin };
+                let from = if is_own { self.place } else { origin };
                 let payload = Parcel { id: id.into(), message: message.keep() };
                 self.input(ctx, Input::Arrived { from, shard, epoch, payload });
             }
@@ -143,7 +143,7 @@ where
     pub(super) fn deliver(
         &mut self,
         ctx: &mut Context<'_, Self>,
-        origin: u16,
+        origin: Place,
         id: &[u8],
         message: EnclosedView<'_, A::Message>,
     ) {
@@ -183,7 +183,12 @@ where
         }
     }
 
-    pub(super) fn keep(&mut self, slot: Slot, origin: u16, message: EnclosedView<'_, A::Message>) {
+    pub(super) fn keep(
+        &mut self,
+        slot: Slot,
+        origin: Place,
+        message: EnclosedView<'_, A::Message>,
+    ) {
         if !self.kept.keep(slot, origin, message) {
             self.count(|figures| figures.refused_full += 1);
         }
@@ -314,7 +319,7 @@ where
             },
             ArchivedEnvelope::Handover { from, word } => {
                 if let Some(message) = message_of(word, enclosed) {
-                    self.input(ctx, Input::Message { from: from.to_native(), message });
+                    self.input(ctx, Input::Message { from: from.into(), message });
                 }
             }
             ArchivedEnvelope::StoreAnswered { shard, step, answer } => {

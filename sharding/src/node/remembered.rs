@@ -14,6 +14,7 @@ use super::region::Region;
 use super::tenancy::A_TICK;
 use crate::entities::{State, ToEntityKey};
 use crate::handoff::Route;
+use crate::ownership::Place;
 
 /// The most bytes of ids in one message.
 const MESSAGE_BYTES: usize = 4_096;
@@ -142,7 +143,7 @@ where
     }
 
     /// The ids go before the offer of their shard.
-    pub(super) fn send_remembered(&mut self, ctx: &mut Context<'_, Self>, shard: u32, to: u16) {
+    pub(super) fn send_remembered(&mut self, ctx: &mut Context<'_, Self>, shard: u32, to: Place) {
         let Some(remembered) = &mut self.remembered else { return };
         let mut ids = remembered.take_waiting(shard).into_iter().peekable();
         while ids.peek().is_some() {
@@ -153,7 +154,7 @@ where
             }
             let count = batch.len() as u64;
             let message = (Envelope::Remembered { shard, ids: batch }, Vec::new());
-            let region = self.hosting.peers.get(to);
+            let region = self.hosting.region_of(to);
             if region.is_none_or(|region| ctx.try_tell(region, &message).is_err()) {
                 self.count(|figures| figures.not_remembered += count);
             }
@@ -182,7 +183,7 @@ where
             let may_start = {
                 let tables = self.hosting.tables.borrow();
                 let owner = tables.shards.ownership(shard).map(|ownership| ownership.owner);
-                owner == Some(self.core)
+                owner == Some(self.place)
                     && tables.residents.find(&key).is_none()
                     && tables.passivation.len() < self.at_most
             };

@@ -23,6 +23,7 @@ use super::tenants::Tenants;
 use super::types_file;
 use crate::entities::{Lives, MOST_RESIDENTS, Residents, ShardCount, ShardLoads};
 use crate::handoff;
+use crate::ownership::Place;
 use crate::passivation::Passivation;
 
 /// Room for entities that are stopping, however few may be active.
@@ -168,7 +169,9 @@ fn install<A>(
     A::Message: Message,
 {
     let (core, cores) = (seat.core(), seat.cores());
-    let peers = Arc::clone(shared.peers.get_or_init(|| Arc::new(Peers::new(cores))));
+    let incarnation = u64::from(seat.incarnation());
+    let peers = shared.peers.get_or_init(|| Arc::new(Peers::new(incarnation, cores)));
+    let (peers, place) = (Arc::clone(peers), Place { incarnation, core });
     if core == COORDINATOR_CORE {
         let settings = entity_type.rebalance;
         let coordinator = Coordinator::new(Arc::clone(&peers), cores, shard_count, settings);
@@ -182,7 +185,7 @@ fn install<A>(
             }
         }
     }
-    let tables = match tables(core, cores, entity_type, shard_count) {
+    let tables = match tables(place, cores, entity_type, shard_count) {
         Ok(tables) => tables,
         Err(error) => {
             tracing::error!(core, name = entity_type.name, %error, "a type has no region");
@@ -190,7 +193,7 @@ fn install<A>(
         }
     };
     let hosting = Rc::new(Hosting {
-        core,
+        place,
         region: std::cell::Cell::new(None),
         peers: Arc::clone(&peers),
         tables: std::cell::RefCell::new(tables),
@@ -216,7 +219,7 @@ fn install<A>(
 
 /// The tables of a region. What was declared has been checked, but for what depends on the number of cores.
 fn tables<M: Message>(
-    core: u16,
+    place: Place,
     cores: u16,
     entity_type: &EntityType,
     shard_count: ShardCount,
@@ -226,8 +229,9 @@ fn tables<M: Message>(
         stop_within_ns: entity_type.stop_within_ns,
         ..handoff::Settings::default()
     };
+    let places = (0..cores).map(|core| Place { core, ..place });
     Ok(Tables {
-        shards: handoff::Region::new(core, 0..cores, shard_count.get(), settings),
+        shards: handoff::Region::new(place, places, shard_count.get(), settings),
         residents: Residents::new(shard_count, residents_limit(entity_type))?,
         lives: Lives::new(entity_type.lives)?,
         passivation: Passivation::new(entity_type.passivation())?,

@@ -9,10 +9,10 @@ use super::envelope::{
 };
 use super::parcel::Parcel;
 use crate::handoff::{self, Content, Message};
-use crate::ownership::{Epoch, Ownership, StoreAnswer, StoreRefusal, StoreRequest};
+use crate::ownership::{Epoch, Ownership, Place, StoreAnswer, StoreRefusal, StoreRequest};
 
 /// What is said, and the payloads that travel beside it.
-pub(super) fn word_of<M>(message: Message<u16, Parcel<M>>) -> (Word, Vec<Enclosed<M>>) {
+pub(super) fn word_of<M>(message: Message<Place, Parcel<M>>) -> (Word, Vec<Enclosed<M>>) {
     let mut enclosed = Vec::new();
     let word = match message {
         Message::HandOff { shard, epoch, to } => Word::HandOff { shard, epoch: epoch.0, to },
@@ -55,10 +55,10 @@ pub(super) fn word_of<M>(message: Message<u16, Parcel<M>>) -> (Word, Vec<Enclose
 pub(super) fn message_of<M>(
     word: &ArchivedWord,
     enclosed: &[Archived<Enclosed<M>>],
-) -> Option<Message<u16, Parcel<M>>> {
+) -> Option<Message<Place, Parcel<M>>> {
     Some(match word {
         ArchivedWord::HandOff { shard, epoch, to } => {
-            let (shard, to) = (shard.to_native(), to.to_native());
+            let (shard, to) = (shard.to_native(), to.into());
             Message::HandOff { shard, epoch: Epoch(epoch.to_native()), to }
         }
         ArchivedWord::BeginHandOff { shard, epoch } => {
@@ -92,7 +92,7 @@ pub(super) fn message_of<M>(
         ArchivedWord::Flush { shard, epoch, origin } => Message::Flush {
             shard: shard.to_native(),
             epoch: Epoch(epoch.to_native()),
-            origin: origin.to_native(),
+            origin: origin.into(),
         },
         ArchivedWord::NotOwner { shard, ownership } => {
             Message::NotOwner { shard: shard.to_native(), ownership: ownership.into() }
@@ -106,7 +106,7 @@ pub(super) fn message_of<M>(
 fn items_of<M>(
     items: &[ArchivedItem],
     enclosed: &[Archived<Enclosed<M>>],
-) -> Option<Vec<handoff::Item<u16, Parcel<M>>>> {
+) -> Option<Vec<handoff::Item<Place, Parcel<M>>>> {
     let mut enclosed = enclosed.iter();
     let items = items.iter().map(|item| {
         let content = match item.id.as_ref() {
@@ -116,30 +116,30 @@ fn items_of<M>(
                 Content::Payload(Parcel { id: id.as_slice().into(), message })
             }
         };
-        Some(handoff::Item { origin: item.origin.to_native(), content })
+        Some(handoff::Item { origin: (&item.origin).into(), content })
     });
     items.collect()
 }
 
-impl From<Ownership<u16>> for Record {
-    fn from(ownership: Ownership<u16>) -> Self {
+impl From<Ownership<Place>> for Record {
+    fn from(ownership: Ownership<Place>) -> Self {
         let Ownership { owner, epoch, given_by } = ownership;
         Record { owner, epoch: epoch.0, given_by }
     }
 }
 
-impl From<&ArchivedRecord> for Ownership<u16> {
+impl From<&ArchivedRecord> for Ownership<Place> {
     fn from(record: &ArchivedRecord) -> Self {
         Ownership {
-            owner: record.owner.to_native(),
+            owner: (&record.owner).into(),
             epoch: Epoch(record.epoch.to_native()),
-            given_by: record.given_by.as_ref().map(|given_by| given_by.to_native()),
+            given_by: record.given_by.as_ref().map(Place::from),
         }
     }
 }
 
-impl From<StoreRequest<u16>> for Question {
-    fn from(request: StoreRequest<u16>) -> Self {
+impl From<StoreRequest<Place>> for Question {
+    fn from(request: StoreRequest<Place>) -> Self {
         match request {
             StoreRequest::Read { shard } => Question::Read { shard },
             StoreRequest::GiveAway { shard, expected, to } => {
@@ -152,26 +152,26 @@ impl From<StoreRequest<u16>> for Question {
     }
 }
 
-impl From<&ArchivedQuestion> for StoreRequest<u16> {
+impl From<&ArchivedQuestion> for StoreRequest<Place> {
     fn from(question: &ArchivedQuestion) -> Self {
         match question {
             ArchivedQuestion::Read { shard } => StoreRequest::Read { shard: shard.to_native() },
             ArchivedQuestion::GiveAway { shard, expected, to } => StoreRequest::GiveAway {
                 shard: shard.to_native(),
                 expected: Epoch(expected.to_native()),
-                to: to.to_native(),
+                to: to.into(),
             },
             ArchivedQuestion::TakeOver { shard, expected, to } => StoreRequest::TakeOver {
                 shard: shard.to_native(),
                 expected: Epoch(expected.to_native()),
-                to: to.to_native(),
+                to: to.into(),
             },
         }
     }
 }
 
-impl From<StoreAnswer<u16>> for Answer {
-    fn from(answer: StoreAnswer<u16>) -> Self {
+impl From<StoreAnswer<Place>> for Answer {
+    fn from(answer: StoreAnswer<Place>) -> Self {
         match answer {
             StoreAnswer::Found(record) => Answer::Found(record.map(Record::from)),
             StoreAnswer::Changed(record) => Answer::Changed(record.into()),
@@ -189,7 +189,7 @@ impl From<StoreAnswer<u16>> for Answer {
     }
 }
 
-impl From<&ArchivedAnswer> for StoreAnswer<u16> {
+impl From<&ArchivedAnswer> for StoreAnswer<Place> {
     fn from(answer: &ArchivedAnswer) -> Self {
         let (reason, current) = match answer {
             ArchivedAnswer::Found(record) => {

@@ -7,8 +7,10 @@
 //! Invariants: the epoch of a shard rises with every change and never otherwise; a shard has one owner per epoch.
 
 mod memory;
+mod place;
 
 pub use memory::MemoryOwnership;
+pub use place::{ArchivedPlace, Place};
 
 use std::fmt;
 

@@ -193,7 +193,7 @@ impl Watch {
         for hosting in hostings {
             let bytes = hosting.tables.borrow().shards.parked().1 as u64;
             if bytes > 0 {
-                return Err(Broken::StillWaiting { core: hosting.core, bytes });
+                return Err(Broken::StillWaiting { core: hosting.place.core, bytes });
             }
         }
         Ok(())
@@ -207,7 +207,7 @@ impl Watch {
         let mut here: Option<(u16, u64)> = None;
         for hosting in hostings {
             let tables = hosting.tables.borrow();
-            let core = hosting.core;
+            let core = hosting.place.core;
             let epoch = tables.shards.ownership(shard).map_or(0, |ownership| ownership.epoch.0);
             let known = &mut self.known[usize::from(core)][shard as usize];
             if epoch < *known {
@@ -241,7 +241,7 @@ impl Watch {
 
     fn look_at_bounds<M: Message>(&self, hosting: &Hosting<M>) -> Result<(), Broken> {
         let tables = hosting.tables.borrow();
-        let (core, limits) = (hosting.core, self.limits);
+        let (core, limits) = (hosting.place.core, self.limits);
         let parked = tables.shards.parked().1 as u64;
         within(core, "bytes parked for shards", parked, limits.parked_bytes as u64)?;
         let active = u64::from(tables.passivation.len());
@@ -269,9 +269,9 @@ fn look_at_entities<M: Message>(
         if !runs_here {
             continue;
         }
-        if let Some(first) = runs.insert(resident.id.into(), hosting.core) {
+        if let Some(first) = runs.insert(resident.id.into(), hosting.place.core) {
             let entity = resident.id.escape_ascii().to_string();
-            return Err(Broken::RunsTwice { entity, first, second: hosting.core });
+            return Err(Broken::RunsTwice { entity, first, second: hosting.place.core });
         }
     }
     Ok(())
