@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use super::verdict::{Grant, judge};
 use super::{
     Epoch, Home, Ownership, OwnershipStore, RequestId, StoreAnswer, StoreFull, StoreRefusal,
     StoreRequest,
@@ -59,30 +60,15 @@ impl<H: Home> MemoryOwnership<H> {
         if request.shard() as usize >= self.records.len() {
             return StoreAnswer::Refused { reason: StoreRefusal::NoSuchShard, current: None };
         }
-        let (shard, expected, to, given_by) = match request {
-            StoreRequest::Read { .. } => return StoreAnswer::Found(current),
-            StoreRequest::GiveAway { shard, expected, to } => {
-                (shard, expected, to, current.map(|record| record.owner))
-            }
-            StoreRequest::TakeOver { shard, expected, to } => (shard, expected, to, None),
+        let grant = match judge(&request, current, |place| self.is_present(place)) {
+            Ok(Some(grant)) => grant,
+            Ok(None) => return StoreAnswer::Found(current),
+            Err(reason) => return StoreAnswer::Refused { reason, current },
         };
-        let refused = |reason| StoreAnswer::Refused { reason, current };
-        if current.map_or(Epoch::NONE, |record| record.epoch) != expected {
-            return refused(StoreRefusal::EpochChanged);
-        }
-        let takes_over = matches!(request, StoreRequest::TakeOver { .. });
-        if takes_over && current.is_some_and(|record| self.is_present(record.owner)) {
-            return refused(StoreRefusal::OwnerPresent);
-        }
-        if !takes_over && current.is_none() {
-            return refused(StoreRefusal::EpochChanged);
-        }
-        if !self.is_present(to) {
-            return refused(StoreRefusal::TargetAbsent);
-        }
         self.revision += 1;
-        let record = Ownership { owner: to, epoch: Epoch(self.revision), given_by };
-        self.records[shard as usize] = Some(record);
+        let Grant { owner, given_by } = grant;
+        let record = Ownership { owner, epoch: Epoch(self.revision), given_by };
+        self.records[request.shard() as usize] = Some(record);
         StoreAnswer::Changed(record)
     }
 }

@@ -6,11 +6,21 @@
 //!
 //! Invariants: the epoch of a shard rises with every change and never otherwise; a shard has one owner per epoch.
 
+mod cluster_store;
+mod lease;
 mod memory;
 mod place;
+pub mod shared_memory;
+mod store_error;
+mod verdict;
 
+pub use cluster_store::{
+    ClusterStore, NodeRecord, OpenStore, QUESTION_LIMIT, StoreNews, StoreQuestion,
+};
+pub use lease::{Lease, LeaseSettings, LeaseTooShort};
 pub use memory::MemoryOwnership;
 pub use place::{ArchivedPlace, Place};
+pub use store_error::StoreError;
 
 use std::fmt;
 
