@@ -6,6 +6,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`allocation`] | which shard is to go to which core of which node |
 //! | [`downing`] | which members of a cluster go down when the network breaks |
 //! | [`entities`] | ids and their shards; the table of the entities that a core has |
 //! | [`handoff`] | how a shard moves while messages for it go on arriving |
@@ -19,6 +20,7 @@
 //! | [`testkit`] | entities on the simulator, and storms of moves over them |
 #![forbid(unsafe_code)]
 
+pub mod allocation;
 mod chunks;
 pub mod downing;
 pub mod entities;
