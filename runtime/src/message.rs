@@ -20,6 +20,7 @@ use rkyv::rancor::{Source, Strategy, Trace};
 use rkyv::{Archive, Archived, Deserialize, Serialize};
 
 pub use self::fingerprint::Fingerprint;
+pub use crate::frame::any_ref::AnyRef;
 pub use crate::frame::enclosed::{ArchivedEnclosed, Enclosed, EnclosedView};
 pub use crate::frame::local::{ArchivedLocal, Local};
 pub use crate::frame::schema::Schema;

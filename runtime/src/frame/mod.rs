@@ -14,6 +14,7 @@
 //! and flags are all 0, so one compare of the upper half of the first word finds everything unusual. A header is
 //! written and read as two whole words: reading a word that was written in parts stalls the processor.
 
+pub mod any_ref;
 pub mod archive;
 #[cfg(test)]
 mod archive_tests;

@@ -23,6 +23,7 @@ use rkyv::validation::archive::ArchiveValidator;
 use rkyv::validation::{ArchiveContext, archive::ArchiveContextExt as _};
 
 use super::FRAME_ALIGN;
+use super::any_ref::AnyRef;
 use super::local::ArchivedLocal;
 use crate::address::{ActorRef, Address, LocalRef};
 use crate::message::{LocalMessage, Schema, Stored};
@@ -204,6 +205,20 @@ unsafe impl<M: Schema> CheckBytes<WireChecker<'_>> for ActorRef<M> {
             return Ok(());
         }
         Err(Reason(format!("{reference} was never an address for `{}`", M::NAME).into()))
+    }
+}
+
+// SAFETY: any 24 bytes are a reference; whether it was given out for such messages is asked of those who may know.
+unsafe impl CheckBytes<WireChecker<'_>> for AnyRef {
+    unsafe fn check_bytes(value: *const Self, checker: &mut WireChecker<'_>) -> Result<(), Reason> {
+        // SAFETY: the caller gives aligned bytes inside the archive, and any of them are a reference.
+        let reference = unsafe { value.read() };
+        let (address, fingerprint) = (reference.address(), reference.fingerprint());
+        if checker.references.is_possible(address, fingerprint) {
+            return Ok(());
+        }
+        let reason = format!("{address} was never an address for messages {fingerprint:016x}");
+        Err(Reason(reason.into()))
     }
 }
 
