@@ -16,6 +16,7 @@
 //! | [`passivation`] | which entities have to leave: those that were idle, and those beyond a limit |
 //! | [`rebalance`] | which shards are to move to which core |
 //! | [`remember`] | which entities run, as it stands in a journal |
+//! | [`routers`] | one message to one of many actors, or to all |
 //! | [`shutdown`] | the end of a node in order: phases with deadlines, and a report |
 //! | [`testkit`] | entities on the simulator, and storms of moves over them |
 #![forbid(unsafe_code)]
@@ -32,6 +33,7 @@ pub mod ownership;
 pub mod passivation;
 pub mod rebalance;
 pub mod remember;
+pub mod routers;
 pub mod shutdown;
 pub mod testkit;
 
