@@ -7,6 +7,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`allocation`] | which shard is to go to which core of which node |
+//! | [`cluster`] | a node as a member of a cluster: joining, leaving, events |
 //! | [`downing`] | which members of a cluster go down when the network breaks |
 //! | [`entities`] | ids and their shards; the table of the entities that a core has |
 //! | [`handoff`] | how a shard moves while messages for it go on arriving |
@@ -23,6 +24,7 @@
 
 pub mod allocation;
 mod chunks;
+pub mod cluster;
 pub mod downing;
 pub mod entities;
 pub mod handoff;
@@ -37,6 +39,7 @@ pub mod routers;
 pub mod shutdown;
 pub mod testkit;
 
+pub use cluster::{Cluster, ClusterEvent, ClusterHandle, ClusterRequest, MemberView};
 pub use node::{
     DeclareError, Entities, EntityId, EntityRef, EntityTarget, EntityTellError, EntityType,
     RegionFigures, Sharding, passivate,

@@ -124,10 +124,14 @@ impl Membership {
         let same_address = |other: &&MemberId| other.address == id.address;
         let buried = self.gossip.tombstones.keys().filter(same_address).map(|old| old.incarnation);
         let lives = self.gossip.members.keys().filter(same_address).map(|old| old.incarnation);
-        if buried.max() >= Some(id.incarnation) || lives.clone().max() > Some(id.incarnation) {
-            // Late, or doubled: of a life that is over.
+        let living = lives.clone().max().filter(|known| *known > id.incarnation);
+        let later = living.or(buried.max().filter(|known| *known >= id.incarnation));
+        if let Some(incarnation) = later {
+            // Late, or doubled, and of a life that is over; or of a node whose clock has gone back.
             self.counters.misdirected += 1;
-            return;
+            let reason = NackReason::LaterLife { incarnation };
+            let nack = ClusterMessage::InitJoinNack { from: self.me, reason };
+            return outputs.push(Output::Send(id.address, nack));
         }
         if let Some(incarnation) = lives.max().filter(|old| *old < id.incarnation) {
             return self.give_up_earlier(MemberId { incarnation, ..id });

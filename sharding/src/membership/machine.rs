@@ -1,6 +1,7 @@
 //! The machine: its state, its step, and what it tells those who listen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use fastrand::Rng;
@@ -56,7 +57,9 @@ pub(super) enum Phase {
         until_ns: u64,
         next_ns: u64,
     },
-    Stopped,
+    Stopped {
+        reason: StopReason,
+    },
 }
 
 /// What those who listen were told last.
@@ -113,6 +116,11 @@ impl Membership {
         self.me
     }
 
+    /// Where this node asks to be let in.
+    pub fn seeds(&self) -> &[SocketAddr] {
+        &self.settings.seeds
+    }
+
     /// The view that this node has; empty before it is let in.
     pub fn view(&self) -> &Gossip {
         &self.gossip
@@ -121,6 +129,14 @@ impl Membership {
     /// Whether this node was let in and has not stopped.
     pub fn is_member(&self) -> bool {
         matches!(self.phase, Phase::Member)
+    }
+
+    /// Why this node stops or has stopped, if it does.
+    pub fn stop_reason(&self) -> Option<StopReason> {
+        match self.phase {
+            Phase::Ending { reason, .. } | Phase::Stopped { reason } => Some(reason),
+            Phase::Joining(_) | Phase::Member => None,
+        }
     }
 
     /// Who acts for all, as this node sees it.
@@ -168,7 +184,7 @@ impl Membership {
                 self.gossip_round(now_ns, outputs);
             }
             Phase::Ending { .. } => self.farewell(now_ns, outputs),
-            Phase::Stopped => {}
+            Phase::Stopped { .. } => {}
         }
     }
 
@@ -176,7 +192,7 @@ impl Membership {
         match self.phase {
             Phase::Joining(_) => self.received_while_joining(now_ns, message, outputs),
             Phase::Member => self.received_as_member(now_ns, message, outputs),
-            Phase::Ending { .. } | Phase::Stopped => {}
+            Phase::Ending { .. } | Phase::Stopped { .. } => {}
         }
     }
 
@@ -200,7 +216,7 @@ impl Membership {
     fn farewell(&mut self, now_ns: u64, outputs: &mut Vec<Output>) {
         let Phase::Ending { reason, until_ns, ref mut next_ns } = self.phase else { return };
         if now_ns >= until_ns {
-            self.phase = Phase::Stopped;
+            self.phase = Phase::Stopped { reason };
             outputs.push(Output::Stop(reason));
             return;
         }
@@ -222,7 +238,7 @@ impl Membership {
 
     /// Tells those who listen what is new, and stops if this node was given up.
     fn publish(&mut self, now_ns: u64, outputs: &mut Vec<Output>) {
-        if matches!(self.phase, Phase::Joining(_) | Phase::Stopped) {
+        if matches!(self.phase, Phase::Joining(_) | Phase::Stopped { .. }) {
             return;
         }
         self.publish_members(outputs);
@@ -242,8 +258,9 @@ impl Membership {
         match self.gossip.members.get(&self.me).map(|member| member.status) {
             Some(Status::Down) => self.end(now_ns, StopReason::Downed, outputs),
             None => {
-                self.phase = Phase::Stopped;
-                outputs.push(Output::Stop(StopReason::Downed));
+                let reason = StopReason::Downed;
+                self.phase = Phase::Stopped { reason };
+                outputs.push(Output::Stop(reason));
             }
             Some(_) => {}
         }

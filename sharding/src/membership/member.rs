@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 
+use mainspring::prelude::*;
+
 /// One life of a node: where it listens, and which of its lives this is.
 ///
 /// Ordered by address first. Incarnations rise from one life of an address to the next.
@@ -24,6 +26,7 @@ impl fmt::Display for MemberId {
 /// How far a member has come; later is greater, and when views meet the greater one holds.
 ///
 /// A member that is removed has no status: it is in the tombstones.
+#[message(name = "mainspring.cluster.status")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Status {
     /// Known, not yet counted.

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use mainspring::prelude::message;
+
 use super::gossip::Gossip;
 use super::member::{Member, MemberId};
 use super::reachability::Standing;
@@ -105,6 +107,25 @@ pub enum ClusterMessage {
     },
 }
 
+impl ClusterMessage {
+    /// Who says so.
+    pub fn sender(&self) -> MemberId {
+        match self {
+            ClusterMessage::Join { id, .. } => *id,
+            ClusterMessage::InitJoin { from, .. }
+            | ClusterMessage::InitJoinAck { from }
+            | ClusterMessage::InitJoinNack { from, .. }
+            | ClusterMessage::Welcome { from, .. }
+            | ClusterMessage::GossipDigest { from, .. }
+            | ClusterMessage::GossipStatus { from, .. }
+            | ClusterMessage::GossipEnvelope { from, .. }
+            | ClusterMessage::Heartbeat { from, .. }
+            | ClusterMessage::HeartbeatReply { from, .. }
+            | ClusterMessage::ExitingConfirmed { from } => *from,
+        }
+    }
+}
+
 /// Why a node may not join here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NackReason {
@@ -133,6 +154,15 @@ pub enum NackReason {
     /// The message breaks a limit.
     #[error("too many or too long roles, or too long a version; name fewer")]
     TooLarge,
+    /// The cluster knows a later life of this node than the one that asks.
+    #[error(
+        "the cluster knows a later life of this node ({incarnation}): the clock has gone back, or another node has its \
+         address; set the clock, or give each node its own address"
+    )]
+    LaterLife {
+        /// The incarnation that is known.
+        incarnation: u64,
+    },
 }
 
 /// What the machine is told.
@@ -179,6 +209,7 @@ pub enum Event {
 }
 
 /// Why a node has to stop.
+#[message(name = "mainspring.cluster.stop_reason")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StopReason {
     /// It has left in order.

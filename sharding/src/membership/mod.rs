@@ -41,6 +41,7 @@ mod views;
 pub use detector::{Detector, DetectorSettings};
 pub use gossip::{Gossip, GossipError};
 pub use machine::{Counters, Membership};
+pub(crate) use member::ArchivedStatus;
 pub use member::{Member, MemberId, Status};
 pub use message::{ClusterMessage, Event, Input, NackReason, Output, StopReason};
 pub use reachability::{Reachability, Row, Standing};

@@ -31,6 +31,12 @@ pub struct Reachability {
     rows: BTreeMap<MemberId, Row>,
 }
 
+impl FromIterator<(MemberId, Row)> for Reachability {
+    fn from_iter<I: IntoIterator<Item = (MemberId, Row)>>(rows: I) -> Reachability {
+        Reachability { rows: rows.into_iter().collect() }
+    }
+}
+
 impl Reachability {
     /// Writes down what the observer finds, `None` for reachable; returns whether that is news. A subject that is
     /// terminated stays so.

@@ -10,6 +10,12 @@ pub struct VectorClock {
     entries: BTreeMap<MemberId, u64>,
 }
 
+impl FromIterator<(MemberId, u64)> for VectorClock {
+    fn from_iter<I: IntoIterator<Item = (MemberId, u64)>>(entries: I) -> VectorClock {
+        VectorClock { entries: entries.into_iter().collect() }
+    }
+}
+
 /// How one clock stands to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClockOrder {

@@ -49,12 +49,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod cluster;
 mod desk;
 mod region;
 mod storm;
 mod watch;
 mod witness;
 
+pub use cluster::{SimulatedCluster, SimulatedClusterPlan};
 pub use region::{ShardingTest, TestRegion};
 pub use storm::{MoveStorm, StormReport};
 pub use watch::Broken;

@@ -209,7 +209,7 @@ fn a_restart_ends_a_life_that_had_only_counted_as_unreachable() {
 fn hub_that_dials() -> (Hub, Links) {
     let local = LocalNode::new("bank", "hub", 9, 9, 2);
     let links = Links::default();
-    links.prepare(&[], true);
+    links.prepare(&[], None, true);
     (Hub::new(Settings::default(), local, Notices::new(links.clone()), 0), links)
 }
 
@@ -295,9 +295,9 @@ fn what_may_not_be_dialled_is_refused_with_its_reason() {
     let address = SocketAddr::from(([10, 0, 0, 1], 7355));
     let links = Links::default();
     assert_eq!(links.connect(address), Err(ConnectError::NotStarted { address }));
-    links.prepare(&[], true);
+    links.prepare(&[], None, true);
     assert_eq!(links.connect(address), Err(ConnectError::Insecure { address }));
-    links.prepare(&[], false);
+    links.prepare(&[], None, false);
     assert_eq!(links.connect(address), Ok(()));
     let rest = (1..CONTACTS_LIMIT as u16).map(port);
     rest.for_each(|address| links.connect(address).expect("there is room"));

@@ -236,7 +236,8 @@ impl Transport {
         };
         local.check()?;
         let exchange = Arc::new(Exchange::new(node.cores));
-        self.links.prepare(&settings.contacts, settings.is_local_only());
+        let is_local_only = settings.is_local_only();
+        self.links.prepare(&settings.contacts, settings.listen, is_local_only);
         Ok(Prepared { local, settings, exchange })
     }
 

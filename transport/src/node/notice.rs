@@ -89,6 +89,7 @@ struct State {
     dialing: Option<Dialing>,
     alarm: Option<Alarm>,
     nodes: Vec<LinkedNode>,
+    nodes_version: u64,
     events: VecDeque<LinkEvent>,
     dropped_events: u64,
     counters: Vec<Arc<Counters>>,
@@ -101,6 +102,7 @@ struct State {
 struct Dialing {
     /// Neither a key nor a certificate is asked for, and nobody has allowed that.
     is_local_only: bool,
+    listen: Option<SocketAddr>,
 }
 
 impl Links {
@@ -141,6 +143,16 @@ impl Links {
         })
     }
 
+    /// Whether the node that has these links was started, or is about to be.
+    pub fn is_prepared(&self) -> bool {
+        self.with(|state| state.dialing.is_some())
+    }
+
+    /// The address to listen on as it was set, known before the node listens; its port may be 0.
+    pub fn will_listen_on(&self) -> Option<SocketAddr> {
+        self.with(|state| state.dialing?.listen)
+    }
+
     /// Where the node listens, once it does.
     pub fn listening_on(&self) -> Option<SocketAddr> {
         self.with(|state| state.listening_on)
@@ -155,6 +167,15 @@ impl Links {
     /// The nodes that are linked now, by id.
     pub fn nodes(&self) -> Vec<LinkedNode> {
         self.with(|state| state.nodes.clone())
+    }
+
+    /// As [`nodes`](Self::nodes), if something has changed since `version`, and the version of that. The first one
+    /// is after 0.
+    pub fn nodes_since(&self, version: u64) -> Option<(u64, Vec<LinkedNode>)> {
+        self.with(|state| {
+            let is_new = state.nodes_version != version;
+            is_new.then(|| (state.nodes_version, state.nodes.clone()))
+        })
     }
 
     /// What has happened since the last call, oldest first, and how many events were dropped because nobody took them.
@@ -197,10 +218,15 @@ impl Links {
     }
 
     /// The node starts: it dials these addresses, and whether it may dial others.
-    pub(super) fn prepare(&self, contacts: &[SocketAddr], is_local_only: bool) {
+    pub(super) fn prepare(
+        &self,
+        contacts: &[SocketAddr],
+        listen: Option<SocketAddr>,
+        is_local_only: bool,
+    ) {
         self.with(|state| {
             state.contacts = contacts.iter().copied().collect();
-            state.dialing = Some(Dialing { is_local_only });
+            state.dialing = Some(Dialing { is_local_only, listen });
         });
     }
 
@@ -298,7 +324,10 @@ impl Notices {
     }
 
     pub fn publish(&self, nodes: Vec<LinkedNode>) {
-        self.0.with(|state| state.nodes = nodes);
+        self.0.with(|state| {
+            state.nodes = nodes;
+            state.nodes_version += 1;
+        });
         self.0.shared.changed.notify_all();
     }
 

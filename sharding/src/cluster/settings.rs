@@ -1,0 +1,151 @@
+//! What a program says about its node's cluster before the node starts.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use crate::downing::{Downing, DowningSettings, DowningSettingsError, Strategy, WhenUnstable};
+use crate::membership::{DetectorSettings, MemberId, Membership, Settings, SettingsError};
+
+/// The value that says how the cluster decides in a partition, among those that all members have to agree on.
+const RESOLVER: &str = "cluster.resolver";
+
+/// The shortest time between two heartbeats.
+const HEARTBEAT_LEAST: Duration = Duration::from_millis(10);
+
+/// Why a node cannot take part in a cluster as it was told to. Nothing was begun.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClusterError {
+    /// A seed that is no address.
+    #[error("the seed {text:?} is no address: {source}; write it as 10.0.0.1:7355")]
+    Seed {
+        /// What was written.
+        text: String,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// An address of its own that is none.
+    #[error("{text:?} is no address that others reach: {source}; write it as 10.0.0.1:7355")]
+    Address {
+        /// What was written.
+        text: String,
+        /// What is wrong.
+        source: std::io::Error,
+    },
+    /// Settings of the membership.
+    #[error("this node cannot join a cluster: {0}")]
+    Membership(#[from] SettingsError),
+    /// Settings of the resolver.
+    #[error("the resolver cannot decide: {0}")]
+    Downing(#[from] DowningSettingsError),
+    /// A resolver without its lease.
+    #[error(
+        "lease-majority needs a lease from a store, and none is given; choose keep-majority or static-quorum"
+    )]
+    NoLease,
+    /// Heartbeats that are too frequent, or count as missing at once.
+    #[error(
+        "heartbeats every {every:?} with a pause of {pause:?}: at least 10ms, and the pause no shorter"
+    )]
+    Heartbeats {
+        /// The interval.
+        every: Duration,
+        /// The pause.
+        pause: Duration,
+    },
+    /// The links are not there yet.
+    #[error(
+        "a cluster needs links: give the node its Transport first, .with(transport).with(cluster)"
+    )]
+    NoLinks,
+    /// The node does not listen.
+    #[error(
+        "a member of a cluster has to listen for the others: Transport::listen(\"10.0.0.1:7355\")"
+    )]
+    NotListening,
+    /// The node listens everywhere, which is no address for others.
+    #[error(
+        "{listening} is no address that others reach; name the one that they do: Cluster::address(\"10.0.0.1:7355\")"
+    )]
+    Everywhere {
+        /// Where it listens.
+        listening: SocketAddr,
+    },
+}
+
+/// Everything that was said.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Plan {
+    pub membership: Settings,
+    /// The address that others reach, if it is not that at which the node listens.
+    pub address: Option<SocketAddr>,
+    pub strategy: Option<Strategy>,
+    pub stable_after: Option<Duration>,
+    pub when_unstable: Option<WhenUnstable>,
+}
+
+impl Plan {
+    /// Whether a node can run with these.
+    pub fn check(&self) -> Result<(), ClusterError> {
+        self.settings(0).check()?;
+        let DetectorSettings { interval_ns, pause_ns, .. } = self.membership.detector;
+        let (every, pause) = (Duration::from_nanos(interval_ns), Duration::from_nanos(pause_ns));
+        if every < HEARTBEAT_LEAST || pause < every {
+            return Err(ClusterError::Heartbeats { every, pause });
+        }
+        if matches!(self.strategy, Some(Strategy::LeaseMajority { .. })) {
+            return Err(ClusterError::NoLease);
+        }
+        self.downing()?;
+        Ok(())
+    }
+
+    /// The membership of a node.
+    pub fn membership(&self, me: MemberId) -> Result<Membership, SettingsError> {
+        Membership::new(me, self.settings(me.incarnation))
+    }
+
+    /// Who decides in a partition, if anybody does.
+    pub fn downing(&self) -> Result<Option<Downing>, DowningSettingsError> {
+        self.downing_settings().map(Downing::new).transpose()
+    }
+
+    /// How often the cluster's actor looks at the time: twice as often as anything is due.
+    pub fn tick(&self) -> Duration {
+        let Settings { gossip_fast_ns, join_retry_ns, detector, .. } = &self.membership;
+        let shortest_ns = (*gossip_fast_ns).min(*join_retry_ns).min(detector.interval_ns);
+        Duration::from_nanos((shortest_ns / 2).clamp(5_000_000, 100_000_000))
+    }
+
+    fn downing_settings(&self) -> Option<DowningSettings> {
+        let mut settings = DowningSettings::of(self.strategy.clone()?);
+        settings.stable_after_ns = self.stable_after.map(nanoseconds);
+        settings.when_unstable = self.when_unstable.unwrap_or(settings.when_unstable);
+        Some(settings)
+    }
+
+    fn settings(&self, random_seed: u64) -> Settings {
+        let mut settings = Settings { random_seed, ..self.membership.clone() };
+        let resolver = match self.downing_settings() {
+            None => "none".to_owned(),
+            Some(DowningSettings { strategy, stable_after_ns, when_unstable }) => {
+                format!(
+                    "{strategy:?}, stable after {stable_after_ns:?}, unstable {when_unstable:?}"
+                )
+            }
+        };
+        settings.configuration.entry(RESOLVER.to_owned()).or_insert(resolver);
+        settings
+    }
+}
+
+/// The first address of a text.
+pub(super) fn address_of(text: &str) -> std::io::Result<SocketAddr> {
+    let address = text.to_socket_addrs()?.next();
+    let address = address.ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
+}
+
+pub(super) fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
