@@ -58,6 +58,8 @@ struct Board {
 
 #[derive(Debug, Default)]
 struct State {
+    /// In which second since 1970, and where.
+    began: Option<(u64, String)>,
     this: Option<u64>,
     members: Vec<MemberView>,
     leader: Option<u64>,
@@ -182,6 +184,16 @@ impl ClusterHandle {
     /// [`exit_code`] says how the program should end. Not on a core's thread.
     pub fn wait_stopped(&self, patience: Duration) -> Option<StopReason> {
         self.wait(patience, |state| state.stopped)
+    }
+
+    /// The incarnation and the address of this life of the node, if its cluster has begun.
+    pub(crate) fn own_record(&self, node: u32) -> Option<(u64, String)> {
+        let began = self.with(|state| state.began.clone());
+        began.map(|(began_s, address)| (began_s << 32 | u64::from(node), address))
+    }
+
+    pub(super) fn begin(&self, began_s: u64, address: String) {
+        self.with(|state| state.began = Some((began_s, address)));
     }
 
     pub(super) fn set_actor(&self, actor: ActorRef<ClusterRequest>) {

@@ -57,6 +57,7 @@ use mainspring_transport::Links;
 use crate::downing::{Strategy, WhenUnstable};
 use crate::membership;
 use actor::ClusterActor;
+pub(crate) use event::{ArchivedClusterEvent, ArchivedMemberView};
 pub use event::{ClusterEvent, ClusterRequest, MemberView};
 pub use handle::{ClusterHandle, ClusterRequestError, EXIT_CODE_DOWNED, REQUESTS_LIMIT, exit_code};
 pub use introduction::{Identity, Introduction, IntroductionError};
@@ -194,6 +195,8 @@ impl Cluster {
             return Err(ClusterError::Everywhere { listening });
         }
         let _ = self.began.set(since_1970);
+        let address = self.plan.address.unwrap_or(listening);
+        self.handle.begin(since_1970.as_secs(), address.to_string());
         Ok(())
     }
 }

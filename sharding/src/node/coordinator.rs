@@ -34,22 +34,22 @@ pub enum Directive {
     Move {
         /// Which shard.
         shard: u32,
-        /// The core.
-        to: u16,
+        /// The place.
+        to: Place,
         /// Who wants to know.
         reply_to: Option<ActorRef<MoveEnded>>,
     },
-    /// Bring all shards of a core to others, and none there.
+    /// Bring all shards of a place to others, and none there.
     Drain {
-        /// The core.
-        core: u16,
+        /// The place.
+        place: Place,
         /// Who wants to know how many these are.
         reply_to: Option<ActorRef<DrainBegun>>,
     },
-    /// Shards may go to a drained core again.
+    /// Shards may go to a drained place again.
     Readmit {
-        /// The core.
-        core: u16,
+        /// The place.
+        place: Place,
     },
     /// What the shards of a core cost since it said so last.
     Loads {
@@ -187,9 +187,14 @@ impl<M: Message> Coordinator<M> {
         &mut self,
         ctx: &mut Context<'_, Self>,
         shard: u32,
-        to: u16,
+        to: Place,
         reply_to: Option<ActorRef<MoveEnded>>,
     ) {
+        if !self.peers.has(to) {
+            let outcome = MoveOutcome::NoSuchPlace;
+            return reply_to.into_iter().for_each(|it| ctx.tell(it, &MoveEnded { shard, outcome }));
+        }
+        let to = to.core;
         let here = self.store.record(shard).filter(|record| record.owner.core == to);
         let outcome = match (self.rebalancer.move_shard(shard, to), here) {
             (Err(MoveError::Drained { .. }), _) => Some(MoveOutcome::Drained),
@@ -233,8 +238,9 @@ impl<M: Message> Coordinator<M> {
     }
 
     /// The shards of a core are to leave it.
-    fn drain(&mut self, core: u16) -> u32 {
-        if self.rebalancer.drain(core).is_err() {
+    fn drain(&mut self, place: Place) -> u32 {
+        let core = place.core;
+        if !self.peers.has(place) || self.rebalancer.drain(core).is_err() {
             return 0;
         }
         let records = (0..self.shard_count).filter_map(|shard| self.store.record(shard));
@@ -340,16 +346,19 @@ impl<M: Message> Actor for Coordinator<M> {
         match directive {
             ArchivedDirective::Move { shard, to, reply_to } => {
                 let reply_to = reply_to.as_ref().copied();
-                self.wish(ctx, shard.to_native(), to.to_native(), reply_to);
+                self.wish(ctx, shard.to_native(), to.into(), reply_to);
             }
-            ArchivedDirective::Drain { core, reply_to } => {
-                let shards = self.drain(core.to_native());
+            ArchivedDirective::Drain { place, reply_to } => {
+                let shards = self.drain(place.into());
                 if let Some(reply_to) = reply_to.as_ref() {
                     ctx.tell(*reply_to, &DrainBegun { shards });
                 }
             }
-            ArchivedDirective::Readmit { core } => {
-                self.rebalancer.readmit(core.to_native());
+            ArchivedDirective::Readmit { place } => {
+                let place = Place::from(place);
+                if self.peers.has(place) {
+                    self.rebalancer.readmit(place.core);
+                }
             }
             ArchivedDirective::Loads { loads } => {
                 self.note_loads(loads);

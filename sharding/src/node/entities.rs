@@ -15,6 +15,7 @@ use super::error::EntityTellError;
 use super::figures::RegionFigures;
 use super::hosting::Peers;
 use crate::entities::{EntityIdError, EntityKey, ShardCount, ToEntityKey};
+use crate::ownership::Place;
 
 /// What the cores of a node have in common of a type.
 pub(crate) struct TypeShared<M> {
@@ -146,6 +147,7 @@ impl<M: Message> Entities<M> {
         deadline: Duration,
     ) -> Result<Ask<MoveEnded>, EntityTellError> {
         let coordinator = self.coordinator().ok_or(EntityTellError::UnknownType)?;
+        let to = self.place(to).ok_or(EntityTellError::UnknownType)?;
         let request = |reply_to| Directive::Move { shard, to, reply_to: Some(reply_to) };
         Ok(client.ask(coordinator, request, deadline))
     }
@@ -161,7 +163,8 @@ impl<M: Message> Entities<M> {
         deadline: Duration,
     ) -> Result<Ask<DrainBegun>, EntityTellError> {
         let coordinator = self.coordinator().ok_or(EntityTellError::UnknownType)?;
-        let request = |reply_to| Directive::Drain { core, reply_to: Some(reply_to) };
+        let place = self.place(core).ok_or(EntityTellError::UnknownType)?;
+        let request = |reply_to| Directive::Drain { place, reply_to: Some(reply_to) };
         Ok(client.ask(coordinator, request, deadline))
     }
 
@@ -171,7 +174,8 @@ impl<M: Message> Entities<M> {
     /// [`EntityTellError`]; nothing was said.
     pub fn readmit_core(&self, client: &Client, core: u16) -> Result<(), EntityTellError> {
         let coordinator = self.coordinator().ok_or(EntityTellError::UnknownType)?;
-        Ok(client.tell(coordinator, &Directive::Readmit { core })?)
+        let place = self.place(core).ok_or(EntityTellError::UnknownType)?;
+        Ok(client.tell(coordinator, &Directive::Readmit { place })?)
     }
 
     /// What the region of a core has counted.
@@ -196,6 +200,11 @@ impl<M: Message> Entities<M> {
     /// Who moves the shards of this type, once the node has started.
     pub fn coordinator(&self) -> Option<ActorRef<Directive>> {
         self.shared.coordinator.get().copied()
+    }
+
+    /// A core of this node as the place of shards, once the node has started.
+    pub fn place(&self, core: u16) -> Option<Place> {
+        Some(self.shared.peers.get()?.place(core))
     }
 
     /// The region of a core, once the node has started.

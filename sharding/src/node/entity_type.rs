@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::error::DeclareError;
+use crate::allocation::AllocationSettings;
 use crate::entities::{LifeSettings, Lives, MOST_RESIDENTS, Residents, ShardCount};
 use crate::passivation::{Passivation, PassivationSettings};
 use crate::rebalance::{Balance, Measure, RebalanceSettings, Rebalancer};
@@ -34,6 +35,8 @@ pub struct EntityType {
     pub(crate) lives: LifeSettings,
     pub(crate) rebalance: RebalanceSettings,
     pub(crate) remembered_per_second: Option<u32>,
+    pub(crate) role: Option<String>,
+    pub(crate) allocation: AllocationSettings,
 }
 
 impl EntityType {
@@ -50,6 +53,8 @@ impl EntityType {
             lives: LifeSettings::default(),
             rebalance: RebalanceSettings::default(),
             remembered_per_second: None,
+            role: None,
+            allocation: AllocationSettings::default(),
         }
     }
 
@@ -114,6 +119,18 @@ impl EntityType {
     /// effect then.
     pub fn remember(mut self, starts_per_second: u32) -> Self {
         self.remembered_per_second = Some(starts_per_second);
+        self
+    }
+
+    /// In a cluster, only members of this role have its shards. Any member unless set.
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.role = Some(role.into());
+        self
+    }
+
+    /// How its shards are placed over the nodes of a cluster.
+    pub fn allocation(mut self, settings: AllocationSettings) -> Self {
+        self.allocation = settings;
         self
     }
 

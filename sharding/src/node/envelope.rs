@@ -27,10 +27,24 @@ pub enum Envelope {
     Recorded { number: u64, is_recorded: bool },
     /// An entity of another core has ended that the log of this one says to run.
     Ended { shard: u32, epoch: u64, id: Vec<u8> },
+    /// The other nodes whose regions this one has to do with from now on, and all of them.
+    Neighbours { version: u64, nodes: Vec<NodeCores> },
+    /// Who owns shards, as the ownership store has it.
+    Records { records: Vec<(u32, Record)> },
+    /// The node is out of its cluster: nothing of its shards goes on.
+    Over,
     /// Somebody wants to know what was counted.
     Figures { reply_to: ActorRef<RegionFigures> },
     /// Time has passed.
     Tick,
+}
+
+/// Another node, and how many cores it has.
+#[message(name = "mainspring.sharding.node_cores")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeCores {
+    pub incarnation: u64,
+    pub cores: u16,
 }
 
 /// Whom a message is for.

@@ -133,6 +133,11 @@ pub enum EntityTellError {
         "the entity's shard moves, and its region's limit of waiting messages is reached; send again later"
     )]
     Moving,
+    /// The node is out of its cluster: it was given up, or has lost its lease.
+    #[error(
+        "this node is out of its cluster and has no entities any more; start it again, or send from another node"
+    )]
+    Over,
     /// It could not be sent to where the entity is.
     #[error(transparent)]
     Send(#[from] TellError),

@@ -6,6 +6,8 @@ use mainspring::prelude::*;
 #[message(name = "mainspring.sharding.figures")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RegionFigures {
+    /// The core.
+    pub core: u16,
     /// Entities that are running, starting, stopping or in trouble.
     pub entities: u32,
     /// Entities that count against the limit.
@@ -29,6 +31,8 @@ pub struct RegionFigures {
     /// Messages refused because they could not be sent on, or had no usable id. What regions say to each other of a
     /// move counts too; it is said again.
     pub refused_sends: u64,
+    /// Messages refused because the node may not use what it owns, or because who sent them is no neighbour any more.
+    pub refused_over: u64,
     /// Messages refused while their shard moved.
     pub refused_moving: u64,
     /// Entities that ran when their shard left, or when the node ended last, and whose ids found no room here or on

@@ -12,7 +12,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU32;
 use std::rc::Rc;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use mainspring::context::Asked;
@@ -20,6 +20,8 @@ use mainspring::device::{ObserveTurns, TurnSample};
 use mainspring::message::{Enclosed, LocalMessage, Message};
 use mainspring::prelude::*;
 
+use super::abroad::{Introduction, Tenure};
+use super::coordinator::Directive;
 use super::envelope::{Delivery, Envelope, RegionMessage};
 use super::error::EntityTellError;
 use super::figures::RegionFigures;
@@ -78,15 +80,52 @@ impl<M: Message> Ways<M> {
     }
 }
 
-/// The regions of one type on all cores of a node, once they are there.
+/// The regions of one type on another node.
+pub(crate) struct Abroad<M> {
+    pub incarnation: u64,
+    pub scheduler: ActorRef<Directive>,
+    /// By core.
+    pub regions: Arc<[ActorRef<RegionMessage<M>>]>,
+}
+
+impl<M> Clone for Abroad<M> {
+    fn clone(&self) -> Self {
+        let Abroad { incarnation, scheduler, ref regions } = *self;
+        Abroad { incarnation, scheduler, regions: Arc::clone(regions) }
+    }
+}
+
+/// The regions of one type on all cores of a node, once they are there, and what they have in common.
 pub(crate) struct Peers<M> {
     incarnation: u64,
+    /// Until when the node may use what it owns.
+    pub tenure: Arc<Tenure>,
+    /// Those of other nodes, by incarnation. Core 0 writes it; each region takes a copy when it is told to.
+    abroad: Mutex<Vec<Abroad<M>>>,
+    door: OnceLock<ActorRef<Introduction<M>>>,
     regions: Box<[OnceLock<ActorRef<RegionMessage<M>>>]>,
 }
 
 impl<M: Message> Peers<M> {
-    pub fn new(incarnation: u64, cores: u16) -> Self {
-        Peers { incarnation, regions: (0..cores).map(|_| OnceLock::new()).collect() }
+    pub fn new(incarnation: u64, cores: u16, tenure: Arc<Tenure>) -> Self {
+        let regions = (0..cores).map(|_| OnceLock::new()).collect();
+        let (abroad, door) = (Mutex::default(), OnceLock::new());
+        Peers { incarnation, tenure, abroad, door, regions }
+    }
+
+    /// Looks at the regions of other nodes, or changes them.
+    pub fn abroad<T>(&self, look: impl FnOnce(&mut Vec<Abroad<M>>) -> T) -> T {
+        look(&mut self.abroad.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The actor by which regions of different nodes meet, in a cluster.
+    pub fn door(&self) -> Option<ActorRef<Introduction<M>>> {
+        self.door.get().copied()
+    }
+
+    pub fn set_door(&self, door: ActorRef<Introduction<M>>) {
+        // There is one.
+        let _ = self.door.set(door);
     }
 
     /// A core of this node.
@@ -154,6 +193,8 @@ pub(crate) struct Hosting<M> {
     pub place: Place,
     pub region: Cell<Option<ActorRef<RegionMessage<M>>>>,
     pub peers: Arc<Peers<M>>,
+    /// The regions of other nodes as this core knows them, by incarnation.
+    pub abroad: RefCell<Vec<Abroad<M>>>,
     pub tables: RefCell<Tables<M>>,
 }
 
@@ -311,7 +352,8 @@ impl<M: Message> Hosting<M> {
         let tables = &mut *self.tables.borrow_mut();
         let (slot, shard, tenant) = tables.residents.find_active(hash, id)?;
         let Tenant { actor, touched, .. } = (*tenant)?;
-        if !tables.shards.is_here(shard) || !tables.is_clear(shard) {
+        let is_ours = tables.shards.is_here(shard) && self.peers.tenure.holds(now_ns);
+        if !is_ours || !tables.is_clear(shard) {
             return None;
         }
         tables.count_message(shard, self.place);
@@ -327,6 +369,9 @@ impl<M: Message> Hosting<M> {
         &self,
         key: &EntityKey<'_>,
     ) -> Result<(ActorRef<RegionMessage<M>>, Delivery), EntityTellError> {
+        if self.peers.tenure.is_closed() {
+            return Err(EntityTellError::Over);
+        }
         let tables = &mut *self.tables.borrow_mut();
         let shard = tables.residents.shard_count().shard_of(key);
         match tables.shards.route(shard) {
@@ -353,7 +398,27 @@ impl<M: Message> Hosting<M> {
     /// The region of a place.
     #[inline]
     pub fn region_of(&self, place: Place) -> Option<ActorRef<RegionMessage<M>>> {
-        if self.peers.has(place) { self.peers.get(place.core) } else { None }
+        if self.peers.has(place) {
+            return self.peers.get(place.core);
+        }
+        let abroad = self.abroad.borrow();
+        let at = abroad.binary_search_by_key(&place.incarnation, |known| known.incarnation).ok()?;
+        abroad[at].regions.get(usize::from(place.core)).copied()
+    }
+
+    /// Who has shards moved on the node of a place that is not this one.
+    pub fn scheduler_of(&self, place: Place) -> Option<ActorRef<Directive>> {
+        let abroad = self.abroad.borrow();
+        let at = abroad.binary_search_by_key(&place.incarnation, |known| known.incarnation).ok()?;
+        Some(abroad[at].scheduler)
+    }
+
+    /// Whether this core knows the node of a place, its own or another one.
+    #[inline]
+    pub fn knows(&self, place: Place) -> bool {
+        let known = |known: &Abroad<M>| known.incarnation;
+        self.peers.has(place)
+            || self.abroad.borrow().binary_search_by_key(&place.incarnation, known).is_ok()
     }
 
     pub fn delivery(&self, key: &EntityKey<'_>, epoch: Epoch, way: u64) -> Delivery {

@@ -1,6 +1,7 @@
 //! Entities on a node: the types that a program declares, the regions that stand before their entities on every core,
 //! and the references by which they are reached.
 
+mod abroad;
 mod coordinator;
 mod entities;
 mod entity_id;

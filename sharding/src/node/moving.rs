@@ -98,6 +98,21 @@ where
         }
     }
 
+    /// As [`tell_coordinator`](Self::tell_coordinator), on the node of a place.
+    fn tell_coordinator_at(
+        &self,
+        ctx: &mut Context<'_, Self>,
+        place: Place,
+        directive: &Directive,
+    ) {
+        if self.hosting.peers.has(place) {
+            return self.tell_coordinator(ctx, directive);
+        }
+        if let Some(scheduler) = self.hosting.scheduler_of(place) {
+            let _ = ctx.try_tell(scheduler, directive);
+        }
+    }
+
     fn say(
         &mut self,
         ctx: &mut Context<'_, Self>,
@@ -113,7 +128,7 @@ where
         );
         if to.core == COORDINATOR_CORE && for_coordinator {
             let (word, _) = word_of(message.clone());
-            self.tell_coordinator(ctx, &Directive::Said { word });
+            self.tell_coordinator_at(ctx, to, &Directive::Said { word });
         }
         if to == self.place {
             return self.input(ctx, Input::Message { from: self.place, message });
@@ -181,7 +196,7 @@ where
     }
 
     /// Stops what still runs of a shard at once.
-    fn kill_entities(&mut self, ctx: &mut Context<'_, Self>, shard: u32, step: u64) {
+    pub(super) fn kill_entities(&mut self, ctx: &mut Context<'_, Self>, shard: u32, step: u64) {
         if step > 0 {
             self.draining.insert(shard, step);
         }

@@ -44,6 +44,8 @@ where
     A::Message: Message,
 {
     pub(super) place: Place,
+    /// Whether its node is in no cluster.
+    is_alone: bool,
     pub(super) hosting: Rc<Hosting<A::Message>>,
     pub(super) make: Make<A>,
     pub(super) coordinator: Arc<OnceLock<ActorRef<Directive>>>,
@@ -79,9 +81,11 @@ where
         make: Make<A>,
         coordinator: Arc<OnceLock<ActorRef<Directive>>>,
         entity_type: &EntityType,
+        is_alone: bool,
     ) -> Self {
         Region {
             place: hosting.place,
+            is_alone,
             hosting,
             make,
             coordinator,
@@ -110,6 +114,9 @@ where
         let origin = Place::from(&delivery.from);
         let is_own = origin == self.place || origin == FROM_OUTSIDE;
         let id = delivery.id.as_slice();
+        if !is_own && !self.hosting.knows(origin) {
+            return self.count(|figures| figures.refused_over += 1);
+        }
         let clear = {
             let tables = &mut *self.hosting.tables.borrow_mut();
             let way = delivery.way.to_native();
@@ -148,6 +155,9 @@ where
         message: EnclosedView<'_, A::Message>,
     ) {
         let Ok(key) = id.to_entity_key() else { return self.count(|f| f.refused_sends += 1) };
+        if !self.hosting.peers.tenure.holds(ctx.now_ns()) {
+            return self.count(|figures| figures.refused_over += 1);
+        }
         let found = self.hosting.tables.borrow().residents.find(&key);
         match Arrival::of(found.map(|found| found.state)) {
             Arrival::Deliver => {
@@ -204,6 +214,7 @@ where
         let settled = (0..shard_count).filter(|shard| tables.shards.is_settled(*shard));
         let counters = tables.shards.counters();
         RegionFigures {
+            core: self.place.core,
             entities: tables.residents.len(),
             active: tables.passivation.len(),
             shards: settled.count() as u32,
@@ -297,8 +308,10 @@ where
     const TRACKS_CHILDREN: bool = true;
 
     fn started(&mut self, ctx: &mut Context<Self>) -> Next<Self> {
-        self.open_shards(ctx);
-        self.begin_recording(ctx);
+        if self.is_alone {
+            self.open_shards(ctx);
+            self.begin_recording(ctx);
+        }
         self.arm(ctx);
         Next::Same
     }
@@ -318,10 +331,20 @@ where
                 None => self.count(|figures| figures.refused_sends += 1),
             },
             ArchivedEnvelope::Handover { from, word } => {
-                if let Some(message) = message_of(word, enclosed) {
-                    self.input(ctx, Input::Message { from: from.into(), message });
+                let from = Place::from(from);
+                match message_of(word, enclosed).filter(|_| self.hosting.knows(from)) {
+                    Some(message) => self.input(ctx, Input::Message { from, message }),
+                    None => self.count(|figures| figures.refused_over += 1),
                 }
             }
+            ArchivedEnvelope::Neighbours { version, nodes } => {
+                self.take_neighbours(ctx, version.to_native(), nodes);
+            }
+            ArchivedEnvelope::Records { records } => {
+                let records = records.iter().map(|pair| (pair.0.to_native(), (&pair.1).into()));
+                self.take_records(ctx, records);
+            }
+            ArchivedEnvelope::Over => self.end_all(ctx),
             ArchivedEnvelope::StoreAnswered { shard, step, answer } => {
                 let (shard, step) = (shard.to_native(), step.to_native());
                 self.input(ctx, Input::StoreAnswered { shard, step, answer: answer.into() });

@@ -1,5 +1,6 @@
 //! Entities on a node: what a program declares before it starts, and gives to its node.
 
+use std::cell::OnceCell;
 use std::error::Error;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,8 @@ use mainspring::message::Message;
 use mainspring::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::coordinator::Coordinator;
+use super::abroad::{Door, Outland, Scheduler, StoreDesk, StoreDevice, Tenure};
+use super::coordinator::{Coordinator, Directive};
 use super::entities::{Entities, TypeShared};
 use super::entity_id::EntityId;
 use super::entity_type::EntityType;
@@ -21,9 +23,11 @@ use super::moving::COORDINATOR_CORE;
 use super::region::{Make, Region};
 use super::tenants::Tenants;
 use super::types_file;
+use crate::allocation::Allocator;
+use crate::cluster::ClusterHandle;
 use crate::entities::{Lives, MOST_RESIDENTS, Residents, ShardCount, ShardLoads};
 use crate::handoff;
-use crate::ownership::Place;
+use crate::ownership::{NodeRecord, OpenStore, Place};
 use crate::passivation::Passivation;
 
 /// Room for entities that are stopping, however few may be active.
@@ -85,6 +89,13 @@ struct Inner {
     directory: Option<PathBuf>,
     types: Mutex<Vec<Declared>>,
     cores: OnceLock<u16>,
+    clustered: OnceLock<Clustered>,
+}
+
+/// What entities of all nodes of a cluster need.
+struct Clustered {
+    store: Arc<dyn OpenStore>,
+    tenure: Arc<Tenure>,
 }
 
 /// A type, and how its region is put onto a core.
@@ -95,7 +106,16 @@ struct Declared {
     install: Install,
 }
 
-type Install = Box<dyn Fn(&mut Seat<'_>, &mut Regions) + Send + Sync>;
+type Install = Box<dyn Fn(&mut Seat<'_>, &mut Regions, &Home) + Send + Sync>;
+
+/// What the types of a core have in common.
+struct Home {
+    incarnation: u64,
+    tenure: Arc<Tenure>,
+    /// In a cluster, on the core that decides.
+    cluster: Option<(ClusterHandle, Rc<StoreDesk>)>,
+    is_clustered: bool,
+}
 
 impl fmt::Debug for Sharding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -117,6 +137,20 @@ impl Sharding {
     pub fn stored_in(directory: impl Into<PathBuf>) -> Self {
         let inner = Inner { directory: Some(directory.into()), ..Inner::default() };
         Sharding { inner: Arc::new(inner) }
+    }
+
+    /// The entities are those of all nodes of a cluster, and the store decides which of them has which shard. The node
+    /// gets its [`Cluster`](crate::cluster::Cluster) before this.
+    ///
+    /// A node that is no member any more, or that has lost its lease at the store, stops its entities at once and
+    /// refuses messages for them; it has to start again. Entities are balanced over nodes by the number of their
+    /// shards. What a journal keeps does not go with a shard from node to node, so entities with a journal are for a
+    /// node alone.
+    pub fn in_cluster(self, store: impl OpenStore) -> Self {
+        let clustered = Clustered { store: Arc::new(store), tenure: Arc::new(Tenure::none()) };
+        // The first store stays.
+        let _ = self.inner.clustered.set(clustered);
+        self
     }
 
     /// Declares a type of entities. `make` makes the one of an id, on the core that its shard is on, when the first
@@ -147,8 +181,8 @@ impl Sharding {
         let entities = Entities::new(hash, shard_count, Arc::clone(&shared));
         let make: Make<A> = Arc::new(make);
         let shards = shard_count.get();
-        let install = Box::new(move |seat: &mut Seat<'_>, regions: &mut Regions| {
-            install(seat, regions, hash, &entity_type, shard_count, &shared, &make);
+        let install = Box::new(move |seat: &mut Seat<'_>, regions: &mut Regions, home: &Home| {
+            install(seat, regions, home, hash, &entity_type, shard_count, &shared, &make);
         });
         types.push(Declared { hash, name, shards, install });
         Ok(entities)
@@ -156,9 +190,11 @@ impl Sharding {
 }
 
 /// Puts the region of a type onto a core.
+#[allow(clippy::too_many_arguments, reason = "what a declaration has kept, and where it goes")]
 fn install<A>(
     seat: &mut Seat<'_>,
     regions: &mut Regions,
+    home: &Home,
     hash: u64,
     entity_type: &EntityType,
     shard_count: ShardCount,
@@ -169,23 +205,22 @@ fn install<A>(
     A::Message: Message,
 {
     let (core, cores) = (seat.core(), seat.cores());
-    let incarnation = u64::from(seat.incarnation());
-    let peers = shared.peers.get_or_init(|| Arc::new(Peers::new(incarnation, cores)));
-    let (peers, place) = (Arc::clone(peers), Place { incarnation, core });
+    let made = || Arc::new(Peers::new(home.incarnation, cores, Arc::clone(&home.tenure)));
+    let peers = Arc::clone(shared.peers.get_or_init(made));
+    let place = peers.place(core);
     if core == COORDINATOR_CORE {
-        let settings = entity_type.rebalance;
-        let coordinator = Coordinator::new(Arc::clone(&peers), cores, shard_count, settings);
-        match coordinator.map(|coordinator| seat.spawn(coordinator)) {
-            Ok(Ok(coordinator)) => drop(shared.coordinator.set(coordinator)),
-            Ok(Err(error)) => {
-                tracing::error!(name = entity_type.name, %error, "a type has no coordinator");
-            }
+        let coordinator = match &home.cluster {
+            Some(cluster) => scheduler(seat, cluster, &peers, entity_type, shard_count),
+            None => coordinator(seat, &peers, entity_type, shard_count),
+        };
+        match coordinator {
+            Ok(coordinator) => drop(shared.coordinator.set(coordinator)),
             Err(error) => {
                 tracing::error!(name = entity_type.name, %error, "a type has no coordinator");
             }
         }
     }
-    let tables = match tables(place, cores, entity_type, shard_count) {
+    let tables = match tables(place, cores, home.is_clustered, entity_type, shard_count) {
         Ok(tables) => tables,
         Err(error) => {
             tracing::error!(core, name = entity_type.name, %error, "a type has no region");
@@ -196,10 +231,13 @@ fn install<A>(
         place,
         region: std::cell::Cell::new(None),
         peers: Arc::clone(&peers),
+        abroad: std::cell::RefCell::default(),
         tables: std::cell::RefCell::new(tables),
     });
     let coordinator = Arc::clone(&shared.coordinator);
-    let region = Region::new(Rc::clone(&hosting), Arc::clone(make), coordinator, entity_type);
+    let is_alone = !home.is_clustered;
+    let region =
+        Region::new(Rc::clone(&hosting), Arc::clone(make), coordinator, entity_type, is_alone);
     match seat.spawn(region) {
         Ok(region) => {
             hosting.region.set(Some(region));
@@ -217,10 +255,56 @@ fn install<A>(
     }
 }
 
+/// The coordinator of a type on a node alone.
+fn coordinator<M: Message>(
+    seat: &mut Seat<'_>,
+    peers: &Arc<Peers<M>>,
+    entity_type: &EntityType,
+    shard_count: ShardCount,
+) -> Result<ActorRef<Directive>, Box<dyn Error>> {
+    let (peers, settings) = (Arc::clone(peers), entity_type.rebalance);
+    let cores = seat.cores();
+    Ok(seat.spawn(Coordinator::new(peers, cores, shard_count, settings)?)?)
+}
+
+/// The scheduler of a type on a node in a cluster, and the door beside it.
+fn scheduler<M: Message>(
+    seat: &mut Seat<'_>,
+    (cluster, desk): &(ClusterHandle, Rc<StoreDesk>),
+    peers: &Arc<Peers<M>>,
+    entity_type: &EntityType,
+    shard_count: ShardCount,
+) -> Result<ActorRef<Directive>, Box<dyn Error>> {
+    let (name, shards) = (entity_type.name.as_str(), shard_count.get());
+    let outland = Rc::new(Outland::new(Arc::clone(peers)));
+    let allocator = Allocator::new(entity_type.allocation)?;
+    let hears: Rc<OnceCell<ActorRef<Directive>>> = Rc::default();
+    let listener = {
+        let hears = Rc::clone(&hears);
+        desk.listen(Rc::new(move |turn, news| {
+            if let Some(scheduler) = hears.get() {
+                turn.run(*scheduler, |scheduler: &mut Scheduler<M>, ctx| {
+                    scheduler.news(ctx, news);
+                    Next::Same
+                });
+            }
+        }))
+    };
+    let asks = (cluster.clone(), Rc::clone(desk), listener);
+    let scheduler = Scheduler::new(asks, Rc::clone(&outland), (name, shards), allocator);
+    let scheduler = seat.spawn(scheduler)?;
+    let _ = hears.set(scheduler);
+    let role = entity_type.role.clone();
+    let door = Door::new(cluster.clone(), outland, scheduler, shards, (name, role));
+    peers.set_door(seat.spawn(door)?);
+    Ok(scheduler)
+}
+
 /// The tables of a region. What was declared has been checked, but for what depends on the number of cores.
 fn tables<M: Message>(
     place: Place,
     cores: u16,
+    is_clustered: bool,
     entity_type: &EntityType,
     shard_count: ShardCount,
 ) -> Result<Tables<M>, Box<dyn Error>> {
@@ -230,8 +314,12 @@ fn tables<M: Message>(
         ..handoff::Settings::default()
     };
     let places = (0..cores).map(|core| Place { core, ..place });
+    let shards = match is_clustered {
+        true => handoff::Region::joining(place, places, shard_count.get(), settings),
+        false => handoff::Region::new(place, places, shard_count.get(), settings),
+    };
     Ok(Tables {
-        shards: handoff::Region::new(place, places, shard_count.get(), settings),
+        shards,
         residents: Residents::new(shard_count, residents_limit(entity_type))?,
         lives: Lives::new(entity_type.lives)?,
         passivation: Passivation::new(entity_type.passivation())?,
@@ -273,11 +361,42 @@ impl Extension for Sharding {
 
     fn install(&self, seat: &mut Seat<'_>) {
         let _ = self.inner.cores.set(seat.cores());
+        let home = match self.home(seat) {
+            Ok(home) => home,
+            Err(error) => return tracing::error!(%error, "this node has no entities"),
+        };
         let types = self.inner.types.lock().unwrap_or_else(PoisonError::into_inner);
         let mut regions = Regions::default();
         for declared in types.iter() {
-            (declared.install)(seat, &mut regions);
+            (declared.install)(seat, &mut regions, &home);
         }
         seat.share(Rc::new(regions));
     }
 }
+
+impl Sharding {
+    /// What the types of a core have in common. In a cluster the first core gets the desk of the store.
+    fn home(&self, seat: &mut Seat<'_>) -> Result<Home, Box<dyn Error>> {
+        let node = seat.incarnation();
+        let Some(Clustered { store, tenure }) = self.inner.clustered.get() else {
+            let (incarnation, tenure) = (u64::from(node), Arc::new(Tenure::unlimited()));
+            return Ok(Home { incarnation, tenure, cluster: None, is_clustered: false });
+        };
+        let cluster = seat.shared::<ClusterHandle>().ok_or(NO_CLUSTER)?;
+        let (incarnation, address) = cluster.own_record(node).ok_or(NO_CLUSTER)?;
+        let tenure = Arc::clone(tenure);
+        let mut home = Home { incarnation, tenure, cluster: None, is_clustered: true };
+        if seat.core() == COORDINATOR_CORE {
+            let mut store = store.open()?;
+            store.use_alarm(seat.alarm());
+            let record = NodeRecord { incarnation, address };
+            let desk = Rc::new(StoreDesk::new(store, record, Arc::clone(&home.tenure)));
+            seat.add_device(Box::new(StoreDevice(Rc::clone(&desk))));
+            home.cluster = Some((ClusterHandle::clone(&cluster), desk));
+        }
+        Ok(home)
+    }
+}
+
+const NO_CLUSTER: &str =
+    "entities of a cluster on a node without one: give the node its cluster first";

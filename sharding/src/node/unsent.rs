@@ -44,6 +44,12 @@ impl<M> Unsent<M> {
         true
     }
 
+    /// A place is gone, and with it what waits for it.
+    pub fn forget(&mut self, to: Place) {
+        let queue = self.queues.remove(&to).unwrap_or_default();
+        self.bytes -= queue.iter().map(len_bytes).sum::<usize>();
+    }
+
     /// Gives `send` the messages for every core, until its way is full again. How many cannot be sent at all.
     pub fn send(
         &mut self,

@@ -16,6 +16,7 @@ use crate::node::{
     DeclareError, Directive, DrainBegun, Entities, EntityId, EntityRef, EntityTellError,
     EntityType, Hosting, MoveEnded, MoveOutcome, RegionFigures, Regions, Sharding,
 };
+use crate::ownership::Place;
 
 /// How long [`TestRegion::settle`] lets things happen.
 const SOON: Duration = Duration::from_millis(20);
@@ -197,6 +198,7 @@ impl<M: Message> TestRegion<M> {
     pub fn begin_move(&mut self, shard: u32, to: u16) -> Probe<MoveEnded> {
         let ended = self.sim.probe();
         let reply_to = Some(ended.actor());
+        let to = self.place(to);
         self.direct(&Directive::Move { shard, to, reply_to });
         ended
     }
@@ -219,7 +221,8 @@ impl<M: Message> TestRegion<M> {
     #[track_caller]
     pub fn drain_core(&mut self, core: u16) -> u32 {
         let begun = self.sim.probe::<DrainBegun>();
-        self.direct(&Directive::Drain { core, reply_to: Some(begun.actor()) });
+        let place = self.place(core);
+        self.direct(&Directive::Drain { place, reply_to: Some(begun.actor()) });
         begun.next().shards
     }
 
@@ -228,7 +231,8 @@ impl<M: Message> TestRegion<M> {
     /// # Panics
     /// When the type has no coordinator, which is an error of the sharding.
     pub fn readmit_core(&mut self, core: u16) {
-        self.direct(&Directive::Readmit { core });
+        let place = self.place(core);
+        self.direct(&Directive::Readmit { place });
     }
 
     /// The ids of the entities that run on any core, in order.
@@ -303,6 +307,11 @@ impl<M: Message> TestRegion<M> {
             }
         }
         Ok(())
+    }
+
+    fn place(&self, core: u16) -> Place {
+        // A core that there is not is refused by the coordinator.
+        self.entities.place(core).unwrap_or(Place { incarnation: 0, core })
     }
 
     #[track_caller]

@@ -1,0 +1,180 @@
+//! Who else is in the cluster, as the entities of one type see it, and when this node may begin with them.
+//!
+//! A node begins when it is a full member, the store knows that it is present, and every other member has taken its
+//! places in and made its own known: then nobody meets a place that it has never heard of. A member that joins later
+//! waits for this node in the same way.
+//!
+//! Invariant: `begun` never turns back. Bounds: as many neighbours as the cluster has members.
+
+use std::collections::BTreeMap;
+
+use crate::allocation::{NodeStanding, NodeStatus};
+use crate::membership::Status;
+
+/// After how long a greeting that got no answer is said again.
+const GREET_NS: u64 = 250_000_000;
+
+/// What a member is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub status: Status,
+    pub is_reachable: bool,
+    pub has_role: bool,
+    pub app_version: String,
+}
+
+#[derive(Debug)]
+struct Neighbour {
+    standing: Standing,
+    /// Cores, once it has introduced itself and all regions here know it.
+    cores: Option<u16>,
+    /// Whether all its regions know those of this node.
+    has_welcomed: bool,
+    greet_ns: u64,
+}
+
+/// See the module's header.
+#[derive(Debug)]
+pub(crate) struct Neighbours {
+    me: u64,
+    cores: u16,
+    members: BTreeMap<u64, Neighbour>,
+    leader: Option<u64>,
+    is_present: bool,
+    has_begun: bool,
+}
+
+impl Neighbours {
+    /// Alone, and not begun.
+    pub fn new(me: u64, cores: u16) -> Neighbours {
+        let members = BTreeMap::new();
+        Neighbours { me, cores, members, leader: None, is_present: false, has_begun: false }
+    }
+
+    /// A member is like this now.
+    pub fn set(&mut self, incarnation: u64, standing: Standing) {
+        if let Some(known) = self.members.get_mut(&incarnation) {
+            known.standing = standing;
+            return;
+        }
+        let cores = (incarnation == self.me).then_some(self.cores);
+        let neighbour = Neighbour { standing, cores, has_welcomed: false, greet_ns: 0 };
+        self.members.insert(incarnation, neighbour);
+    }
+
+    /// A member is no more.
+    pub fn remove(&mut self, incarnation: u64) {
+        self.members.remove(&incarnation);
+    }
+
+    /// Whether somebody is a member.
+    pub fn has(&self, incarnation: u64) -> bool {
+        self.members.contains_key(&incarnation)
+    }
+
+    /// Who acts for all.
+    pub fn set_leader(&mut self, leader: Option<u64>) {
+        self.leader = leader;
+    }
+
+    /// Who acts for all.
+    pub fn leader(&self) -> Option<u64> {
+        self.leader
+    }
+
+    /// Whether this node acts for all, and has begun.
+    pub fn leads(&self) -> bool {
+        self.has_begun && self.leader == Some(self.me)
+    }
+
+    /// What this node is.
+    pub fn own_status(&self) -> Option<Status> {
+        self.members.get(&self.me).map(|me| me.standing.status)
+    }
+
+    /// The store knows that this node is present.
+    pub fn set_present(&mut self) {
+        self.is_present = true;
+    }
+
+    /// All regions of this node know the places of a member.
+    pub fn known(&mut self, incarnation: u64, cores: u16) {
+        if let Some(neighbour) = self.members.get_mut(&incarnation) {
+            neighbour.cores = Some(cores);
+        }
+    }
+
+    /// All regions of a member know the places of this node.
+    pub fn welcomed_by(&mut self, incarnation: u64) {
+        if let Some(neighbour) = self.members.get_mut(&incarnation) {
+            neighbour.has_welcomed = true;
+        }
+    }
+
+    /// Whom to greet now.
+    pub fn take_due(&mut self, now_ns: u64) -> Vec<u64> {
+        let others = self.members.iter_mut().filter(|(incarnation, _)| **incarnation != self.me);
+        let due = others.filter(|(_, other)| !other.has_welcomed && other.greet_ns <= now_ns);
+        let greeted = due.map(|(incarnation, other)| {
+            other.greet_ns = now_ns.saturating_add(GREET_NS);
+            *incarnation
+        });
+        greeted.collect()
+    }
+
+    /// Begins, if that is possible now. Whether it did.
+    pub fn begin(&mut self) -> bool {
+        let is_up = self.own_status().is_some_and(Status::counts);
+        let works = |status| matches!(status, Status::Up | Status::Leaving | Status::Exiting);
+        let is_met = |(id, neighbour): (&u64, &Neighbour)| {
+            let is_met = neighbour.cores.is_some() && neighbour.has_welcomed;
+            *id == self.me || is_met || !works(neighbour.standing.status)
+        };
+        if self.has_begun || !is_up || !self.is_present || !self.members.iter().all(is_met) {
+            return false;
+        }
+        self.has_begun = true;
+        true
+    }
+
+    /// Whether no other member could take what this node has.
+    pub fn is_last(&self) -> bool {
+        let mut others = self.members.iter().filter(|(incarnation, _)| **incarnation != self.me);
+        !others.any(|(_, other)| other.standing.status == Status::Up)
+    }
+
+    /// Whether this node takes part.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// The members for the allocation.
+    pub fn standings(&self) -> Vec<NodeStanding<'_>> {
+        self.members
+            .iter()
+            .map(|(incarnation, neighbour)| neighbour.standing(*incarnation))
+            .collect()
+    }
+}
+
+impl Neighbour {
+    fn standing(&self, incarnation: u64) -> NodeStanding<'_> {
+        let Standing { status, is_reachable, has_role, app_version } = &self.standing;
+        let status = match status {
+            // Nothing goes to a node whose places are not known here yet.
+            Status::Up if self.cores.is_none() => NodeStatus::Joining,
+            Status::Joining | Status::WeaklyUp => NodeStatus::Joining,
+            Status::Up => NodeStatus::Up,
+            Status::Leaving | Status::Exiting => NodeStatus::Leaving,
+            Status::Down => NodeStatus::Down,
+        };
+        NodeStanding {
+            incarnation,
+            cores: self.cores.unwrap_or(0),
+            status,
+            has_role: *has_role,
+            app_version,
+            is_reachable: *is_reachable,
+        }
+    }
+}
