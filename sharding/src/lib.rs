@@ -49,3 +49,8 @@ pub use node::{
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/sharding.md")]
 pub struct ShardingPage;
+
+/// The code in docs/cluster.md is compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/cluster.md")]
+pub struct ClusterPage;

@@ -1,9 +1,9 @@
 //! A node as a member of a cluster.
 //!
 //! [`Cluster`] is an extension that goes onto a node with links. An actor on the node's first core introduces the node
-//! to every node that it is linked to, dials the members that it is not, gives the [membership](mod@crate::membership) what
-//! they say, and lets [`downing`](crate::downing) decide who is given up. Programs look at it and ask through a
-//! [`ClusterHandle`], actors through [`ClusterRequest`] and [`ClusterEvent`].
+//! to every node that it is linked to, dials the members that it is not, gives the
+//! [membership](mod@crate::membership) what they say, and lets [`downing`](crate::downing) decide who is given up.
+//! Programs look at it and ask through a [`ClusterHandle`], actors through [`ClusterRequest`] and [`ClusterEvent`].
 //!
 //! ```no_run
 //! use std::time::Duration;
