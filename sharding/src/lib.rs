@@ -10,6 +10,7 @@
 //! | [`cluster`] | a node as a member of a cluster: joining, leaving, events |
 //! | [`downing`] | which members of a cluster go down when the network breaks |
 //! | [`entities`] | ids and their shards; the table of the entities that a core has |
+//! | `etcd` | the store that nodes share, in etcd (feature `etcd`) |
 //! | [`handoff`] | how a shard moves while messages for it go on arriving |
 //! | [`membership`] | who belongs to the cluster, as one node sees it |
 //! | [`node`] | all of it on a node: types, regions, references |
@@ -27,6 +28,8 @@ mod chunks;
 pub mod cluster;
 pub mod downing;
 pub mod entities;
+#[cfg(feature = "etcd")]
+pub mod etcd;
 pub mod handoff;
 mod list;
 pub mod membership;

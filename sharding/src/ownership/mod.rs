@@ -12,7 +12,7 @@ mod memory;
 mod place;
 pub mod shared_memory;
 mod store_error;
-mod verdict;
+pub(crate) mod verdict;
 
 pub use cluster_store::{
     ClusterStore, NodeRecord, OpenStore, QUESTION_LIMIT, StoreNews, StoreQuestion,
