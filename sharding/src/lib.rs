@@ -17,6 +17,7 @@
 //! | [`ownership`] | who owns a shard, and since which change |
 //! | [`passivation`] | which entities have to leave: those that were idle, and those beyond a limit |
 //! | [`rebalance`] | which shards are to move to which core |
+//! | [`registry`] | actors found by the service that they offer, on all nodes |
 //! | [`remember`] | which entities run, as it stands in a journal |
 //! | [`routers`] | one message to one of many actors, or to all |
 //! | [`shutdown`] | the end of a node in order: phases with deadlines, and a report |
@@ -37,6 +38,7 @@ pub mod node;
 pub mod ownership;
 pub mod passivation;
 pub mod rebalance;
+pub mod registry;
 pub mod remember;
 pub mod routers;
 pub mod shutdown;
