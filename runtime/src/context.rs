@@ -252,6 +252,11 @@ impl<'a, A: Actor> Context<'a, A> {
         self.core.effect(Effect::Watch { me: self.me, actor: actor_of(actor.address()) });
     }
 
+    /// As [`Context::watch`], for an address without a type.
+    pub fn watch_address(&mut self, actor: Address) {
+        self.core.effect(Effect::Watch { me: self.me, actor: actor_of(actor) });
+    }
+
     /// No longer asks for it. A signal that is on its way is dropped.
     pub fn unwatch<M: ?Sized>(&mut self, actor: ActorRef<M>) {
         self.core.effect(Effect::Unwatch { me: self.me, actor: actor_of(actor.address()) });

@@ -82,7 +82,7 @@ pub struct Column<A> {
 
 impl<A: Registered> Column<A> {
     /// Nothing registered, ever.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Column { version: 0, floor: 0, entries: BTreeMap::new(), log: BTreeMap::new() }
     }
 
@@ -97,7 +97,7 @@ impl<A: Registered> Column<A> {
     }
 
     /// How many entries there are.
-    pub fn len(&self) -> usize {
+    pub fn entry_count(&self) -> usize {
         self.entries.len()
     }
 

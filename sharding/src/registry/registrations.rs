@@ -95,7 +95,7 @@ impl<A: Registered> Registrations<A> {
         if actor.node() != self.me {
             return Err(RegisterError::NotOfThisNode { name: name.to_owned() });
         }
-        if self.columns.get(&self.me).is_some_and(|own| own.len() >= ENTRY_LIMIT) {
+        if self.columns.get(&self.me).is_some_and(|own| own.entry_count() >= ENTRY_LIMIT) {
             return Err(RegisterError::Full { name: name.to_owned(), limit: ENTRY_LIMIT });
         }
         Ok(self.change(now_ns, name, actor, true))

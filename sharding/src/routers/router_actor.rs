@@ -5,6 +5,8 @@ use std::fmt;
 use mainspring::message::{AnyRef, Reply, owned};
 use mainspring::prelude::*;
 
+use crate::registry::{Listing, RegistryHandle, ServiceKey};
+
 use super::router::{Router, RouterFigures};
 
 /// From now on a [`RouterActor`] has these routees.
@@ -54,18 +56,46 @@ pub struct ReportFigures {
 pub struct RouterActor<M> {
     router: Router<M>,
     introduced_to: Option<ActorRef<RouterPorts>>,
+    service: Option<(RegistryHandle, ServiceKey<M>)>,
 }
 
 impl<M: Reply> RouterActor<M> {
     /// Around a router. The routees that it has are watched, and left out when they end.
     pub fn around(router: Router<M>) -> Self {
-        RouterActor { router, introduced_to: None }
+        RouterActor { router, introduced_to: None, service: None }
     }
 
     /// When it starts, it tells this actor where it takes routees and questions.
     pub fn introduced_to(mut self, owner: ActorRef<RouterPorts>) -> Self {
         self.introduced_to = Some(owner);
         self
+    }
+
+    /// Its routees are the actors of a service, wherever they are in the cluster, as they come and go.
+    pub fn of_service(mut self, registry: RegistryHandle, key: ServiceKey<M>) -> Self {
+        self.service = Some((registry, key));
+        self
+    }
+
+    fn subscribe(&self, ctx: &mut Context<'_, Self>) {
+        let Some((registry, key)) = &self.service else { return };
+        let listings = ctx.port::<Listing>();
+        if let Err(error) = registry.subscribe(ctx, key, listings) {
+            tracing::error!(router = %ctx.me(), %error, "a router learns of no routees");
+        }
+    }
+
+    fn set(&mut self, ctx: &mut Context<'_, Self>, actors: Vec<ActorRef<M>>) {
+        let before: Vec<ActorRef<M>> = self.router.routees().collect();
+        match self.router.set_routees(actors) {
+            Ok(()) => {
+                before.into_iter().for_each(|routee| ctx.unwatch(routee));
+                self.watch_all(ctx);
+            }
+            Err(error) => {
+                tracing::warn!(router = %ctx.me(), %error, "the routees stay as they were");
+            }
+        }
     }
 
     fn watch_all(&self, ctx: &mut Context<'_, Self>) {
@@ -78,6 +108,7 @@ impl<M: Reply> Actor for RouterActor<M> {
 
     fn started(&mut self, ctx: &mut Context<'_, Self>) -> Next<Self> {
         self.watch_all(ctx);
+        self.subscribe(ctx);
         if let Some(owner) = self.introduced_to {
             let ports =
                 RouterPorts { routees: ctx.port(), finished: ctx.port(), figures: ctx.port() };
@@ -105,15 +136,16 @@ impl<M: Reply> Port<Routees> for RouterActor<M> {
     fn receive(&mut self, ctx: &mut Context<'_, Self>, routees: &Archived<Routees>) -> Next<Self> {
         let actors: Vec<ActorRef<M>> =
             routees.actors.iter().filter_map(|actor| actor.typed::<M>()).collect();
-        let before: Vec<ActorRef<M>> = self.router.routees().collect();
-        match self.router.set_routees(actors) {
-            Ok(()) => {
-                before.into_iter().for_each(|routee| ctx.unwatch(routee));
-                self.watch_all(ctx);
-            }
-            Err(error) => {
-                tracing::warn!(router = %ctx.me(), %error, "the routees stay as they were")
-            }
+        self.set(ctx, actors);
+        Next::Same
+    }
+}
+
+impl<M: Reply> Port<Listing> for RouterActor<M> {
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, listing: &Archived<Listing>) -> Next<Self> {
+        match listing.actors::<M>() {
+            Ok(actors) => self.set(ctx, actors),
+            Err(error) => tracing::warn!(router = %ctx.me(), %error, "a listing is not for it"),
         }
         Next::Same
     }
