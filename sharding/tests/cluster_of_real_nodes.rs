@@ -110,6 +110,30 @@ fn a_node_that_listens_on_a_port_of_the_systems_choice_is_a_member_at_the_port_t
 }
 
 #[test]
+fn seeds_come_from_a_file_or_from_a_name() -> Outcome {
+    let path = std::env::temp_dir().join(format!("seeds-{}", std::process::id()));
+    let address = format!("127.0.0.1:{}", free_port()?);
+    std::fs::write(&path, format!("# the first one begins\n\n  {address}\n"))?;
+    let transport = Transport::new().listen(&address)?;
+    let cluster = Cluster::new(transport.links()).seeds_file(&path)?;
+    let handle = cluster.handle();
+    let builder = Node::builder().cores(Cores::count(1)).idle(IdleProfile::Eco);
+    let node = builder.with(transport).with(cluster).start()?;
+    assert!(handle.wait_up(PATIENCE), "it is the first seed of the file");
+    node.shutdown(PATIENCE)?;
+    let alone = || Cluster::new(Transport::new().links());
+    std::fs::write(&path, "127.0.0.1:7355\nnobody\n")?;
+    let refused = alone().seeds_file(&path).err().map(|error| error.to_string());
+    assert!(refused.as_ref().is_some_and(|it| it.contains("\"nobody\"")), "{refused:?}");
+    std::fs::remove_file(&path)?;
+    let refused = alone().seeds_file(&path);
+    assert!(matches!(refused, Err(ClusterError::SeedsFile { .. })));
+    let named = format!("{:?}", alone().seeds_of_name("localhost:7355")?);
+    assert!(named.contains("127.0.0.1:7355") || named.contains("[::1]:7355"), "{named}");
+    Ok(())
+}
+
+#[test]
 fn what_cannot_be_a_member_does_not_start_and_says_why() -> Outcome {
     let start = |transport: Option<Transport>, cluster: Cluster| {
         let builder = Node::builder().cores(Cores::count(1)).idle(IdleProfile::Eco);

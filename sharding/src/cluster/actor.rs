@@ -211,7 +211,7 @@ impl ClusterActor {
         let links = self.links.clone();
         let Some(participant) = self.participant() else { return };
         let known = Known::from(from);
-        if reply_to.node() == known.words.node() && participant.meet(&links, known) {
+        if reply_to.node() == known.ways.words.node() && participant.meet(&links, known) {
             ctx.tell(reply_to, &participant.introduction);
         }
     }
@@ -394,7 +394,7 @@ impl Participant {
     /// A node says who it is; whether it is believed.
     fn meet(&mut self, links: &Links, claim: Known) -> bool {
         self.note_links(links);
-        let node = claim.words.node();
+        let node = claim.ways.words.node();
         match self.acquaintances.introduced(node, claim) {
             Ok(is_new) => {
                 if is_new {
@@ -419,8 +419,8 @@ impl Participant {
         // Who is not reached misses it, as anything may be missed; it is said again.
         let Some(known) = self.acquaintances.at(to) else { return };
         let sent = match Outgoing::from(message) {
-            Outgoing::Small(word) => ctx.try_tell(known.words, &word),
-            Outgoing::Large(word) => ctx.try_tell(known.large_words, &word),
+            Outgoing::Small(word) => ctx.try_tell(known.ways.words, &word),
+            Outgoing::Large(word) => ctx.try_tell(known.ways.large_words, &word),
         };
         if let Err(error) = sent {
             tracing::debug!(%to, %error, "a word about membership was not sent");

@@ -61,20 +61,38 @@ pub struct Introduction {
     pub large_words: ActorRef<LargeWord>,
 }
 
-/// A node that has said who it is.
+/// The actors by which a node is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    pub id: MemberId,
+pub(super) struct Ways {
     pub words: ActorRef<Word>,
     pub large_words: ActorRef<LargeWord>,
+}
+
+/// Something that lives on a node.
+pub(super) trait OfNode: Copy + PartialEq {
+    /// The node, unless its parts are of different ones.
+    fn node(&self) -> Option<u32>;
+}
+
+impl OfNode for Ways {
+    fn node(&self) -> Option<u32> {
+        let node = self.words.node();
+        (self.large_words.node() == node).then_some(node)
+    }
+}
+
+/// A node that has said who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known<W = Ways> {
+    pub id: MemberId,
+    pub ways: W,
 }
 
 impl From<&ArchivedIntroduction> for Known {
     fn from(introduction: &ArchivedIntroduction) -> Known {
         Known {
             id: MemberId::from(&introduction.identity),
-            words: introduction.words,
-            large_words: introduction.large_words,
+            ways: Ways { words: introduction.words, large_words: introduction.large_words },
         }
     }
 }
@@ -127,9 +145,9 @@ pub enum IntroductionError {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Standing {
+enum Standing<W> {
     Asked { again_ns: u64 },
-    Known(Known),
+    Known(Known<W>),
 }
 
 /// A node that is linked, as the cluster's actor is told.
@@ -140,21 +158,21 @@ pub(super) struct Linked {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Neighbour {
+struct Neighbour<W> {
     dialled_at: Option<SocketAddr>,
-    standing: Standing,
+    standing: Standing<W>,
 }
 
 /// Who is linked, and who of them has said who it is.
 #[derive(Debug)]
-pub(super) struct Acquaintances {
+pub(super) struct Acquaintances<W = Ways> {
     me: MemberId,
-    by_node: BTreeMap<u32, Neighbour>,
+    by_node: BTreeMap<u32, Neighbour<W>>,
     by_address: BTreeMap<SocketAddr, u32>,
 }
 
-impl Acquaintances {
-    pub fn new(me: MemberId) -> Acquaintances {
+impl<W: OfNode> Acquaintances<W> {
+    pub fn new(me: MemberId) -> Acquaintances<W> {
         Acquaintances { me, by_node: BTreeMap::new(), by_address: BTreeMap::new() }
     }
 
@@ -192,14 +210,13 @@ impl Acquaintances {
     ///
     /// # Errors
     /// [`IntroductionError`]; nothing has changed.
-    pub fn introduced(&mut self, node: u32, claim: Known) -> Result<bool, IntroductionError> {
+    pub fn introduced(&mut self, node: u32, claim: Known<W>) -> Result<bool, IntroductionError> {
         let claimed = claim.id;
         let Some(neighbour) = self.by_node.get(&node) else {
             return Err(IntroductionError::NotLinked { node, claimed });
         };
-        let actors = [claim.words.address().node(), claim.large_words.address().node()];
         let is_another = matches!(neighbour.standing, Standing::Known(it) if it.id != claimed);
-        if claimed.incarnation as u32 != node || actors != [node; 2] || is_another {
+        if claimed.incarnation as u32 != node || claim.ways.node() != Some(node) || is_another {
             return Err(IntroductionError::NotItsOwn { node, claimed });
         }
         if let Some(reached) = neighbour.dialled_at.filter(|at| *at != claimed.address) {
@@ -221,7 +238,7 @@ impl Acquaintances {
     }
 
     /// Who is at an address.
-    pub fn at(&self, address: SocketAddr) -> Option<&Known> {
+    pub fn at(&self, address: SocketAddr) -> Option<&Known<W>> {
         match &self.by_node.get(self.by_address.get(&address)?)?.standing {
             Standing::Known(known) => Some(known),
             Standing::Asked { .. } => None,
@@ -239,3 +256,7 @@ impl Acquaintances {
             || self.by_node.values().any(|neighbour| neighbour.dialled_at == Some(address))
     }
 }
+
+#[cfg(test)]
+#[path = "introduction_tests.rs"]
+mod tests;

@@ -47,6 +47,7 @@ mod subscribers;
 mod wire;
 
 use std::error::Error;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -62,7 +63,7 @@ pub use event::{ClusterEvent, ClusterRequest, MemberView};
 pub use handle::{ClusterHandle, ClusterRequestError, EXIT_CODE_DOWNED, REQUESTS_LIMIT, exit_code};
 pub use introduction::{Identity, Introduction, IntroductionError};
 pub use settings::ClusterError;
-use settings::{Plan, address_of, nanoseconds};
+use settings::{Plan, address_of, addresses_of, lines_of, nanoseconds};
 pub use subscribers::SUBSCRIBERS_LIMIT;
 
 /// The core that the cluster's actor is on.
@@ -100,6 +101,26 @@ impl Cluster {
             let refused = |source| ClusterError::Seed { text: text.to_owned(), source };
             self.plan.membership.seeds.push(address_of(text).map_err(refused)?);
         }
+        Ok(self)
+    }
+
+    /// As [`seeds`](Self::seeds), those of a file: one address a line; empty lines and those that begin with `#` do not
+    /// count. What is behind 64 KiB is not read.
+    ///
+    /// # Errors
+    /// [`ClusterError::SeedsFile`], [`ClusterError::Seed`].
+    pub fn seeds_file(self, path: impl AsRef<Path>) -> Result<Self, ClusterError> {
+        let lines = lines_of(path.as_ref())?;
+        self.seeds(lines)
+    }
+
+    /// As [`seeds`](Self::seeds), all addresses that the name has at this moment (`carts.example:7355`), lowest first.
+    /// It asks the system's resolver and waits for it.
+    ///
+    /// # Errors
+    /// [`ClusterError::Seed`].
+    pub fn seeds_of_name(mut self, name: &str) -> Result<Self, ClusterError> {
+        self.plan.membership.seeds.extend(addresses_of(name)?);
         Ok(self)
     }
 

@@ -1,6 +1,9 @@
 //! What a program says about its node's cluster before the node starts.
 
+use std::collections::BTreeSet;
+use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::downing::{Downing, DowningSettings, DowningSettingsError, Strategy, WhenUnstable};
@@ -8,6 +11,9 @@ use crate::membership::{DetectorSettings, MemberId, Membership, Settings, Settin
 
 /// The value that says how the cluster decides in a partition, among those that all members have to agree on.
 const RESOLVER: &str = "cluster.resolver";
+
+/// What is read of a file of seeds; more than the names of as many seeds as there may be.
+const SEEDS_FILE_LIMIT_BYTES: u64 = 64 << 10;
 
 /// The shortest time between two heartbeats.
 const HEARTBEAT_LEAST: Duration = Duration::from_millis(10);
@@ -22,6 +28,14 @@ pub enum ClusterError {
         /// What was written.
         text: String,
         /// What is wrong.
+        source: std::io::Error,
+    },
+    /// A file of seeds that cannot be read.
+    #[error("the file of seeds {path} cannot be read: {source}", path = path.display())]
+    SeedsFile {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
         source: std::io::Error,
     },
     /// An address of its own that is none.
@@ -142,8 +156,32 @@ impl Plan {
 /// The first address of a text.
 pub(super) fn address_of(text: &str) -> std::io::Result<SocketAddr> {
     let address = text.to_socket_addrs()?.next();
-    let address = address.ok_or(std::io::ErrorKind::AddrNotAvailable)?;
-    Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
+    Ok(canonical(address.ok_or(std::io::ErrorKind::AddrNotAvailable)?))
+}
+
+/// All addresses of a name, in order, so that all nodes that ask for it have the same first one.
+pub(super) fn addresses_of(name: &str) -> Result<BTreeSet<SocketAddr>, ClusterError> {
+    let refused = |source| ClusterError::Seed { text: name.to_owned(), source };
+    let addresses: BTreeSet<SocketAddr> =
+        name.to_socket_addrs().map_err(refused)?.map(canonical).collect();
+    match addresses.is_empty() {
+        true => Err(refused(std::io::ErrorKind::AddrNotAvailable.into())),
+        false => Ok(addresses),
+    }
+}
+
+/// The lines of a file of seeds.
+pub(super) fn lines_of(path: &Path) -> Result<Vec<String>, ClusterError> {
+    let refused = |source| ClusterError::SeedsFile { path: path.to_owned(), source };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(refused)?;
+    file.take(SEEDS_FILE_LIMIT_BYTES).read_to_string(&mut text).map_err(refused)?;
+    let lines = text.lines().map(str::trim);
+    Ok(lines.filter(|line| !line.is_empty() && !line.starts_with('#')).map(str::to_owned).collect())
+}
+
+fn canonical(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 pub(super) fn nanoseconds(duration: Duration) -> u64 {

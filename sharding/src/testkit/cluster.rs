@@ -44,6 +44,8 @@ pub struct SimulatedCluster {
 struct Node {
     handle: ClusterHandle,
     runs: bool,
+    /// How far its clock has gone back.
+    clock_back: Duration,
 }
 
 impl SimulatedClusterPlan {
@@ -85,8 +87,9 @@ impl SimulatedClusterPlan {
     /// As [`begin`](Self::begin).
     pub fn begin_but(self, later: impl AsRef<[usize]>) -> SimulatedCluster {
         let links = SimulatedLinks::apart(self.sim, |_, transport| transport);
-        let node = || Node { handle: ClusterHandle::default(), runs: false };
-        let nodes = (0..links.node_count()).map(|_| node()).collect();
+        let node =
+            |_| Node { handle: ClusterHandle::default(), runs: false, clock_back: Duration::ZERO };
+        let nodes = (0..links.node_count()).map(node).collect();
         let (change, install) = (self.change, self.install);
         let mut cluster = SimulatedCluster { links, nodes, change, install };
         let first = (0..cluster.nodes.len()).filter(|node| !later.as_ref().contains(node));
@@ -131,7 +134,7 @@ impl SimulatedCluster {
     /// # Panics
     /// As [`SimulatedClusterPlan::begin`].
     pub fn start(&mut self, node: usize) {
-        let now = self.links.now();
+        let since_1970 = BEGINS + self.links.now() - self.nodes[node].clock_back;
         let seeds = (0..self.nodes.len().min(SEEDS)).map(SimulatedLinks::address_of);
         let seeds: Vec<String> = seeds.map(|seed| seed.to_string()).collect();
         let cluster = Cluster::new(self.links.links(node));
@@ -142,18 +145,18 @@ impl SimulatedCluster {
         for core in 0..self.links.core_count() {
             let install = &mut self.install;
             self.links.at(node).core(core).install(|seat| {
-                let installed = cluster.install_simulated(seat, BEGINS + now);
+                let installed = cluster.install_simulated(seat, since_1970);
                 installed.unwrap_or_else(|error| panic!("node {node}: {error}"));
                 install(node, &handle, seat);
             });
         }
-        self.nodes[node] = Node { handle, runs: true };
+        (self.nodes[node].handle, self.nodes[node].runs) = (handle, true);
     }
 
     /// A node ends at once, as a process that is killed. Its address answers, and nobody of the cluster is there.
     pub fn crash(&mut self, node: usize) {
         self.links.restart(node);
-        self.nodes[node] = Node { handle: ClusterHandle::default(), runs: false };
+        (self.nodes[node].handle, self.nodes[node].runs) = (ClusterHandle::default(), false);
     }
 
     /// A node ends at once, as a process that is killed, and begins another life.
@@ -163,6 +166,11 @@ impl SimulatedCluster {
     pub fn restart(&mut self, node: usize) {
         self.crash(node);
         self.start(node);
+    }
+
+    /// The clock of a node goes back; the node looks at it when it begins.
+    pub fn set_clock_back(&mut self, node: usize, back: Duration) {
+        self.nodes[node].clock_back = back.min(BEGINS);
     }
 
     /// Whether all nodes that run and have not stopped see the same: each other up and reached, and nobody else.

@@ -51,6 +51,20 @@ fn a_node_that_restarts_twice_within_a_second_is_let_in_in_its_last_life() {
     }
 }
 
+#[test]
+fn a_node_whose_clock_has_gone_back_behind_its_earlier_life_is_refused_and_told_why() {
+    let mut sim = joined(6, 4);
+    sim.set_clock_back(3, 3_600 * SECOND);
+    sim.restart(3);
+    sim.run_for(30 * SECOND);
+    let refusal = sim.handle(3).refusal().expect("it is refused");
+    assert!(refusal.contains("set the clock"), "{refusal}");
+    assert_eq!(sim.handle(0).members().len(), 3, "its earlier life was given up");
+    sim.set_clock_back(3, 0 * SECOND);
+    sim.restart(3);
+    sim.assert_one_view_within(20 * SECOND);
+}
+
 /// Pekko's NodeChurn.
 #[test]
 fn nodes_that_come_and_go_leave_one_view_behind() {
