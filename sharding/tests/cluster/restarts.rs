@@ -1,5 +1,7 @@
 //! Nodes that end and begin again.
 
+use std::time::Duration;
+
 use mainspring_sharding::testkit::SimulatedCluster;
 
 use crate::SECOND;
@@ -60,7 +62,7 @@ fn a_node_whose_clock_has_gone_back_behind_its_earlier_life_is_refused_and_told_
     let refusal = sim.handle(3).refusal().expect("it is refused");
     assert!(refusal.contains("set the clock"), "{refusal}");
     assert_eq!(sim.handle(0).members().len(), 3, "its earlier life was given up");
-    sim.set_clock_back(3, 0 * SECOND);
+    sim.set_clock_back(3, Duration::ZERO);
     sim.restart(3);
     sim.assert_one_view_within(20 * SECOND);
 }
