@@ -144,7 +144,7 @@ impl<H: Home> Coordinator<H> {
                     self.places.insert(at, place);
                 }
             }
-            CoordinatorInput::PlaceGone(place) => self.places.retain(|&known| known != place),
+            CoordinatorInput::PlaceGone(place) => self.place_gone(place, outputs),
             CoordinatorInput::Tick => self.tick(now_ns, outputs),
         }
     }
@@ -180,6 +180,16 @@ impl<H: Home> Coordinator<H> {
             Move { to, from_epoch: None, first_step: self.steps + 1, attempts: 0, due_ns: now_ns };
         self.moves.insert(shard, one);
         self.look(now_ns, shard, outputs);
+    }
+
+    /// A move to a place that is gone never ends there.
+    fn place_gone<P>(&mut self, place: H, outputs: &mut Vec<CoordinatorOutput<H, P>>) {
+        self.places.retain(|&known| known != place);
+        let vain: Vec<u32> =
+            self.moves.iter().filter(|(_, one)| one.to == place).map(|(&shard, _)| shard).collect();
+        for shard in vain {
+            self.finish(shard, Outcome::GivenUp, outputs);
+        }
     }
 
     /// Reads the record; what it says decides the next step.

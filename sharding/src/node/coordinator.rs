@@ -11,7 +11,7 @@ use std::time::Duration;
 use mainspring::message::Message;
 use mainspring::prelude::*;
 
-use super::envelope::{Envelope, Question, Word};
+use super::envelope::{Answer, Envelope, Question, Record, Word};
 use super::hosting::Peers;
 use super::moving::{COORDINATOR_CORE, first_owner};
 use super::parcel::Parcel;
@@ -72,8 +72,53 @@ pub enum Directive {
         /// What it asks.
         question: Question,
     },
+    /// Something about the records that the oldest member keeps, where there is no store.
+    Kept {
+        /// What.
+        word: KeeperWord,
+    },
     /// Time has passed.
     Tick,
+}
+
+/// What members say to each other about the records that the oldest of them keeps.
+#[message(name = "mainspring.sharding.keeper_word")]
+#[derive(Clone, Debug)]
+pub enum KeeperWord {
+    /// The oldest to all: which owners do you know?
+    Count {
+        /// Its number.
+        term: u64,
+        /// Where to answer.
+        reply_to: ActorRef<Directive>,
+    },
+    /// These.
+    Counted {
+        /// To which number.
+        term: u64,
+        /// Who answers.
+        member: u64,
+        /// By shard.
+        records: Vec<(u32, Record)>,
+    },
+    /// To the oldest: as to a store.
+    Question {
+        /// By which the answer is known again.
+        number: u64,
+        /// Where to answer.
+        reply_to: ActorRef<Directive>,
+        /// What is asked.
+        question: Question,
+    },
+    /// Its answer.
+    Answer {
+        /// To which question.
+        number: u64,
+        /// Its own number.
+        term: u64,
+        /// What it says.
+        answer: Answer,
+    },
 }
 
 /// What a shard cost.
@@ -377,6 +422,8 @@ impl<M: Message> Actor for Coordinator<M> {
                     let _ = ctx.try_tell(region, &(answer, Vec::new()));
                 }
             }
+            // A node alone has nobody to ask.
+            ArchivedDirective::Kept { .. } => return Next::Same,
             ArchivedDirective::Tick => {
                 self.armed_ns = u64::MAX;
                 self.input(ctx, CoordinatorInput::Tick);

@@ -66,6 +66,18 @@ pub enum DeclareError {
         /// What is wrong.
         source: RebalanceSettingsError,
     },
+    /// Members do not keep the records of so many shards.
+    #[error(
+        "{name:?} has {shards} shards; without a store choose {limit} at most, or give the cluster a store"
+    )]
+    NeedsStore {
+        /// The type.
+        name: String,
+        /// What it has.
+        shards: u32,
+        /// What it may have.
+        limit: u32,
+    },
     /// The node runs already.
     #[error("{name:?} was declared after its node had started; declare all types before")]
     Started {

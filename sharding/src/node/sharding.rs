@@ -12,7 +12,9 @@ use mainspring::message::Message;
 use mainspring::prelude::*;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::abroad::{Door, Outland, Scheduler, StoreDesk, StoreDevice, Tenure};
+use super::abroad::{
+    Door, KEPT_SHARDS_LIMIT, Outland, Scheduler, Source, StoreDesk, StoreDevice, Tenure,
+};
 use super::coordinator::{Coordinator, Directive};
 use super::entities::{Entities, TypeShared};
 use super::entity_id::EntityId;
@@ -94,7 +96,8 @@ struct Inner {
 
 /// What entities of all nodes of a cluster need.
 struct Clustered {
-    store: Arc<dyn OpenStore>,
+    /// None: the oldest member decides.
+    store: Option<Arc<dyn OpenStore>>,
     tenure: Arc<Tenure>,
 }
 
@@ -113,7 +116,7 @@ struct Home {
     incarnation: u64,
     tenure: Arc<Tenure>,
     /// In a cluster, on the core that decides.
-    cluster: Option<(ClusterHandle, Rc<StoreDesk>)>,
+    cluster: Option<(ClusterHandle, Option<Rc<StoreDesk>>)>,
     is_clustered: bool,
 }
 
@@ -147,9 +150,22 @@ impl Sharding {
     /// shards. What a journal keeps does not go with a shard from node to node, so entities with a journal are for a
     /// node alone.
     pub fn in_cluster(self, store: impl OpenStore) -> Self {
-        let clustered = Clustered { store: Arc::new(store), tenure: Arc::new(Tenure::none()) };
-        // The first store stays.
-        let _ = self.inner.clustered.set(clustered);
+        self.clustered(Some(Arc::new(store)), Tenure::none())
+    }
+
+    /// As [`in_cluster`](Self::in_cluster), without a store: the oldest member decides which node has which shard.
+    ///
+    /// **This promises less.** What the members agree on decides, and while two sides of a broken network both take
+    /// themselves for the cluster, each has every entity: a [resolver](crate::cluster::Cluster::resolver) puts one side
+    /// down, some seconds later. It is for entities that keep nothing and whose effects may happen twice. A type has at
+    /// most 4,096 shards.
+    pub fn in_cluster_without_store(self) -> Self {
+        self.clustered(None, Tenure::unlimited())
+    }
+
+    fn clustered(self, store: Option<Arc<dyn OpenStore>>, tenure: Tenure) -> Self {
+        // The first choice stays.
+        let _ = self.inner.clustered.set(Clustered { store, tenure: Arc::new(tenure) });
         self
     }
 
@@ -170,6 +186,11 @@ impl Sharding {
         let shard_count = entity_type.checked()?;
         let name = entity_type.name.clone();
         let hash = xxh3_64(name.as_bytes());
+        let clustered = self.inner.clustered.get();
+        let shards = shard_count.get();
+        if clustered.is_some_and(|it| it.store.is_none()) && shards > KEPT_SHARDS_LIMIT {
+            return Err(DeclareError::NeedsStore { name, shards, limit: KEPT_SHARDS_LIMIT });
+        }
         let mut types = self.inner.types.lock().unwrap_or_else(PoisonError::into_inner);
         if self.inner.cores.get().is_some() {
             return Err(DeclareError::Started { name });
@@ -180,7 +201,6 @@ impl Sharding {
         let shared = Arc::new(TypeShared::<A::Message>::new());
         let entities = Entities::new(hash, shard_count, Arc::clone(&shared));
         let make: Make<A> = Arc::new(make);
-        let shards = shard_count.get();
         let install = Box::new(move |seat: &mut Seat<'_>, regions: &mut Regions, home: &Home| {
             install(seat, regions, home, hash, &entity_type, shard_count, &shared, &make);
         });
@@ -270,7 +290,7 @@ fn coordinator<M: Message>(
 /// The scheduler of a type on a node in a cluster, and the door beside it.
 fn scheduler<M: Message>(
     seat: &mut Seat<'_>,
-    (cluster, desk): &(ClusterHandle, Rc<StoreDesk>),
+    (cluster, desk): &(ClusterHandle, Option<Rc<StoreDesk>>),
     peers: &Arc<Peers<M>>,
     entity_type: &EntityType,
     shard_count: ShardCount,
@@ -279,18 +299,25 @@ fn scheduler<M: Message>(
     let outland = Rc::new(Outland::new(Arc::clone(peers)));
     let allocator = Allocator::new(entity_type.allocation)?;
     let hears: Rc<OnceCell<ActorRef<Directive>>> = Rc::default();
-    let listener = {
-        let hears = Rc::clone(&hears);
-        desk.listen(Rc::new(move |turn, news| {
-            if let Some(scheduler) = hears.get() {
-                turn.run(*scheduler, |scheduler: &mut Scheduler<M>, ctx| {
-                    scheduler.news(ctx, news);
-                    Next::Same
-                });
-            }
-        }))
+    let source = match desk {
+        None => {
+            outland.neighbours.borrow_mut().set_present();
+            Source::members(peers.place(0).incarnation, shards)
+        }
+        Some(desk) => {
+            let hears = Rc::clone(&hears);
+            let listener = desk.listen(Rc::new(move |turn, news| {
+                if let Some(scheduler) = hears.get() {
+                    turn.run(*scheduler, |scheduler: &mut Scheduler<M>, ctx| {
+                        scheduler.news(ctx, news);
+                        Next::Same
+                    });
+                }
+            }));
+            Source::Store { desk: Rc::clone(desk), listener }
+        }
     };
-    let asks = (cluster.clone(), Rc::clone(desk), listener);
+    let asks = (cluster.clone(), source);
     let scheduler = Scheduler::new(asks, Rc::clone(&outland), (name, shards), allocator);
     let scheduler = seat.spawn(scheduler)?;
     let _ = hears.set(scheduler);
@@ -387,11 +414,23 @@ impl Sharding {
         let tenure = Arc::clone(tenure);
         let mut home = Home { incarnation, tenure, cluster: None, is_clustered: true };
         if seat.core() == COORDINATOR_CORE {
-            let mut store = store.open()?;
-            store.use_alarm(seat.alarm());
-            let record = NodeRecord { incarnation, address };
-            let desk = Rc::new(StoreDesk::new(store, record, Arc::clone(&home.tenure)));
-            seat.add_device(Box::new(StoreDevice(Rc::clone(&desk))));
+            let desk = match store {
+                Some(store) => {
+                    let mut store = store.open()?;
+                    store.use_alarm(seat.alarm());
+                    let record = NodeRecord { incarnation, address };
+                    let desk = Rc::new(StoreDesk::new(store, record, Arc::clone(&home.tenure)));
+                    seat.add_device(Box::new(StoreDevice(Rc::clone(&desk))));
+                    Some(desk)
+                }
+                None => {
+                    tracing::warn!(
+                        "no store decides about owners of shards: while the network is broken, an entity may run on \
+                         both sides of it until one side is down"
+                    );
+                    None
+                }
+            };
             home.cluster = Some((ClusterHandle::clone(&cluster), desk));
         }
         Ok(home)

@@ -34,6 +34,20 @@ impl<H: Home> MemoryOwnership<H> {
         }
     }
 
+    /// With these records, by shard; nobody is present. Epochs go on above `revision`.
+    pub(crate) fn restored(
+        records: Vec<Option<Ownership<H>>>,
+        revision: Epoch,
+    ) -> MemoryOwnership<H> {
+        let (present, answers) = (BTreeSet::new(), VecDeque::new());
+        MemoryOwnership { records, present, revision: revision.0, answers }
+    }
+
+    /// These places are present, and no others.
+    pub(crate) fn set_present(&mut self, places: impl IntoIterator<Item = H>) {
+        self.present = places.into_iter().collect();
+    }
+
     /// The record of a shard, if it has ever had an owner.
     pub fn record(&self, shard: u32) -> Option<Ownership<H>> {
         self.records.get(shard as usize).copied().flatten()

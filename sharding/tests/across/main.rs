@@ -1,5 +1,6 @@
 //! Entities of all nodes of a simulated cluster.
 
+mod storeless;
 mod town;
 
 use std::time::Duration;

@@ -56,6 +56,15 @@ pub struct Town {
 
 impl Town {
     pub fn new(sim: Simulation, shards: u32) -> Town {
+        Town::with(sim, shards, true)
+    }
+
+    /// Where the oldest member decides about owners.
+    pub fn without_store(sim: Simulation, shards: u32) -> Town {
+        Town::with(sim, shards, false)
+    }
+
+    fn with(sim: Simulation, shards: u32, has_store: bool) -> Town {
         let store = SharedMemory::seeded(sim.seed());
         let handled = Arc::new(AtomicU64::new(0));
         let nodes = sim.node_count();
@@ -67,7 +76,10 @@ impl Town {
             let entities = Rc::clone(&entities);
             SimulatedClusterPlan::of(sim).install(move |node, _, seat| {
                 if seat.core() == 0 {
-                    let sharding = Sharding::new().in_cluster(store.opener(node));
+                    let sharding = match has_store {
+                        true => Sharding::new().in_cluster(store.opener(node)),
+                        false => Sharding::new().in_cluster_without_store(),
+                    };
                     let handled = Arc::clone(&handled);
                     let make = move |_: mainspring_sharding::EntityId<'_>| Counter {
                         sum: 0,

@@ -191,6 +191,7 @@ impl<M: Message> Door<M> {
             is_reachable: view.is_reachable,
             has_role: role.is_none_or(has),
             app_version: view.app_version.as_str().to_owned(),
+            up_number: view.up_number.as_ref().map(|number| number.to_native()),
         };
         self.outland.neighbours.borrow_mut().set(view.incarnation.to_native(), standing);
     }

@@ -6,7 +6,7 @@
 //!
 //! Invariant: `begun` never turns back. Bounds: as many neighbours as the cluster has members.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::allocation::{NodeStanding, NodeStatus};
 use crate::membership::Status;
@@ -21,6 +21,7 @@ pub(crate) struct Standing {
     pub is_reachable: bool,
     pub has_role: bool,
     pub app_version: String,
+    pub up_number: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -125,7 +126,6 @@ impl Neighbours {
     /// Begins, if that is possible now. Whether it did.
     pub fn begin(&mut self) -> bool {
         let is_up = self.own_status().is_some_and(Status::counts);
-        let works = |status| matches!(status, Status::Up | Status::Leaving | Status::Exiting);
         let is_met = |(id, neighbour): (&u64, &Neighbour)| {
             let is_met = neighbour.cores.is_some() && neighbour.has_welcomed;
             *id == self.me || is_met || !works(neighbour.standing.status)
@@ -148,6 +148,19 @@ impl Neighbours {
         self.has_begun
     }
 
+    /// The member that came up first, and its number among all that did.
+    pub fn oldest(&self) -> Option<(u64, u64)> {
+        let working = self.members.iter().filter(|(_, member)| works(member.standing.status));
+        let numbered = working.filter_map(|(id, member)| Some((member.standing.up_number?, *id)));
+        numbered.min().map(|(number, incarnation)| (incarnation, number))
+    }
+
+    /// The members that have shards, or may.
+    pub fn working(&self) -> BTreeSet<u64> {
+        let working = self.members.iter().filter(|(_, member)| works(member.standing.status));
+        working.map(|(incarnation, _)| *incarnation).collect()
+    }
+
     /// The members for the allocation.
     pub fn standings(&self) -> Vec<NodeStanding<'_>> {
         self.members
@@ -157,9 +170,14 @@ impl Neighbours {
     }
 }
 
+/// Whether a member of this status has shards, or may.
+fn works(status: Status) -> bool {
+    matches!(status, Status::Up | Status::Leaving | Status::Exiting)
+}
+
 impl Neighbour {
     fn standing(&self, incarnation: u64) -> NodeStanding<'_> {
-        let Standing { status, is_reachable, has_role, app_version } = &self.standing;
+        let Standing { status, is_reachable, has_role, app_version, .. } = &self.standing;
         let status = match status {
             // Nothing goes to a node whose places are not known here yet.
             Status::Up if self.cores.is_none() => NodeStatus::Joining,

@@ -15,6 +15,7 @@ use mainspring::message::Message;
 use mainspring::prelude::*;
 
 use super::desk::StoreDesk;
+use super::keeper::Keeper;
 use super::outland::Outland;
 use crate::allocation::{Allocator, Survey};
 use crate::cluster::{ClusterEvent, ClusterHandle, ClusterRequest};
@@ -66,20 +67,33 @@ struct Wish {
     reply_to: Option<ActorRef<MoveEnded>>,
 }
 
+/// Who decides about owners.
+pub(crate) enum Source {
+    /// A store; this is the number by which the scheduler asks at the desk.
+    Store { desk: Rc<StoreDesk>, listener: usize },
+    /// The oldest member.
+    Members { keeper: Keeper, last_number: u64, count_ns: u64 },
+}
+
+impl Source {
+    /// The oldest member decides.
+    pub fn members(me: u64, shard_count: u32) -> Source {
+        Source::Members { keeper: Keeper::new(me, shard_count), last_number: 0, count_ns: 0 }
+    }
+}
+
 /// See the module's header.
 pub(crate) struct Scheduler<M> {
     cluster: ClusterHandle,
-    desk: Rc<StoreDesk>,
-    outland: Rc<Outland<M>>,
-    /// By which it asks at the desk.
-    listener: usize,
+    pub(super) source: Source,
+    pub(super) outland: Rc<Outland<M>>,
     entity_type: Arc<str>,
     allocator: Allocator,
     moves: Moves<Place>,
     moving: BTreeMap<u32, Place>,
     /// Nodes that the store says to be present.
     present: BTreeSet<u64>,
-    records: Vec<Option<Ownership<Place>>>,
+    pub(super) records: Vec<Option<Ownership<Place>>>,
     questions: BTreeMap<RequestId, (Asker, u64)>,
     wishes: BTreeMap<u32, Wish>,
     /// Whether the records were read since this node began, or began to lead.
@@ -92,7 +106,7 @@ pub(crate) struct Scheduler<M> {
 
 impl<M: Message> Scheduler<M> {
     pub fn new(
-        (cluster, desk, listener): (ClusterHandle, Rc<StoreDesk>, usize),
+        (cluster, source): (ClusterHandle, Source),
         outland: Rc<Outland<M>>,
         (entity_type, shard_count): (&str, u32),
         allocator: Allocator,
@@ -100,9 +114,8 @@ impl<M: Message> Scheduler<M> {
         let places = outland.places();
         Scheduler {
             cluster,
-            desk,
+            source,
             outland,
-            listener,
             entity_type: entity_type.into(),
             allocator,
             moves: Moves::new(places, MOVES_LIMIT, RETRY_NS),
@@ -157,7 +170,7 @@ impl<M: Message> Scheduler<M> {
     }
 
     /// A record is known: whether it is new.
-    fn note(&mut self, shard: u32, ownership: Ownership<Place>) -> bool {
+    pub(super) fn note(&mut self, shard: u32, ownership: Ownership<Place>) -> bool {
         let Some(known) = self.records.get_mut(shard as usize) else { return false };
         let is_new = known.is_none_or(|known| known.epoch < ownership.epoch);
         if is_new {
@@ -167,7 +180,11 @@ impl<M: Message> Scheduler<M> {
     }
 
     /// All records have been read: the regions learn them.
-    fn read(&mut self, ctx: &mut Context<'_, Self>, records: &[(u32, Ownership<Place>)]) {
+    pub(super) fn read(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        records: &[(u32, Ownership<Place>)],
+    ) {
         for (shard, ownership) in records {
             self.note(*shard, *ownership);
         }
@@ -185,21 +202,41 @@ impl<M: Message> Scheduler<M> {
         self.look(ctx);
     }
 
-    fn ask(&mut self, now_ns: u64, asker: Asker, question: StoreQuestion) {
-        let until_ns = now_ns.saturating_add(ANSWER_WITHIN_NS);
-        // Who is refused asks again after a time.
-        if let Ok(id) = self.desk.ask(now_ns, self.listener, question) {
-            self.questions.insert(id, (asker, until_ns));
+    /// Puts a question about a shard. Who gets no answer asks again after a time.
+    fn ask(&mut self, ctx: &mut Context<'_, Self>, asker: Asker, request: StoreRequest<Place>) {
+        let now_ns = ctx.now_ns();
+        let id = match &mut self.source {
+            Source::Store { desk, listener } => {
+                let entity_type = Arc::clone(&self.entity_type);
+                let question = StoreQuestion::Ownership { entity_type, request };
+                desk.ask(now_ns, *listener, question).ok()
+            }
+            Source::Members { keeper, last_number, .. } => {
+                if let Some(answer) = keeper.decide(request) {
+                    return self.answer(ctx, asker, answer);
+                }
+                *last_number += 1;
+                let number = *last_number;
+                self.ask_oldest(ctx, number, request).then_some(RequestId(number))
+            }
+        };
+        if let Some(id) = id {
+            self.questions.insert(id, (asker, now_ns.saturating_add(ANSWER_WITHIN_NS)));
         }
     }
 
-    fn ask_for_shard(&mut self, now_ns: u64, asker: Asker, request: StoreRequest<Place>) {
-        let entity_type = Arc::clone(&self.entity_type);
-        self.ask(now_ns, asker, StoreQuestion::Ownership { entity_type, request });
+    pub(super) fn answered(
+        &mut self,
+        ctx: &mut Context<'_, Self>,
+        id: RequestId,
+        answer: StoreAnswer<Place>,
+    ) {
+        if let Some((asker, _)) = self.questions.remove(&id) {
+            self.answer(ctx, asker, answer);
+        }
     }
 
-    fn answered(&mut self, ctx: &mut Context<'_, Self>, id: RequestId, answer: StoreAnswer<Place>) {
-        let Some((asker, _)) = self.questions.remove(&id) else { return };
+    fn answer(&mut self, ctx: &mut Context<'_, Self>, asker: Asker, answer: StoreAnswer<Place>) {
         match asker {
             Asker::Region { core, shard, step } => {
                 self.note_answer(shard, answer);
@@ -217,7 +254,7 @@ impl<M: Message> Scheduler<M> {
         }
     }
 
-    fn note_answer(&mut self, shard: u32, answer: StoreAnswer<Place>) {
+    pub(super) fn note_answer(&mut self, shard: u32, answer: StoreAnswer<Place>) {
         let record = match answer {
             StoreAnswer::Found(record) | StoreAnswer::Refused { current: record, .. } => record,
             StoreAnswer::Changed(record) => Some(record),
@@ -255,7 +292,7 @@ impl<M: Message> Scheduler<M> {
                 }
                 CoordinatorOutput::Store { step, request } => {
                     let shard = request.shard();
-                    self.ask_for_shard(ctx.now_ns(), Asker::Move { shard, step }, request);
+                    self.ask(ctx, Asker::Move { shard, step }, request);
                 }
                 CoordinatorOutput::Finished { shard, outcome } => {
                     self.finished(ctx, shard, outcome);
@@ -326,32 +363,47 @@ impl<M: Message> Scheduler<M> {
         for place in self.outland.places() {
             self.input(ctx, CoordinatorInput::PlaceJoined(place));
         }
+        let source = &self.source;
         self.questions.retain(|id, (_, until_ns)| {
             let is_waited_for = *until_ns > now_ns;
-            if !is_waited_for {
-                self.desk.forget(*id);
+            if let (false, Source::Store { desk, .. }) = (is_waited_for, source) {
+                desk.forget(*id);
             }
             is_waited_for
         });
         if !self.outland.neighbours.borrow().has_begun() {
             return;
         }
-        let leads = self.outland.neighbours.borrow().leads();
-        let begins_to_lead = leads && !self.was_leading;
-        self.was_leading = leads;
-        let is_reading =
-            self.questions.values().any(|(asker, _)| matches!(asker, Asker::Scheduler));
-        if begins_to_lead {
-            self.has_read = false;
-        }
-        if !self.has_read && !is_reading {
-            let entity_type = Arc::clone(&self.entity_type);
-            self.ask(now_ns, Asker::Scheduler, StoreQuestion::ReadAll { entity_type });
-        }
-        if leads && self.has_read {
+        let leads = match self.source {
+            Source::Store { .. } => self.look_at_store(now_ns),
+            Source::Members { .. } => self.look_at_members(ctx),
+        };
+        if leads {
             self.plan(ctx);
         }
         self.exit_when_empty(ctx);
+    }
+
+    /// Reads all records when this node begins, and when it begins to lead. Whether it leads, and has read them.
+    fn look_at_store(&mut self, now_ns: u64) -> bool {
+        let leads = self.outland.neighbours.borrow().leads();
+        let begins_to_lead = leads && !self.was_leading;
+        self.was_leading = leads;
+        self.has_read &= !begins_to_lead;
+        let is_scheduler = |asker: &Asker| matches!(asker, Asker::Scheduler);
+        let is_reading = self.questions.values().any(|(asker, _)| is_scheduler(asker));
+        if let Source::Store { desk, listener } = &self.source
+            && !self.has_read
+            && !is_reading
+        {
+            let entity_type = Arc::clone(&self.entity_type);
+            let question = StoreQuestion::ReadAll { entity_type };
+            if let Ok(id) = desk.ask(now_ns, *listener, question) {
+                let until_ns = now_ns.saturating_add(ANSWER_WITHIN_NS);
+                self.questions.insert(id, (Asker::Scheduler, until_ns));
+            }
+        }
+        leads && self.has_read
     }
 
     /// Shows the allocator who is there and who has what.
@@ -428,8 +480,13 @@ impl<M: Message> Scheduler<M> {
         Next::Same
     }
 
+    /// Who has shards moved, if that is another node.
     fn leader(&self) -> Option<ActorRef<Directive>> {
-        let leader = self.outland.neighbours.borrow().leader()?;
+        let neighbours = self.outland.neighbours.borrow();
+        let leader = match self.source {
+            Source::Store { .. } => neighbours.leader()?,
+            Source::Members { .. } => neighbours.oldest()?.0,
+        };
         self.outland.scheduler_of(leader)
     }
 }
@@ -459,7 +516,7 @@ impl<M: Message> Actor for Scheduler<M> {
                     let core = Place::from(from).core;
                     let (shard, step) = (shard.to_native(), step.to_native());
                     let asker = Asker::Region { core, shard, step };
-                    self.ask_for_shard(ctx.now_ns(), asker, question.into());
+                    self.ask(ctx, asker, question.into());
                 }
             }
             ArchivedDirective::Said { word } => {
@@ -504,6 +561,7 @@ impl<M: Message> Actor for Scheduler<M> {
                     }
                 }
             }
+            ArchivedDirective::Kept { word } => self.hear(ctx, word),
             // Shards are balanced by their number.
             ArchivedDirective::Loads { .. } => {}
             ArchivedDirective::Tick => {
