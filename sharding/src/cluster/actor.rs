@@ -103,6 +103,7 @@ impl ClusterActor {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let incarnation = self.began.as_secs() << 32 | u64::from(ctx.me().node());
         let me = MemberId { address, incarnation };
+        self.plan.membership.configuration.extend(self.handle.required());
         let machines = (self.plan.membership(me), self.plan.downing());
         let (Ok(membership), Ok(downing)) = machines else {
             tracing::error!(%me, "this node joins no cluster: its settings were not checked");

@@ -3,7 +3,7 @@
 //! A [`ClusterHandle`] shows what the cluster's actor has written down last, and hands it requests, which it takes up
 //! at its next tick. It never waits for the actor, but for the calls that say so.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -60,6 +60,8 @@ struct Board {
 struct State {
     /// In which second since 1970, and where.
     began: Option<(u64, String)>,
+    /// What all members have to agree on, said by others than the program.
+    required: BTreeMap<String, String>,
     this: Option<u64>,
     members: Vec<MemberView>,
     leader: Option<u64>,
@@ -190,6 +192,16 @@ impl ClusterHandle {
     pub(crate) fn own_record(&self, node: u32) -> Option<(u64, String)> {
         let began = self.with(|state| state.began.clone());
         began.map(|(began_s, address)| (began_s << 32 | u64::from(node), address))
+    }
+
+    /// A value that all members have to agree on, said before the node starts by what is put onto it beside the
+    /// cluster. A node that has another one is refused, and the value is named.
+    pub fn require(&self, name: impl Into<String>, value: impl Into<String>) {
+        self.with(|state| state.required.insert(name.into(), value.into()));
+    }
+
+    pub(super) fn required(&self) -> BTreeMap<String, String> {
+        self.with(|state| state.required.clone())
     }
 
     pub(super) fn begin(&self, began_s: u64, address: String) {

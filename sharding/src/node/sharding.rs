@@ -414,6 +414,7 @@ impl Sharding {
         let tenure = Arc::clone(tenure);
         let mut home = Home { incarnation, tenure, cluster: None, is_clustered: true };
         if seat.core() == COORDINATOR_CORE {
+            self.require(&cluster, store.is_some());
             let desk = match store {
                 Some(store) => {
                     let mut store = store.open()?;
@@ -434,6 +435,18 @@ impl Sharding {
             home.cluster = Some((ClusterHandle::clone(&cluster), desk));
         }
         Ok(home)
+    }
+}
+
+impl Sharding {
+    /// What all members have to agree on.
+    fn require(&self, cluster: &ClusterHandle, has_store: bool) {
+        let owners = if has_store { "decided by a store" } else { "decided by the oldest member" };
+        cluster.require("sharding.owners", owners);
+        for declared in self.inner.types.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            let shards = format!("{} shards", declared.shards);
+            cluster.require(format!("sharding.{}", declared.name), shards);
+        }
     }
 }
 

@@ -26,6 +26,17 @@ fn any_node_serves_any_entity() {
 }
 
 #[test]
+fn a_node_with_another_number_of_shards_is_refused_and_told_which() {
+    let mut town = Town::disagreeing(Simulation::seeded(4).nodes(3).cores(1), 16);
+    town.sim.run_for(30 * SECOND);
+    let refusal = town.sim.handle(2).refusal().unwrap_or_default();
+    for part in ["sharding.counter", "16 shards", "17 shards"] {
+        assert!(refusal.contains(part), "{part} in {refusal:?}");
+    }
+    assert_eq!(town.sim.handle(0).members().len(), 2);
+}
+
+#[test]
 fn the_shards_of_a_node_that_crashed_go_on_elsewhere_when_its_lease_has_ended() {
     let mut town = Town::new(Simulation::seeded(2).nodes(3).cores(2), 16);
     town.assert_owned_within(10 * SECOND);

@@ -56,15 +56,22 @@ pub struct Town {
 
 impl Town {
     pub fn new(sim: Simulation, shards: u32) -> Town {
-        Town::with(sim, shards, true)
+        Town::with(sim, move |_| shards, true)
     }
 
     /// Where the oldest member decides about owners.
     pub fn without_store(sim: Simulation, shards: u32) -> Town {
-        Town::with(sim, shards, false)
+        Town::with(sim, move |_| shards, false)
     }
 
-    fn with(sim: Simulation, shards: u32, has_store: bool) -> Town {
+    /// The last node declares one shard more.
+    pub fn disagreeing(sim: Simulation, shards: u32) -> Town {
+        let last = sim.node_count() - 1;
+        Town::with(sim, move |node| shards + u32::from(node == last), true)
+    }
+
+    fn with(sim: Simulation, shards_at: impl Fn(usize) -> u32 + 'static, has_store: bool) -> Town {
+        let shards = shards_at(0);
         let store = SharedMemory::seeded(sim.seed());
         let handled = Arc::new(AtomicU64::new(0));
         let nodes = sim.node_count();
@@ -85,7 +92,7 @@ impl Town {
                         sum: 0,
                         handled: Arc::clone(&handled),
                     };
-                    let counters = EntityType::new("counter").shards(shards);
+                    let counters = EntityType::new("counter").shards(shards_at(node));
                     let declared = sharding.entities(counters, make).expect("a type");
                     entities.borrow_mut()[node] = Some(declared);
                     kept.borrow_mut()[node] = Some(sharding);

@@ -168,12 +168,12 @@ mod tests {
     #[test]
     fn the_next_oldest_asks_everybody_before_it_decides_and_its_epochs_are_higher() {
         let mut first = Keeper::new(1, 1);
-        assert_eq!(first.look(Some((1, 1)), &members(&[1]), &[None]), []);
+        assert!(first.look(Some((1, 1)), &members(&[1]), &[None]).is_empty());
         first.set_places(&[place(1), place(2), place(3)]);
         let record = take(&mut first, Epoch::NONE, 3);
 
         let mut second = Keeper::new(2, 1);
-        assert_eq!(second.look(Some((1, 1)), &members(&[1, 2, 3]), &[None]), []);
+        assert!(second.look(Some((1, 1)), &members(&[1, 2, 3]), &[None]).is_empty());
         assert!(!second.keeps());
         assert_eq!(second.look(Some((2, 2)), &members(&[2, 3]), &[None]), [3]);
         assert_eq!(second.decide(StoreRequest::Read { shard: 0 }), None, "3 has not answered");
@@ -189,7 +189,7 @@ mod tests {
     fn who_is_removed_is_not_waited_for_and_an_older_keeper_is_not_believed_again() {
         let mut keeper = Keeper::new(2, 1);
         assert_eq!(keeper.look(Some((2, 5)), &members(&[2, 3]), &[None]), [3]);
-        assert_eq!(keeper.look(Some((2, 5)), &members(&[2]), &[None]), []);
+        assert!(keeper.look(Some((2, 5)), &members(&[2]), &[None]).is_empty());
         assert!(keeper.keeps());
         let mut other = Keeper::new(3, 1);
         assert!(other.asked(5) && !other.asked(4) && other.asked(5));
