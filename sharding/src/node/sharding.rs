@@ -29,7 +29,7 @@ use crate::allocation::Allocator;
 use crate::cluster::ClusterHandle;
 use crate::entities::{Lives, MOST_RESIDENTS, Residents, ShardCount, ShardLoads};
 use crate::handoff;
-use crate::ownership::{NodeRecord, OpenStore, Place};
+use crate::ownership::{ClusterStore, NodeRecord, OpenStore, Place};
 use crate::passivation::Passivation;
 
 /// Room for entities that are stopping, however few may be active.
@@ -98,6 +98,8 @@ struct Inner {
 struct Clustered {
     /// None: the oldest member decides.
     store: Option<Arc<dyn OpenStore>>,
+    /// Opened before the cores run: a thread of the store's is not to share theirs.
+    opened: Mutex<Option<Box<dyn ClusterStore + Send>>>,
     tenure: Arc<Tenure>,
 }
 
@@ -165,7 +167,8 @@ impl Sharding {
 
     fn clustered(self, store: Option<Arc<dyn OpenStore>>, tenure: Tenure) -> Self {
         // The first choice stays.
-        let _ = self.inner.clustered.set(Clustered { store, tenure: Arc::new(tenure) });
+        let (opened, tenure) = (Mutex::default(), Arc::new(tenure));
+        let _ = self.inner.clustered.set(Clustered { store, opened, tenure });
         self
     }
 
@@ -383,6 +386,9 @@ impl Extension for Sharding {
             types_file::agree(Path::new(directory), types)?;
         }
         let _ = self.inner.cores.set(node.cores);
+        if let Some(Clustered { store: Some(store), opened, .. }) = self.inner.clustered.get() {
+            *opened.lock().unwrap_or_else(PoisonError::into_inner) = Some(store.open()?);
+        }
         Ok(())
     }
 
@@ -405,7 +411,7 @@ impl Sharding {
     /// What the types of a core have in common. In a cluster the first core gets the desk of the store.
     fn home(&self, seat: &mut Seat<'_>) -> Result<Home, Box<dyn Error>> {
         let node = seat.incarnation();
-        let Some(Clustered { store, tenure }) = self.inner.clustered.get() else {
+        let Some(Clustered { store, opened, tenure }) = self.inner.clustered.get() else {
             let (incarnation, tenure) = (u64::from(node), Arc::new(Tenure::unlimited()));
             return Ok(Home { incarnation, tenure, cluster: None, is_clustered: false });
         };
@@ -417,7 +423,8 @@ impl Sharding {
             self.require(&cluster, store.is_some());
             let desk = match store {
                 Some(store) => {
-                    let mut store = store.open()?;
+                    let opened = opened.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    let mut store = opened.map_or_else(|| store.open(), Ok)?;
                     store.use_alarm(seat.alarm());
                     let record = NodeRecord { incarnation, address };
                     let desk = Rc::new(StoreDesk::new(store, record, Arc::clone(&home.tenure)));
