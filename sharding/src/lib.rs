@@ -59,3 +59,8 @@ pub struct ShardingPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/cluster.md")]
 pub struct ClusterPage;
+
+/// The code in docs/registry-and-routers.md is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/registry-and-routers.md")]
+pub struct RegistryAndRoutersPage;
