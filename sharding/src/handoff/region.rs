@@ -13,7 +13,7 @@ use super::message::{Message, Payload};
 use super::output::Output;
 use super::parked::Ledger;
 use super::route::{Line, Route};
-use super::settings::Settings;
+use super::settings::{Flaw, Settings};
 use super::slot::{Slot, State};
 use crate::ownership::{Epoch, Home, Ownership, StoreRequest};
 
@@ -132,8 +132,9 @@ impl<H: Home, P: Payload> Region<H, P> {
     /// Whether a message from another place that names `epoch` may be delivered at once. If not, it is an input.
     #[inline]
     pub fn accepts(&self, shard: u32, epoch: Epoch) -> bool {
-        let line = self.lines.get(shard as usize);
-        epoch != Epoch::NONE && line.is_some_and(|line| line.open_at == epoch)
+        let Some(line) = self.lines.get(shard as usize) else { return false };
+        let is_loose = self.settings.lacks(Flaw::AcceptsAnyEpoch) && line.open_at != Epoch::NONE;
+        epoch != Epoch::NONE && line.open_at == epoch || is_loose
     }
 
     /// Something happened; what is to be done is pushed.

@@ -53,6 +53,10 @@ pub(crate) enum Flaw {
     SkipsStop,
     /// Moves on before the last move has settled.
     SkipsSettling,
+    /// Opens before the journal has sealed.
+    SkipsSeal,
+    /// Delivers what was sent to an owner of any epoch.
+    AcceptsAnyEpoch,
 }
 
 impl Settings {

@@ -1,6 +1,7 @@
 //! Regions, an ownership store and an oracle that sees everything, without any idea of when things happen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::handoff::{Input, Message, Output, Payload, RefusalReason, Region, Route, Settings};
 use crate::ownership::{
@@ -34,9 +35,18 @@ pub enum Effect {
     /// The entities of a shard will have stopped.
     Stopped { place: Place, shard: u32, step: u64, is_killed: bool },
     /// The journal will have sealed.
-    Sealed { place: Place, shard: u32, step: u64 },
+    Sealed { place: Place, shard: u32, epoch: Epoch, step: u64 },
     /// The store will decide.
     Asked { place: Place, step: u64, request: StoreRequest<Place> },
+}
+
+impl Effect {
+    /// The same for equal ones.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// What travels in order.
@@ -44,6 +54,28 @@ pub enum Effect {
 pub enum Wire {
     Direct { epoch: Epoch, parcel: Parcel },
     Flush { message: Message<Place, Parcel> },
+}
+
+/// A rule of the store or of nodes that is not kept, to see the proof fail without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Laxity {
+    /// The store changes an owner whatever epoch the request names.
+    IgnoresEpoch,
+    /// The store lets a shard be taken from an owner that is present.
+    RobsThePresent,
+    /// The store gives a shard to a place that is absent.
+    GivesToTheAbsent,
+    /// A node goes on after its lease has ended.
+    OutlivesItsLease,
+}
+
+/// What the journal of a shard, which all nodes share, has promised and taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+struct Journal {
+    /// It takes nothing of lower epochs.
+    promised: Epoch,
+    /// The epoch of the last thing that it took.
+    taken: Epoch,
 }
 
 /// A promise that was broken.
@@ -72,13 +104,21 @@ pub struct Board {
     last: BTreeMap<(Place, u32), u32>,
     /// Parcels that were sent and are neither delivered nor given back.
     pub open: BTreeMap<Parcel, ()>,
+    /// Parcels given back as perhaps handled, by a place that others take for gone; they may be handled there yet.
+    doubtful: BTreeSet<Parcel>,
     sent: BTreeMap<(Place, u32), u32>,
     /// Places that never do anything again.
     dead: Vec<Place>,
+    /// Whether some place is dead, or others may take it for gone.
+    pub is_somebody_gone: bool,
     /// What was sent before the last death was known everywhere, by origin and shard.
     forgiven: BTreeMap<(Place, u32), u32>,
     pub refused: u32,
     pub delivered: u32,
+    pub laxity: Option<Laxity>,
+    /// Whether entities write a journal before they answer: what it refuses does not count as delivered.
+    pub is_durable: bool,
+    journals: BTreeMap<u32, Journal>,
 }
 
 impl Board {
@@ -101,11 +141,16 @@ impl Board {
             running: BTreeMap::new(),
             last: BTreeMap::new(),
             open: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
             sent: BTreeMap::new(),
             dead: Vec::new(),
+            is_somebody_gone: false,
             forgiven: BTreeMap::new(),
             refused: 0,
             delivered: 0,
+            laxity: None,
+            is_durable: false,
+            journals: BTreeMap::new(),
         };
         for shard in 0..shards {
             let owner = first[shard as usize % first.len()];
@@ -124,9 +169,8 @@ impl Board {
             let learned = Input::Learned { shard, ownership };
             let effects = self.input(0, place, learned).expect("nothing breaks yet");
             for effect in effects {
-                if let Effect::Sealed { place, shard, step } = effect {
-                    let sealed = Input::Sealed { shard, step, last_sequence: 0 };
-                    self.input(0, place, sealed).expect("nothing breaks yet");
+                if let Effect::Sealed { place, shard, epoch, step } = effect {
+                    self.sealed(0, place, shard, epoch, step).expect("nothing breaks yet");
                 }
             }
         }
@@ -186,17 +230,77 @@ impl Board {
         self.input(now_ns, place, Input::EntitiesStopped { shard, step })
     }
 
+    /// The journal promises to take nothing of lower epochs for the shard; if it has promised more, it does not answer.
+    pub fn sealed(
+        &mut self,
+        now_ns: u64,
+        place: Place,
+        shard: u32,
+        epoch: Epoch,
+        step: u64,
+    ) -> Result<Vec<Effect>, Broken> {
+        let journal = self.journals.entry(shard).or_default();
+        if journal.promised > epoch {
+            return Ok(Vec::new());
+        }
+        journal.promised = epoch;
+        self.input(now_ns, place, Input::Sealed { shard, step, last_sequence: 0 })
+    }
+
     /// The store decides; the answer is the asker's, when it comes.
-    pub fn decide(&mut self, request: StoreRequest<Place>) -> Result<StoreAnswer<Place>, Broken> {
+    pub fn decide(
+        &mut self,
+        mut request: StoreRequest<Place>,
+    ) -> Result<StoreAnswer<Place>, Broken> {
         let shard = request.shard();
         let before = self.store.record(shard);
+        let present = self.loosen(&mut request);
         self.store.ask(0, RequestId(0), request).expect("one question at a time");
         let (_, answer) = self.store.next_answer(0).expect("answered at once");
+        if let Some((place, is_present)) = present {
+            self.set_present(place, is_present);
+        }
         let after = self.store.record(shard);
         if after != before {
             self.check_change(shard, before, after)?;
         }
         Ok(answer)
+    }
+
+    /// Has the store not see what its rule would forbid; says whose presence is to be put right afterwards.
+    fn loosen(&mut self, request: &mut StoreRequest<Place>) -> Option<(Place, bool)> {
+        let record = self.store.record(request.shard());
+        match (self.laxity?, request) {
+            (
+                Laxity::IgnoresEpoch,
+                StoreRequest::GiveAway { expected, .. } | StoreRequest::TakeOver { expected, .. },
+            ) => {
+                *expected = record?.epoch;
+                None
+            }
+            (Laxity::RobsThePresent, StoreRequest::TakeOver { .. }) => {
+                let owner = record?.owner;
+                let is_present = self.store.is_present(owner);
+                self.store.leave(owner);
+                Some((owner, is_present))
+            }
+            (
+                Laxity::GivesToTheAbsent,
+                StoreRequest::GiveAway { to, .. } | StoreRequest::TakeOver { to, .. },
+            ) => {
+                let is_present = self.store.is_present(*to);
+                self.store.join(*to);
+                Some((*to, is_present))
+            }
+            _ => None,
+        }
+    }
+
+    fn set_present(&mut self, place: Place, is_present: bool) {
+        match is_present {
+            true => self.store.join(place),
+            false => self.store.leave(place),
+        }
     }
 
     fn check_change(
@@ -208,6 +312,8 @@ impl Board {
         let epoch = |record: Option<Ownership<Place>>| record.map_or(Epoch::NONE, |r| r.epoch);
         demand!(epoch(after) > epoch(before), "shard {shard}: {before:?} became {after:?}");
         let (Some(before), Some(after)) = (before, after) else { return Ok(()) };
+        let is_present = self.store.is_present(after.owner);
+        demand!(is_present, "shard {shard} was given to {}, which is absent", after.owner);
         if before.owner != after.owner && self.store.is_present(before.owner) {
             let running = self.running.get(&(before.owner, shard));
             demand!(
@@ -280,8 +386,8 @@ impl Board {
             Output::KillEntities { shard, .. } => {
                 self.running.remove(&(place, shard));
             }
-            Output::Seal { shard, step, .. } => {
-                effects.push(Effect::Sealed { place, shard, step });
+            Output::Seal { shard, epoch, step } => {
+                effects.push(Effect::Sealed { place, shard, epoch, step });
             }
             Output::Open { shard, epoch } => self.open_shard(place, shard, epoch)?,
             Output::Store { step, request } => {
@@ -306,11 +412,27 @@ impl Board {
             return Err(Broken(format!("{parcel:?} delivered at {place}, which is not open")));
         };
         *is_running = true;
-        demand!(
-            record.is_some_and(|record| record.owner == place && record.epoch == *epoch),
-            "{parcel:?} delivered at {place} at epoch {epoch}; the record is {record:?}"
-        );
-        demand!(self.open.remove(&parcel).is_some(), "{parcel:?} delivered or given back before");
+        if self.is_durable {
+            let journal = self.journals.entry(shard).or_default();
+            if journal.promised > *epoch {
+                // It is not written, so nobody is told that it was done.
+                self.open.remove(&parcel);
+                return Ok(());
+            }
+            demand!(
+                journal.taken <= *epoch,
+                "{parcel:?} written at {place} at epoch {epoch}, after epoch {}",
+                journal.taken
+            );
+            journal.taken = *epoch;
+        } else {
+            demand!(
+                record.is_some_and(|record| record.owner == place && record.epoch == *epoch),
+                "{parcel:?} delivered at {place} at epoch {epoch}; the record is {record:?}"
+            );
+        }
+        let is_open = self.open.remove(&parcel).is_some() || self.doubtful.remove(&parcel);
+        demand!(is_open, "{parcel:?} delivered or given back before");
         let last = self.last.entry((origin, shard)).or_default();
         demand!(*last < number, "{parcel:?} delivered after number {last}");
         *last = number;
@@ -321,15 +443,24 @@ impl Board {
     fn give_back(&mut self, parcel: Parcel, reason: RefusalReason) -> Result<(), Broken> {
         let was_open = self.open.remove(&parcel).is_some();
         // Whether the place that went had handled it is not known, and that is what the reason says.
-        let may_be_both = reason == RefusalReason::OwnerGone && !self.dead.is_empty();
+        let may_be_both = reason == RefusalReason::OwnerGone && self.is_somebody_gone;
         demand!(was_open || may_be_both, "{parcel:?} refused ({reason}) after its end");
+        if was_open && reason == RefusalReason::OwnerGone {
+            self.doubtful.insert(parcel);
+        }
         self.refused += 1;
         Ok(())
+    }
+
+    /// Whether the place does nothing any more.
+    pub fn is_dead(&self, place: Place) -> bool {
+        self.dead.contains(&place)
     }
 
     /// The place does nothing any more. What was on its way through it cannot be asked for.
     pub fn die(&mut self, place: Place) {
         self.dead.push(place);
+        self.is_somebody_gone = true;
         self.running.retain(|(at, _), _| *at != place);
     }
 
@@ -360,13 +491,6 @@ impl Board {
             demand!(owner.is_settled(shard), "shard {shard} of {record:?} is not settled");
         }
         Ok(())
-    }
-
-    /// Counts say how a state was come by, not what it is: the model takes states for one that differ in nothing else.
-    pub fn forget_counters(&mut self) {
-        for region in &mut self.regions {
-            region.counters = Default::default();
-        }
     }
 
     /// The earliest deadline of all regions.

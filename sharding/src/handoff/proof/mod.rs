@@ -2,6 +2,9 @@
 //! under thousands of seeded storms, and with each guard switched off to see that the proof can fail.
 
 mod board;
+mod canonical;
+mod endings;
+mod exhaustive;
 mod model;
 mod mutations;
 mod simulation;

@@ -1,20 +1,18 @@
-//! Every order of events, losses and duplicates that a few moves of a few shards allow.
-//!
-//! Exhaustive within the budget of each test: three places with one shard under one loss, one duplicate, or both, or
-//! one unknown outcome with a target that vanishes and comes back; and three places with two shards without faults. All
-//! of these at once are more states than a test can hold.
+//! Every order of events, losses and duplicates that a few moves and deaths of a few shards and places allow.
 //!
 //! A budget says how many messages are sent, how many moves are asked for, how many messages are lost and doubled, how
-//! many store outcomes are unknown (the request then waits, and may be done at any later time or never), and how many
-//! targets vanish from the store. Time passes only when nothing else can happen: a repeated step beside its late
-//! original is what a duplicate is.
+//! many store outcomes are unknown (the request then waits, and may be done at any later time or never), how many
+//! targets vanish from the store, and which places come to their end. Time passes only when nothing else can happen: a
+//! repeated step beside its late original is what a duplicate is. States that differ in nothing that matters later are
+//! one.
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use stateright::{Checker, Model, Property};
 
-use super::board::{Board, Broken, Effect, Place, Wire};
+use super::board::{Board, Broken, Effect, Laxity, Place, Wire};
+use super::canonical::normalize;
+use super::endings::Ending;
 use crate::handoff::{Input, Message, Settings};
 use crate::ownership::{StoreAnswer, StoreRequest};
 
@@ -31,22 +29,37 @@ pub struct Budget {
     pub absences: u8,
     /// Whether hints arrive. Where not, all of them are lost, for nothing: they multiply the states.
     pub hints: bool,
+    /// Places that may come to their end, at any time or never, and what may happen to them before.
+    pub mortal: Vec<(Place, Fate)>,
+    /// Places that take over from those.
+    pub heirs: Vec<Place>,
+}
+
+/// How a place comes to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// At once.
+    Crashes,
+    /// Nobody reaches it from some time on, nor it anybody but the store; it ends later.
+    IsCutOff,
 }
 
 /// One state of the whole.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct World {
-    board: Board,
-    now_ns: u64,
+    pub(super) board: Board,
+    /// 0 between two actions.
+    pub(super) now_ns: u64,
     /// What will happen, in any order; kept in the order of fingerprints, so that equal pools are equal states.
-    pool: Vec<(u64, Effect)>,
-    /// Requests whose outcome was called unknown: done later or never.
-    zombies: Vec<StoreRequest<Place>>,
+    pub(super) pool: Vec<(u64, Effect)>,
+    /// Requests whose outcome was called unknown, or whose asker has ended: done later or never.
+    pub(super) zombies: Vec<StoreRequest<Place>>,
     /// By sender and receiver.
-    ways: Vec<VecDeque<Wire>>,
-    budget: Budget,
+    pub(super) ways: Vec<VecDeque<Wire>>,
+    pub(super) budget: Budget,
     absent: Vec<Place>,
-    broken: Option<Broken>,
+    pub(super) endings: Vec<Ending>,
+    pub(super) broken: Option<Broken>,
 }
 
 /// What can happen next.
@@ -65,6 +78,12 @@ pub enum Action {
     Arrives(usize),
     LostOnTheWay(usize),
     TimePasses,
+    IsCutOff(Place),
+    Ends(Place),
+    LeaseEnds(Place),
+    IsGone { place: Place, told: Place },
+    TakesOver(u32, Place),
+    IsTold(u32),
 }
 
 /// The model of one budget.
@@ -73,6 +92,8 @@ pub struct HandOffModel {
     pub shards: u32,
     pub settings: Settings,
     pub budget: Budget,
+    pub laxity: Option<Laxity>,
+    pub is_durable: bool,
 }
 
 /// Small constants: an interval of one, two messages in a `Forward`.
@@ -81,7 +102,7 @@ pub fn small_settings() -> Settings {
 }
 
 impl World {
-    fn spread(&mut self, effects: Result<Vec<Effect>, Broken>) {
+    pub(super) fn spread(&mut self, effects: Result<Vec<Effect>, Broken>) {
         let effects = match effects {
             Ok(effects) => effects,
             Err(broken) => {
@@ -92,6 +113,8 @@ impl World {
         let places = self.board.regions.len();
         for effect in effects {
             match effect {
+                Effect::Control { from, to, .. } | Effect::InOrder { from, to, .. }
+                    if !self.are_connected(from, to) => {}
                 Effect::InOrder { from, to, wire } => {
                     self.ways[usize::from(from) * places + usize::from(to)].push_back(wire);
                 }
@@ -111,9 +134,7 @@ impl World {
     }
 
     fn add(&mut self, effect: Effect) {
-        let mut hasher = DefaultHasher::new();
-        effect.hash(&mut hasher);
-        let print = hasher.finish();
+        let print = effect.fingerprint();
         let at = self.pool.partition_point(|(other, _)| *other < print);
         self.pool.insert(at, (print, effect));
     }
@@ -134,8 +155,8 @@ impl World {
             Effect::Stopped { place, shard, step, .. } => {
                 self.board.stopped(now_ns, place, shard, step)
             }
-            Effect::Sealed { place, shard, step } => {
-                self.board.input(now_ns, place, Input::Sealed { shard, step, last_sequence: 0 })
+            Effect::Sealed { place, shard, epoch, step } => {
+                self.board.sealed(now_ns, place, shard, epoch, step)
             }
             Effect::Asked { place, step, request } => match self.board.decide(request) {
                 Ok(answer) => self.answer(place, step, request.shard(), answer),
@@ -156,7 +177,7 @@ impl World {
         self.board.input(self.now_ns, place, answered)
     }
 
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.pool.is_empty() && self.ways.iter().all(VecDeque::is_empty)
     }
 
@@ -164,11 +185,18 @@ impl World {
         let Some(due_ns) = self.board.next_deadline_ns() else { return };
         self.now_ns = due_ns.max(self.now_ns);
         for place in 0..self.board.regions.len() {
-            if self.board.regions[place].next_deadline_ns().is_some_and(|at| at <= self.now_ns) {
+            if !self.board.is_dead(place as Place)
+                && self.board.regions[place].next_deadline_ns().is_some_and(|at| at <= self.now_ns)
+            {
                 let effects = self.board.input(self.now_ns, place as Place, Input::Tick);
                 self.spread(effects);
             }
         }
+    }
+
+    /// Nothing happens any more by itself.
+    fn is_at_rest(&self) -> bool {
+        self.is_quiet() && self.board.next_deadline_ns().is_none()
     }
 
     /// Broken now, or at rest with something missing.
@@ -176,7 +204,7 @@ impl World {
         if self.broken.is_some() {
             return self.broken.clone();
         }
-        let is_over = self.is_quiet() && self.board.next_deadline_ns().is_none();
+        let is_over = self.is_at_rest() && self.is_rescued();
         if is_over { self.board.check_quiet().err() } else { None }
     }
 }
@@ -187,7 +215,9 @@ impl Model for HandOffModel {
 
     fn init_states(&self) -> Vec<World> {
         let mut board = Board::new(self.places, 0, self.shards, self.settings);
-        board.forget_counters();
+        board.laxity = self.laxity;
+        board.is_durable = self.is_durable;
+        normalize(&mut board, 0, &mut []);
         let ways = usize::from(self.places) * usize::from(self.places);
         vec![World {
             board,
@@ -197,6 +227,7 @@ impl Model for HandOffModel {
             ways: vec![VecDeque::new(); ways],
             budget: self.budget.clone(),
             absent: Vec::new(),
+            endings: Vec::new(),
             broken: None,
         }]
     }
@@ -206,9 +237,10 @@ impl Model for HandOffModel {
             return;
         }
         let budget = &state.budget;
-        actions.extend(
-            budget.sends.iter().filter(|(.., left)| *left > 0).map(|&(p, s, _)| Action::Send(p, s)),
-        );
+        let sends = budget.sends.iter().filter(|(.., left)| *left > 0);
+        let sends = sends.filter(|(origin, ..)| !state.board.is_dead(*origin));
+        actions.extend(sends.map(|&(origin, shard, _)| Action::Send(origin, shard)));
+        state.add_endings(actions);
         actions.extend(budget.moves.iter().map(|&(shard, to)| Action::Move(shard, to)));
         let mut before = None;
         for (print, effect) in &state.pool {
@@ -270,7 +302,8 @@ impl Model for HandOffModel {
                 world.budget.moves.remove(at);
                 let record = world.board.store.record(shard)?;
                 let message = Message::HandOff { shard, epoch: record.epoch, to };
-                let effect = Effect::Control { from: 0, to: record.owner, message };
+                let from = world.coordinator();
+                let effect = Effect::Control { from, to: record.owner, message };
                 world.spread(Ok(vec![effect]));
             }
             Action::Happens(effect) => {
@@ -322,8 +355,15 @@ impl Model for HandOffModel {
                 world.ways[way].pop_front();
             }
             Action::TimePasses => world.pass_time(),
+            Action::IsCutOff(place) => world.is_cut_off(place),
+            Action::Ends(place) => world.ends(place),
+            Action::LeaseEnds(place) => world.lease_ends(place),
+            Action::IsGone { place, told } => world.is_gone(place, told),
+            Action::TakesOver(shard, to) => world.takes_over(shard, to),
+            Action::IsTold(shard) => world.is_told(shard),
         }
-        world.board.forget_counters();
+        normalize(&mut world.board, world.now_ns, &mut world.pool);
+        world.now_ns = 0;
         Some(world)
     }
 
@@ -331,9 +371,7 @@ impl Model for HandOffModel {
         vec![
             Property::always("every promise holds", |_, world: &World| world.verdict().is_none()),
             Property::sometimes("something has moved and all is quiet", |_, world: &World| {
-                world.budget.moves.is_empty()
-                    && world.is_quiet()
-                    && world.board.next_deadline_ns().is_none()
+                world.budget.moves.is_empty() && world.is_at_rest() && world.is_rescued()
             }),
         ]
     }
@@ -352,81 +390,4 @@ pub fn explore(model: HandOffModel) -> Result<usize, String> {
         .discovery("something has moved and all is quiet")
         .map(|_| checker.unique_state_count())
         .ok_or_else(|| "no run ever comes to an end".to_owned())
-}
-
-/// All orders of three places within the budget: every promise holds in every state.
-fn explored(shards: u32, budget: Budget) {
-    let model = HandOffModel { places: 3, shards, settings: small_settings(), budget };
-    let budget = model.budget.clone();
-    match explore(model) {
-        Ok(states) => println!("{states} states of {shards} shards, {budget:?}"),
-        Err(broken) => panic!("{shards} shards, {budget:?}: {broken}"),
-    }
-}
-
-/// One move, and nothing that goes wrong.
-fn calm(sends: &[(Place, u32, u8)]) -> Budget {
-    Budget {
-        sends: sends.to_vec(),
-        moves: vec![(0, 1)],
-        losses: 0,
-        duplicates: 0,
-        unknown: 0,
-        absences: 0,
-        hints: false,
-    }
-}
-
-const FROM_EVERYWHERE: [(Place, u32, u8); 3] = [(0, 0, 1), (1, 0, 1), (2, 0, 1)];
-
-#[test]
-fn a_move_under_messages_from_everywhere_and_a_loss() {
-    explored(1, Budget { losses: 1, ..calm(&FROM_EVERYWHERE) });
-}
-
-#[test]
-fn a_move_under_messages_from_everywhere_and_a_duplicate() {
-    explored(1, Budget { duplicates: 1, ..calm(&FROM_EVERYWHERE) });
-}
-
-#[test]
-fn a_move_that_was_announced() {
-    explored(1, Budget { hints: true, ..calm(&FROM_EVERYWHERE) });
-}
-
-#[test]
-fn a_move_under_a_loss_and_a_duplicate() {
-    explored(1, Budget { losses: 1, duplicates: 1, ..calm(&[(2, 0, 2)]) });
-}
-
-#[test]
-fn two_moves_of_one_shard_under_a_loss() {
-    explored(1, Budget { moves: vec![(0, 1), (0, 2)], losses: 1, ..calm(&[(2, 0, 1)]) });
-}
-
-#[test]
-fn two_moves_of_one_shard_under_a_duplicate() {
-    explored(1, Budget { moves: vec![(0, 1), (0, 2)], duplicates: 1, ..calm(&[(2, 0, 1)]) });
-}
-
-#[test]
-fn a_move_that_nobody_knows_the_outcome_of_to_a_place_that_comes_and_goes() {
-    explored(1, Budget { losses: 1, unknown: 1, absences: 1, ..calm(&[(2, 0, 2)]) });
-}
-
-#[test]
-fn two_shards_that_move_at_once() {
-    explored(2, Budget { moves: vec![(0, 1), (1, 2)], ..calm(&[(2, 0, 1)]) });
-}
-
-/// The budgets of the other tests one step further.
-#[test]
-fn two_shards_that_move_at_once_under_a_fault() {
-    if std::env::var_os("MAINSPRING_SHARDING_FULL_MODEL").is_none() {
-        println!("skipped: it takes minutes; MAINSPRING_SHARDING_FULL_MODEL=1 runs it");
-        return;
-    }
-    let both = Budget { moves: vec![(0, 1), (1, 2)], ..calm(&[(2, 0, 1)]) };
-    explored(2, Budget { losses: 1, ..both.clone() });
-    explored(2, Budget { duplicates: 1, ..both });
 }
