@@ -64,3 +64,8 @@ pub struct ClusterPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/registry-and-routers.md")]
 pub struct RegistryAndRoutersPage;
+
+/// The code in docs/cluster-entities.md is compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/cluster-entities.md")]
+pub struct ClusterEntitiesPage;

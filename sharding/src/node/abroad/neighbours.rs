@@ -196,3 +196,94 @@ impl Neighbour {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standing(status: Status) -> Standing {
+        Standing {
+            status,
+            is_reachable: true,
+            has_role: true,
+            app_version: "1".to_owned(),
+            up_number: Some(1),
+        }
+    }
+
+    /// This node is 1 and up, 2 is up as well.
+    fn two() -> Neighbours {
+        let mut neighbours = Neighbours::new(1, 4);
+        neighbours.set(1, standing(Status::Up));
+        neighbours.set(2, standing(Status::Up));
+        neighbours.set_present();
+        neighbours
+    }
+
+    #[test]
+    fn a_node_begins_when_it_has_met_everybody_that_works_and_they_have_met_it() {
+        let mut neighbours = two();
+        assert_eq!(neighbours.take_due(0), [2]);
+        assert!(!neighbours.begin());
+        neighbours.known(2, 3);
+        assert!(!neighbours.begin(), "2 does not know this node yet");
+        neighbours.welcomed_by(2);
+        assert!(neighbours.begin() && neighbours.has_begun());
+        assert!(!neighbours.begin(), "it has begun");
+    }
+
+    #[test]
+    fn a_node_does_not_begin_before_the_store_knows_it_or_before_it_is_up() {
+        let mut neighbours = Neighbours::new(1, 4);
+        neighbours.set(1, standing(Status::Up));
+        assert!(!neighbours.begin());
+        neighbours.set_present();
+        neighbours.set(1, standing(Status::WeaklyUp));
+        assert!(!neighbours.begin());
+        neighbours.set(1, standing(Status::Up));
+        assert!(neighbours.begin());
+    }
+
+    #[test]
+    fn who_is_joining_down_or_removed_is_not_waited_for() {
+        let mut neighbours = two();
+        neighbours.set(2, standing(Status::Joining));
+        neighbours.set(3, standing(Status::Down));
+        neighbours.set(4, standing(Status::Exiting));
+        assert!(!neighbours.begin(), "4 still has shards");
+        neighbours.remove(4);
+        assert!(neighbours.begin());
+    }
+
+    #[test]
+    fn a_greeting_is_said_again_until_it_is_answered_and_never_to_oneself() {
+        let mut neighbours = two();
+        assert_eq!(neighbours.take_due(0), [2]);
+        assert!(neighbours.take_due(GREET_NS - 1).is_empty());
+        assert_eq!(neighbours.take_due(GREET_NS), [2]);
+        neighbours.welcomed_by(2);
+        assert!(neighbours.take_due(10 * GREET_NS).is_empty());
+    }
+
+    #[test]
+    fn nothing_goes_to_a_node_whose_places_are_not_known() {
+        let mut neighbours = two();
+        let status = |neighbours: &Neighbours| neighbours.standings()[1].status;
+        assert_eq!(status(&neighbours), NodeStatus::Joining);
+        neighbours.known(2, 3);
+        assert_eq!(status(&neighbours), NodeStatus::Up);
+        assert_eq!(neighbours.standings()[1].cores, 3);
+        assert_eq!(neighbours.standings()[0].cores, 4, "its own");
+    }
+
+    #[test]
+    fn the_oldest_is_the_one_that_came_up_first_among_those_that_work() {
+        let mut neighbours = two();
+        neighbours.set(1, Standing { up_number: Some(7), ..standing(Status::Up) });
+        neighbours.set(2, Standing { up_number: Some(3), ..standing(Status::Leaving) });
+        neighbours.set(3, Standing { up_number: Some(1), ..standing(Status::Down) });
+        assert_eq!(neighbours.oldest(), Some((2, 3)));
+        assert_eq!(neighbours.working(), [1, 2].into());
+        assert!(neighbours.is_last(), "the other one leaves");
+    }
+}
