@@ -47,7 +47,7 @@ pub mod testkit;
 pub use cluster::{Cluster, ClusterEvent, ClusterHandle, ClusterRequest, MemberView};
 pub use node::{
     DeclareError, Entities, EntityId, EntityRef, EntityTarget, EntityTellError, EntityType,
-    RegionFigures, Sharding, passivate,
+    RegionFigures, Sharding, Singleton, SingletonProxy, SingletonRef, passivate,
 };
 
 /// The code in docs/sharding.md is run as a test.

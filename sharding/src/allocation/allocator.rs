@@ -79,11 +79,11 @@ impl Allocator {
     /// It takes time in proportion to the shards, and for each assignment in proportion to the nodes.
     pub fn plan(&mut self, now_ns: u64, survey: &Survey<'_>) -> Vec<Assignment> {
         self.forget(now_ns, survey);
-        let mut standing = Standing::of(survey, &self.targets, |place| self.is_drained(place));
+        let mut standing = self.standing(survey);
         self.place(survey, &mut standing);
         self.grant(now_ns, survey, &mut standing);
         self.leave(survey, &mut standing);
-        let is_round = now_ns >= self.next_round_ns && survey.is_calm();
+        let is_round = !self.settings.on_oldest && now_ns >= self.next_round_ns && survey.is_calm();
         if is_round && standing.assignments.is_empty() {
             let most_moves = self.settings.moves_of(survey.homes.len());
             balance::balance(&mut standing, survey, &self.resting, most_moves);
@@ -101,10 +101,19 @@ impl Allocator {
         self.next_round_ns
     }
 
+    /// Something may be balanced as soon as it is a good time for it, though a round was not long ago.
+    pub fn begin_round(&mut self) {
+        self.next_round_ns = 0;
+    }
+
     /// Whether there is a place for a shard at all.
     pub(super) fn has_place(&self, survey: &Survey<'_>) -> bool {
-        let standing = Standing::of(survey, &self.targets, |place| self.is_drained(place));
-        standing.best_node(false).is_some()
+        self.standing(survey).best_node(false).is_some()
+    }
+
+    fn standing<'a>(&self, survey: &Survey<'a>) -> Standing<'a> {
+        let is_drained = |place| self.is_drained(place);
+        Standing::of(survey, self.settings.on_oldest, &self.targets, is_drained)
     }
 
     /// What is over, or can no longer be.

@@ -11,6 +11,7 @@
 //!
 //! A shard goes to a node that does not leave; of these to one of the highest application version ([`AppVersion`]), so
 //! that a rolling upgrade moves it once; of these to the one with the fewest shards, there to the core with the fewest.
+//! With [`on_oldest`](AllocationSettings::on_oldest) the age decides before the number of shards, and 4 is left out.
 //! A place gets nothing if its node lacks the role, is not reached, is not up (a leaving node is the last resort of 1),
 //! or is drained.
 //!
@@ -39,6 +40,7 @@
 //!     has_role: true,
 //!     app_version: "1.4.0",
 //!     is_reachable: true,
+//!     up_number: Some(incarnation),
 //! };
 //! let none = BTreeSet::new();
 //! let mut allocator = Allocator::new(AllocationSettings::default())?;

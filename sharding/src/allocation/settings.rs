@@ -16,6 +16,9 @@ pub struct AllocationSettings {
     pub most_placed: u32,
     /// How long balancing leaves a shard alone that was moved because somebody asked for it.
     pub rest_ns: u64,
+    /// Shards go to the member that came up first, of those that run the highest version, and nothing is balanced: what
+    /// a cluster has one of stays where it is until its node leaves or is gone.
+    pub on_oldest: bool,
 }
 
 /// Settings with which nothing would ever be placed or moved.
@@ -34,7 +37,7 @@ pub struct AllocationSettingsError {
 
 impl Default for AllocationSettings {
     /// A round every ten seconds at most, of a tenth of the shards and 64 at most; 64 leave a node at a time, 1,024 are
-    /// placed at a time; a shard that was asked for rests for ten minutes.
+    /// placed at a time; a shard that was asked for rests for ten minutes; the number of shards decides, not the age.
     fn default() -> Self {
         AllocationSettings {
             round_ns: 10_000_000_000,
@@ -43,6 +46,7 @@ impl Default for AllocationSettings {
             most_under_way: 64,
             most_placed: 1_024,
             rest_ns: 600_000_000_000,
+            on_oldest: false,
         }
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct Node<'a> {
     has_role: bool,
     can_give: bool,
     version: AppVersion<'a>,
+    /// What decides between nodes of one version, the lowest first: the age, if that is to decide.
+    age: u64,
 }
 
 /// One of its cores.
@@ -39,6 +41,7 @@ impl<'a> Standing<'a> {
     /// As surveyed. Shards on their way count where they go, if that is known.
     pub fn of(
         survey: &Survey<'a>,
+        on_oldest: bool,
         targets: &BTreeMap<u32, Place>,
         is_drained: impl Fn(Place) -> bool,
     ) -> Self {
@@ -55,6 +58,7 @@ impl<'a> Standing<'a> {
                 has_role: node.has_role,
                 can_give: node.can_give(),
                 version: AppVersion(node.app_version),
+                age: if on_oldest { node.up_number.unwrap_or(u64::MAX) } else { 0 },
             });
         }
         let mut standing = Standing { nodes, assignments: Vec::new(), assigned: BTreeSet::new() };
@@ -113,8 +117,9 @@ impl<'a> Standing<'a> {
     /// The node of the best place.
     pub fn best_node(&self, may_leave: bool) -> Option<(u64, &Node<'a>)> {
         let open = self.nodes.iter().filter(|(_, node)| node.admits(may_leave));
-        let best =
-            open.min_by_key(|(_, node)| (node.is_leaving, Reverse(node.version), node.shards));
+        let best = open.min_by_key(|(_, node)| {
+            (node.is_leaving, Reverse(node.version), node.age, node.shards)
+        });
         best.map(|(incarnation, node)| (*incarnation, node))
     }
 

@@ -34,6 +34,9 @@ pub struct NodeStanding<'a> {
     pub app_version: &'a str,
     /// Whether it can be reached: nobody says otherwise.
     pub is_reachable: bool,
+    /// Its place in the order in which members came up. The lowest is the oldest; one without a number counts as the
+    /// youngest.
+    pub up_number: Option<u64>,
 }
 
 /// How far a member has come, as far as shards are concerned.

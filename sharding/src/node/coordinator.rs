@@ -51,6 +51,8 @@ pub enum Directive {
         /// The place.
         place: Place,
     },
+    /// Balance the shards of the cluster now.
+    Rebalance,
     /// What the shards of a core cost since it said so last.
     Loads {
         /// Of each shard that cost something.
@@ -405,6 +407,8 @@ impl<M: Message> Actor for Coordinator<M> {
                     self.rebalancer.readmit(place.core);
                 }
             }
+            // A node alone balances by itself.
+            ArchivedDirective::Rebalance => return Next::Same,
             ArchivedDirective::Loads { loads } => {
                 self.note_loads(loads);
                 return Next::Same;

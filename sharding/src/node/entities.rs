@@ -14,6 +14,7 @@ use super::envelope::{Delivery, Envelope, FROM_OUTSIDE, RegionMessage};
 use super::error::EntityTellError;
 use super::figures::RegionFigures;
 use super::hosting::Peers;
+use super::type_board::TypeBoard;
 use crate::entities::{EntityIdError, EntityKey, ShardCount, ToEntityKey};
 use crate::ownership::Place;
 
@@ -21,11 +22,12 @@ use crate::ownership::Place;
 pub(crate) struct TypeShared<M> {
     pub peers: OnceLock<Arc<Peers<M>>>,
     pub coordinator: Arc<OnceLock<ActorRef<Directive>>>,
+    pub board: Arc<TypeBoard>,
 }
 
 impl<M> TypeShared<M> {
-    pub fn new() -> Self {
-        TypeShared { peers: OnceLock::new(), coordinator: Arc::default() }
+    pub fn new(board: Arc<TypeBoard>) -> Self {
+        TypeShared { peers: OnceLock::new(), coordinator: Arc::default(), board }
     }
 }
 

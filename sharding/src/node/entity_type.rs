@@ -37,6 +37,8 @@ pub struct EntityType {
     pub(crate) remembered_per_second: Option<u32>,
     pub(crate) role: Option<String>,
     pub(crate) allocation: AllocationSettings,
+    /// It has one entity, which always runs.
+    pub(crate) is_single: bool,
 }
 
 impl EntityType {
@@ -55,6 +57,7 @@ impl EntityType {
             remembered_per_second: None,
             role: None,
             allocation: AllocationSettings::default(),
+            is_single: false,
         }
     }
 

@@ -67,7 +67,10 @@ where
             Output::Seal { shard, step, .. } => {
                 self.input(ctx, Input::Sealed { shard, step, last_sequence: 0 });
             }
-            Output::Open { shard, .. } => self.open_remembered(shard),
+            Output::Open { shard, .. } => {
+                self.open_remembered(shard);
+                self.sole_opened(ctx.now_ns());
+            }
             Output::Store { step, request } => {
                 let (from, shard) = (self.place, request.shard());
                 let question = request.into();
@@ -183,6 +186,7 @@ where
     /// with the shard.
     fn stop_entities(&mut self, ctx: &mut Context<'_, Self>, shard: u32, step: u64) {
         self.remember(shard);
+        self.sole_closed();
         self.draining.insert(shard, step);
         for (slot, state) in self.entities_of(shard) {
             self.send_back_kept(ctx, shard, slot);

@@ -23,6 +23,7 @@ use super::kept::Kept;
 use super::parcel::Parcel;
 use super::recorder::Recorder;
 use super::remembered::Remembered;
+use super::sole::Sole;
 use super::unsent::Unsent;
 use super::wording::message_of;
 use crate::entities::{Arrival, ShardLoad, Slot, ToEntityKey};
@@ -64,6 +65,8 @@ where
     pub(super) remembered: Option<Remembered>,
     /// Writes down which entities run, where there is a journal and they are remembered.
     pub(super) recorder: Option<Recorder>,
+    /// The entity that always runs where its shard is, if the type is of that kind.
+    pub(super) sole: Option<Sole>,
     /// The most active entities.
     pub(super) at_most: u32,
     pub(super) entity_type: EntityType,
@@ -97,6 +100,7 @@ where
             is_acting: false,
             remembered: entity_type.remembered_per_second.map(Remembered::new),
             recorder: None,
+            sole: entity_type.is_single.then(|| Sole::new(entity_type.lives.first_backoff_ns)),
             at_most: entity_type.at_most,
             entity_type: entity_type.clone(),
             armed_ns: u64::MAX,
@@ -238,6 +242,7 @@ where
         self.write_records(ctx);
         self.start_recorded(ctx);
         self.start_remembered(ctx);
+        self.start_sole(ctx);
         if let Some(report_ns) = &mut self.report_ns
             && *report_ns <= ctx.now_ns()
         {
@@ -285,6 +290,7 @@ where
                 self.report_ns,
                 self.remembered.as_ref().and_then(Remembered::next_deadline_ns),
                 self.recorder.as_ref().and_then(Recorder::next_deadline_ns),
+                self.sole.as_ref().and_then(Sole::next_deadline_ns),
                 (!self.unstopped.is_empty() || !tables.asked_to_stop.is_empty()).then_some(0),
                 (!self.unsent.is_empty()).then_some(0),
             ];

@@ -24,6 +24,7 @@ use super::hosting::{Hosting, Peers, Regions, Tables, Ways};
 use super::moving::COORDINATOR_CORE;
 use super::region::{Make, Region};
 use super::tenants::Tenants;
+use super::type_board::TypeBoard;
 use super::types_file;
 use crate::allocation::Allocator;
 use crate::cluster::ClusterHandle;
@@ -92,6 +93,7 @@ struct Inner {
     types: Mutex<Vec<Declared>>,
     cores: OnceLock<u16>,
     clustered: OnceLock<Clustered>,
+    cluster: OnceLock<ClusterHandle>,
 }
 
 /// What entities of all nodes of a cluster need.
@@ -108,6 +110,7 @@ struct Declared {
     hash: u64,
     name: String,
     shards: u32,
+    board: Arc<TypeBoard>,
     install: Install,
 }
 
@@ -201,13 +204,14 @@ impl Sharding {
         if let Some(other) = types.iter().find(|declared| declared.hash == hash) {
             return Err(DeclareError::Taken { name, other: other.name.clone() });
         }
-        let shared = Arc::new(TypeShared::<A::Message>::new());
+        let board = Arc::new(TypeBoard::new(shard_count.get()));
+        let shared = Arc::new(TypeShared::<A::Message>::new(Arc::clone(&board)));
         let entities = Entities::new(hash, shard_count, Arc::clone(&shared));
         let make: Make<A> = Arc::new(make);
         let install = Box::new(move |seat: &mut Seat<'_>, regions: &mut Regions, home: &Home| {
             install(seat, regions, home, hash, &entity_type, shard_count, &shared, &make);
         });
-        types.push(Declared { hash, name, shards, install });
+        types.push(Declared { hash, name, shards, board, install });
         Ok(entities)
     }
 }
@@ -233,7 +237,10 @@ fn install<A>(
     let place = peers.place(core);
     if core == COORDINATOR_CORE {
         let coordinator = match &home.cluster {
-            Some(cluster) => scheduler(seat, cluster, &peers, entity_type, shard_count),
+            Some(cluster) => {
+                let outland = Outland::new(Arc::clone(&peers), Arc::clone(&shared.board));
+                scheduler(seat, cluster, outland, entity_type, shard_count)
+            }
             None => coordinator(seat, &peers, entity_type, shard_count),
         };
         match coordinator {
@@ -265,6 +272,7 @@ fn install<A>(
         Ok(region) => {
             hosting.region.set(Some(region));
             peers.set(core, region);
+            shared.board.add_core();
             if entity_type.looks_at_turn_time() {
                 seat.observe_turns(Rc::clone(&hosting) as Rc<dyn ObserveTurns>);
             }
@@ -294,12 +302,12 @@ fn coordinator<M: Message>(
 fn scheduler<M: Message>(
     seat: &mut Seat<'_>,
     (cluster, desk): &(ClusterHandle, Option<Rc<StoreDesk>>),
-    peers: &Arc<Peers<M>>,
+    outland: Outland<M>,
     entity_type: &EntityType,
     shard_count: ShardCount,
 ) -> Result<ActorRef<Directive>, Box<dyn Error>> {
     let (name, shards) = (entity_type.name.as_str(), shard_count.get());
-    let outland = Rc::new(Outland::new(Arc::clone(peers)));
+    let (peers, outland) = (Arc::clone(&outland.peers), Rc::new(outland));
     let allocator = Allocator::new(entity_type.allocation)?;
     let hears: Rc<OnceCell<ActorRef<Directive>>> = Rc::default();
     let source = match desk {
@@ -408,6 +416,32 @@ impl Extension for Sharding {
 }
 
 impl Sharding {
+    /// The number of cores, once the node has started.
+    pub(super) fn started_cores(&self) -> Option<u16> {
+        self.inner.cores.get().copied()
+    }
+
+    /// Whether the entities are those of a cluster.
+    pub(super) fn is_clustered(&self) -> bool {
+        self.inner.clustered.get().is_some()
+    }
+
+    /// The cluster, once the node has started in one.
+    pub(super) fn cluster(&self) -> Option<ClusterHandle> {
+        self.inner.cluster.get().cloned()
+    }
+
+    /// Whether this node may not use what it owns any more, for good.
+    pub(super) fn has_ended(&self) -> bool {
+        self.inner.clustered.get().is_some_and(|it| it.tenure.is_closed())
+    }
+
+    /// What is written down of each type, in the order of their declarations.
+    pub(super) fn boards(&self) -> Vec<(String, Arc<TypeBoard>)> {
+        let types = self.inner.types.lock().unwrap_or_else(PoisonError::into_inner);
+        types.iter().map(|known| (known.name.clone(), Arc::clone(&known.board))).collect()
+    }
+
     /// What the types of a core have in common. In a cluster the first core gets the desk of the store.
     fn home(&self, seat: &mut Seat<'_>) -> Result<Home, Box<dyn Error>> {
         let node = seat.incarnation();
@@ -416,6 +450,7 @@ impl Sharding {
             return Ok(Home { incarnation, tenure, cluster: None, is_clustered: false });
         };
         let cluster = seat.shared::<ClusterHandle>().ok_or(NO_CLUSTER)?;
+        let _ = self.inner.cluster.set(ClusterHandle::clone(&cluster));
         let (incarnation, address) = cluster.own_record(node).ok_or(NO_CLUSTER)?;
         let tenure = Arc::clone(tenure);
         let mut home = Home { incarnation, tenure, cluster: None, is_clustered: true };

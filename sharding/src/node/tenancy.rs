@@ -162,6 +162,7 @@ where
                     if let Some(end) = end {
                         self.record_end(ctx, end);
                     }
+                    self.sole_ended(ctx.now_ns());
                 }
                 Ended::NotRunning => {}
             }
@@ -184,6 +185,7 @@ where
             | StartFailed::NotRunning => {
                 let refused = self.kept.take(slot).len() as u64;
                 self.count(|figures| figures.refused_broken += refused);
+                self.sole_ended(ctx.now_ns());
             }
         }
     }
@@ -219,23 +221,24 @@ where
         }
     }
 
-    /// Starts entities again that failed, if messages wait for them or they are recorded as running; the others are
-    /// forgotten.
+    /// Starts entities again that failed, if messages wait for them, they are recorded as running, or they always run;
+    /// the others are forgotten.
     pub(super) fn start_what_is_due(&mut self, ctx: &mut Context<'_, Self>) {
         let mut due = Vec::new();
         {
             let tables = &mut *self.hosting.tables.borrow_mut();
             tables.lives.due(&mut tables.residents, ctx.now_ns(), A_TICK, &mut due);
         }
+        let always = self.recorder.is_some() || self.sole.is_some();
         for due in due {
             match due {
-                Due::StartAgain(slot) if self.kept.has(slot) || self.recorder.is_some() => {
+                Due::StartAgain(slot) if self.kept.has(slot) || always => {
                     self.start_again(ctx, slot);
                 }
                 Due::StartAgain(slot) => {
                     self.hosting.tables.borrow_mut().residents.remove(slot);
                 }
-                Due::Forgotten(_) => {}
+                Due::Forgotten(_) => self.sole_ended(ctx.now_ns()),
             }
         }
     }

@@ -1,5 +1,8 @@
 //! Entities of all nodes of a simulated cluster.
 
+mod office;
+mod operation;
+mod singleton;
 mod storeless;
 mod town;
 

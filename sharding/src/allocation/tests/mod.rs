@@ -2,6 +2,7 @@
 
 mod balance;
 mod laws;
+mod oldest;
 mod placement;
 mod versions;
 mod wishes;
@@ -22,6 +23,7 @@ struct Member {
     has_role: bool,
     app_version: &'static str,
     is_reachable: bool,
+    up_number: Option<u64>,
 }
 
 /// Members, shards and where they are.
@@ -45,6 +47,7 @@ impl Cluster {
             has_role: true,
             app_version: "1.0",
             is_reachable: true,
+            up_number: Some(incarnation),
         };
         Cluster {
             allocator: Allocator::new(settings).unwrap(),
@@ -75,6 +78,7 @@ impl Cluster {
             has_role: member.has_role,
             app_version: member.app_version,
             is_reachable: member.is_reachable,
+            up_number: member.up_number,
         };
         let nodes: Vec<NodeStanding<'_>> = self.members.iter().map(standing).collect();
         let (moving, absent) = (&self.moving, &self.absent);

@@ -6,6 +6,7 @@
 //! | `door` | the actor by which the regions of different nodes meet |
 //! | `outland` | what is known of other nodes, for the door and the scheduler |
 //! | `scheduler` | the actor that has shards moved, if its node leads, and asks the store for its node's regions |
+//! | `requests` | what threads ask of a scheduler, and what they see of its node |
 //! | `desk` | the questions to the ownership store, and the device that brings the answers |
 //! | `keeper` | the records of owners where no store keeps them: the oldest member does |
 //! | `keeping` | how a scheduler asks the oldest member, and is asked |
@@ -18,6 +19,7 @@ mod keeper;
 mod keeping;
 mod neighbours;
 mod outland;
+mod requests;
 mod scheduler;
 mod settling;
 mod tenure;

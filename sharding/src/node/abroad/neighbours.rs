@@ -177,7 +177,7 @@ fn works(status: Status) -> bool {
 
 impl Neighbour {
     fn standing(&self, incarnation: u64) -> NodeStanding<'_> {
-        let Standing { status, is_reachable, has_role, app_version, .. } = &self.standing;
+        let Standing { status, is_reachable, has_role, app_version, up_number } = &self.standing;
         let status = match status {
             // Nothing goes to a node whose places are not known here yet.
             Status::Up if self.cores.is_none() => NodeStatus::Joining,
@@ -193,6 +193,7 @@ impl Neighbour {
             has_role: *has_role,
             app_version,
             is_reachable: *is_reachable,
+            up_number: *up_number,
         }
     }
 }

@@ -11,21 +11,25 @@ use super::neighbours::Neighbours;
 use crate::node::coordinator::Directive;
 use crate::node::envelope::{NodeCores, RegionMessage};
 use crate::node::hosting::{Abroad, Peers};
+use crate::node::type_board::TypeBoard;
 use crate::ownership::Place;
 
 /// See the module's header.
 pub(crate) struct Outland<M> {
     pub peers: Arc<Peers<M>>,
     pub neighbours: RefCell<Neighbours>,
+    /// Where it is written down for other threads.
+    pub board: Arc<TypeBoard>,
     /// Of the nodes that have come or gone, those that the scheduler has not been told of yet.
     changed: RefCell<BTreeMap<u64, u16>>,
 }
 
 impl<M: Message> Outland<M> {
     /// Nobody is there.
-    pub fn new(peers: Arc<Peers<M>>) -> Outland<M> {
+    pub fn new(peers: Arc<Peers<M>>, board: Arc<TypeBoard>) -> Outland<M> {
         let neighbours = Neighbours::new(peers.place(0).incarnation, peers.cores());
-        Outland { peers, neighbours: RefCell::new(neighbours), changed: RefCell::default() }
+        let neighbours = RefCell::new(neighbours);
+        Outland { peers, neighbours, board, changed: RefCell::default() }
     }
 
     /// A node has introduced itself: whether that is new.

@@ -88,7 +88,7 @@ pub(crate) struct Scheduler<M> {
     pub(super) source: Source,
     pub(super) outland: Rc<Outland<M>>,
     entity_type: Arc<str>,
-    allocator: Allocator,
+    pub(super) allocator: Allocator,
     moves: Moves<Place>,
     moving: BTreeMap<u32, Place>,
     /// Nodes that the store says to be present.
@@ -175,6 +175,7 @@ impl<M: Message> Scheduler<M> {
         let is_new = known.is_none_or(|known| known.epoch < ownership.epoch);
         if is_new {
             *known = Some(ownership);
+            self.outland.board.note(shard, ownership);
         }
         is_new
     }
@@ -312,7 +313,7 @@ impl<M: Message> Scheduler<M> {
     }
 
     /// Somebody wants a shard to be at a place. Only the scheduler of the leader has it moved.
-    fn wish(
+    pub(super) fn wish(
         &mut self,
         ctx: &mut Context<'_, Self>,
         shard: u32,
@@ -481,7 +482,7 @@ impl<M: Message> Scheduler<M> {
     }
 
     /// Who has shards moved, if that is another node.
-    fn leader(&self) -> Option<ActorRef<Directive>> {
+    pub(super) fn leader(&self) -> Option<ActorRef<Directive>> {
         let neighbours = self.outland.neighbours.borrow();
         let leader = match self.source {
             Source::Store { .. } => neighbours.leader()?,
@@ -564,7 +565,9 @@ impl<M: Message> Actor for Scheduler<M> {
             ArchivedDirective::Kept { word } => self.hear(ctx, word),
             // Shards are balanced by their number.
             ArchivedDirective::Loads { .. } => {}
+            ArchivedDirective::Rebalance => self.rebalance(ctx),
             ArchivedDirective::Tick => {
+                self.take_requests(ctx);
                 self.input(ctx, CoordinatorInput::Tick);
                 self.look(ctx);
             }

@@ -57,6 +57,7 @@ where
 
     /// The node is out of its cluster: all entities stop at once, and nothing is delivered any more.
     pub(in crate::node) fn end_all(&mut self, ctx: &mut Context<'_, Self>) {
+        self.sole_closed();
         let shards = self.hosting.tables.borrow().residents.shard_count().get();
         for shard in 0..shards {
             self.kill_entities(ctx, shard, 0);
