@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`allocation`] | which shard is to go to which core of which node |
 //! | [`cluster`] | a node as a member of a cluster: joining, leaving, events |
+//! | `command` | the command `mainspring-cluster`, with feature `command` |
 //! | [`downing`] | which members of a cluster go down when the network breaks |
 //! | [`entities`] | ids and their shards; the table of the entities that a core has |
 //! | `etcd` | the store that nodes share, in etcd (feature `etcd`) |
@@ -21,12 +22,15 @@
 //! | [`remember`] | which entities run, as it stands in a journal |
 //! | [`routers`] | one message to one of many actors, or to all |
 //! | [`shutdown`] | the end of a node in order: phases with deadlines, and a report |
+//! | `status` | the cluster over HTTP, with feature `status` |
 //! | [`testkit`] | entities on the simulator, and storms of moves over them |
 #![forbid(unsafe_code)]
 
 pub mod allocation;
 mod chunks;
 pub mod cluster;
+#[cfg(feature = "command")]
+pub mod command;
 pub mod downing;
 pub mod entities;
 #[cfg(feature = "etcd")]
@@ -42,6 +46,8 @@ pub mod registry;
 pub mod remember;
 pub mod routers;
 pub mod shutdown;
+#[cfg(feature = "status")]
+pub mod status;
 pub mod testkit;
 
 pub use cluster::{Cluster, ClusterEvent, ClusterHandle, ClusterRequest, MemberView};
@@ -69,3 +75,8 @@ pub struct RegistryAndRoutersPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/cluster-entities.md")]
 pub struct ClusterEntitiesPage;
+
+/// The code in docs/cluster-http.md is compiled as a test.
+#[cfg(all(doctest, feature = "status"))]
+#[doc = include_str!("../../docs/cluster-http.md")]
+pub struct ClusterHttpPage;

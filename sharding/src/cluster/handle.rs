@@ -75,7 +75,7 @@ struct State {
 
 /// What a handle asks of the cluster's actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Request {
+pub(crate) enum Request {
     Leave(u64),
     Down(u64),
     ReadyToExit,
@@ -216,7 +216,7 @@ impl ClusterHandle {
         self.change(|state| state.refusal = Some(refusal));
     }
 
-    pub(super) fn publish(&self, this: u64, members: Vec<MemberView>, leader: Option<u64>) {
+    pub(crate) fn publish(&self, this: u64, members: Vec<MemberView>, leader: Option<u64>) {
         self.change(|state| {
             (state.this, state.leader) = (Some(this), leader);
             state.members = members;
@@ -224,7 +224,7 @@ impl ClusterHandle {
         });
     }
 
-    pub(super) fn set_stopping(&self, reason: StopReason) {
+    pub(crate) fn set_stopping(&self, reason: StopReason) {
         self.change(|state| {
             state.stopping.get_or_insert(reason);
         });
@@ -241,7 +241,7 @@ impl ClusterHandle {
         self.with(|state| state.holds_exit)
     }
 
-    pub(super) fn take_requests(&self) -> VecDeque<Request> {
+    pub(crate) fn take_requests(&self) -> VecDeque<Request> {
         self.with(|state| std::mem::take(&mut state.requests))
     }
 
