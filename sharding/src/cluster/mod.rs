@@ -40,6 +40,7 @@
 mod actor;
 mod dialling;
 mod event;
+mod file;
 mod handle;
 mod introduction;
 mod settings;
@@ -60,6 +61,7 @@ use crate::membership;
 use actor::ClusterActor;
 pub(crate) use event::{ArchivedClusterEvent, ArchivedMemberView};
 pub use event::{ClusterEvent, ClusterRequest, MemberView};
+pub use file::{ClusterFile, ClusterFileError, FILE_LIMIT_BYTES};
 pub use handle::{ClusterHandle, ClusterRequestError, EXIT_CODE_DOWNED, REQUESTS_LIMIT, exit_code};
 pub use introduction::{Identity, Introduction, IntroductionError};
 pub use settings::ClusterError;

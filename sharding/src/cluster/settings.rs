@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,9 @@ const SEEDS_FILE_LIMIT_BYTES: u64 = 64 << 10;
 
 /// The shortest time between two heartbeats.
 const HEARTBEAT_LEAST: Duration = Duration::from_millis(10);
+
+/// From what phi on a member may be suspected: below, a beat that is in time could be missed; above, phi does not rise.
+const THRESHOLDS: RangeInclusive<f64> = 1.0..=100.0;
 
 /// Why a node cannot take part in a cluster as it was told to. Nothing was begun.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +71,16 @@ pub enum ClusterError {
         /// The pause.
         pause: Duration,
     },
+    /// A suspicion that comes at once, or never.
+    #[error(
+        "members are suspected from a phi of {threshold}: at least {least}, at most {most}; 8 is usual",
+        least = THRESHOLDS.start(),
+        most = THRESHOLDS.end()
+    )]
+    Threshold {
+        /// What was set.
+        threshold: f64,
+    },
     /// The links are not there yet.
     #[error(
         "a cluster needs links: give the node its Transport first, .with(transport).with(cluster)"
@@ -101,14 +115,23 @@ pub(super) struct Plan {
 impl Plan {
     /// Whether a node can run with these.
     pub fn check(&self) -> Result<(), ClusterError> {
+        self.check_but_lease()?;
+        match self.strategy {
+            Some(Strategy::LeaseMajority { .. }) => Err(ClusterError::NoLease),
+            _ => Ok(()),
+        }
+    }
+
+    /// As [`check`](Self::check), where a lease may still be given.
+    pub fn check_but_lease(&self) -> Result<(), ClusterError> {
         self.settings(0).check()?;
-        let DetectorSettings { interval_ns, pause_ns, .. } = self.membership.detector;
+        let DetectorSettings { interval_ns, pause_ns, threshold, .. } = self.membership.detector;
         let (every, pause) = (Duration::from_nanos(interval_ns), Duration::from_nanos(pause_ns));
         if every < HEARTBEAT_LEAST || pause < every {
             return Err(ClusterError::Heartbeats { every, pause });
         }
-        if matches!(self.strategy, Some(Strategy::LeaseMajority { .. })) {
-            return Err(ClusterError::NoLease);
+        if !THRESHOLDS.contains(&threshold) {
+            return Err(ClusterError::Threshold { threshold });
         }
         self.downing()?;
         Ok(())

@@ -134,7 +134,7 @@ impl Etcd {
         i64::try_from(self.lease.ttl_ns.div_ceil(SECOND_NS)).unwrap_or(i64::MAX)
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
         let refused = |reason: String| Err(StoreError::Settings { reason });
         if self.addresses.is_empty() || self.addresses.len() > ADDRESS_LIMIT {
             let count = self.addresses.len();
