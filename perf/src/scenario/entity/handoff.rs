@@ -12,6 +12,7 @@ use hdrhistogram::Histogram;
 use mainspring::prelude::*;
 use mainspring_sharding::entities::{ShardCount, ToEntityKey};
 use mainspring_sharding::node::{Directive, MoveEnded, MoveOutcome};
+use mainspring_sharding::ownership::Place;
 use mainspring_sharding::rebalance::{Balance, RebalanceSettings};
 use mainspring_sharding::{EntityRef, EntityTarget, EntityType, Sharding};
 
@@ -59,11 +60,14 @@ impl Scenario for EntityHandoff {
         let order = order.map_err(sharding_refused("name an entity"))?;
         let (stage, course) = Stage::start_with(round, 2, |builder| builder.with(sharding))?;
         let coordinator = entities.coordinator().ok_or(ScenarioError::ThreadLost)?;
+        let place = |core| entities.place(core).ok_or(ScenarioError::ThreadLost);
+        let places = [place(0)?, place(1)?];
         let (of_sender, messages) = (Arc::clone(&board), round.messages);
         let make = move || Sender {
             board: Arc::clone(&of_sender),
             course: course.clone(),
             coordinator,
+            places,
             order: order.clone(),
             sent: 0,
             end: WARM_UP + messages,
@@ -189,6 +193,7 @@ struct Sender {
     board: Arc<Board>,
     course: Course,
     coordinator: ActorRef<Directive>,
+    places: [Place; 2],
     order: Vec<EntityRef<Numbered>>,
     sent: u64,
     /// The last move begins before this number.
@@ -219,7 +224,7 @@ impl Sender {
     fn move_next(&mut self, ctx: &mut Context<'_, Self>) {
         let (round, shard) = (self.moved / u64::from(SHARDS), self.moved % u64::from(SHARDS));
         // When the node starts, even shards are on the first core and odd ones on the second.
-        let (shard, to) = (shard as u32, ((shard + round + 1) % 2) as u16);
+        let (shard, to) = (shard as u32, self.places[((shard + round + 1) % 2) as usize]);
         let request = |reply_to| Directive::Move { shard, to, reply_to: Some(reply_to) };
         ctx.ask(self.coordinator, request, DEADLINE, Self::moved);
         self.is_moving = true;
