@@ -19,7 +19,9 @@ use super::introduction::{
 };
 use super::settings::Plan;
 use super::subscribers::{Subscribed, Subscribers};
-use super::wire::{ArchivedLargeWord, ArchivedWord, LargeWord, Outgoing, WireError, Word};
+use super::wire::{
+    ArchivedLargeWord, ArchivedPulse, ArchivedWord, LargeWord, Outgoing, Pulse, WireError, Word,
+};
 use crate::downing::{self, Downing, Unreachable, View, ViewMember};
 use crate::membership::{
     ClusterMessage, Event, Input, MemberId, Membership, Output, Status, StopReason,
@@ -112,9 +114,10 @@ impl ClusterActor {
         };
         tracing::info!(%me, "this node asks to be let into its cluster");
         let (words, large_words) = (ctx.port::<Word>(), ctx.port::<LargeWord>());
+        let (identity, pulses) = (me.into(), ctx.port::<Pulse>());
         self.phase = Phase::Participating(Box::new(Participant {
             me,
-            introduction: Introduction { identity: me.into(), words, large_words },
+            introduction: Introduction { identity, words, large_words, pulses },
             membership,
             downing,
             downing_due_ns: None,
@@ -422,6 +425,7 @@ impl Participant {
         let sent = match Outgoing::from(message) {
             Outgoing::Small(word) => ctx.try_tell(known.ways.words, &word),
             Outgoing::Large(word) => ctx.try_tell(known.ways.large_words, &word),
+            Outgoing::Pulse(pulse) => ctx.try_tell(known.ways.pulses, &pulse),
         };
         if let Err(error) = sent {
             tracing::debug!(%to, %error, "a word about membership was not sent");
@@ -601,6 +605,20 @@ impl Port<Word> for ClusterActor {
 impl Port<LargeWord> for ClusterActor {
     fn receive(&mut self, ctx: &mut Context<'_, Self>, word: &ArchivedLargeWord) -> Next<Self> {
         self.receive_word(ctx, ClusterMessage::try_from(word));
+        Next::Same
+    }
+}
+
+impl Port<Pulse> for ClusterActor {
+    fn receive(&mut self, ctx: &mut Context<'_, Self>, pulse: &ArchivedPulse) -> Next<Self> {
+        let Some(participant) = self.participant() else { return Next::Same };
+        match participant.acquaintances.of_node(pulse.sender()) {
+            Some(from) => {
+                let message = pulse.message(from, participant.me);
+                self.step(ctx, Input::Received(message));
+            }
+            None => participant.strangers += 1,
+        }
         Next::Same
     }
 }

@@ -13,7 +13,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use mainspring::prelude::*;
 
-use super::wire::{LargeWord, Word};
+use super::wire::{LargeWord, Pulse, Word};
 use crate::membership::MemberId;
 
 /// How long to wait before a node is asked again that did not answer, or whose answer did not fit.
@@ -59,6 +59,8 @@ pub struct Introduction {
     pub words: ActorRef<Word>,
     /// Where it takes views that are large.
     pub large_words: ActorRef<LargeWord>,
+    /// Where it takes beats and digests.
+    pub pulses: ActorRef<Pulse>,
 }
 
 /// The actors by which a node is reached.
@@ -66,6 +68,7 @@ pub struct Introduction {
 pub(super) struct Ways {
     pub words: ActorRef<Word>,
     pub large_words: ActorRef<LargeWord>,
+    pub pulses: ActorRef<Pulse>,
 }
 
 /// Something that lives on a node.
@@ -77,7 +80,8 @@ pub(super) trait OfNode: Copy + PartialEq {
 impl OfNode for Ways {
     fn node(&self) -> Option<u32> {
         let node = self.words.node();
-        (self.large_words.node() == node).then_some(node)
+        let others = [self.large_words.node(), self.pulses.node()];
+        (others == [node; 2]).then_some(node)
     }
 }
 
@@ -92,7 +96,11 @@ impl From<&ArchivedIntroduction> for Known {
     fn from(introduction: &ArchivedIntroduction) -> Known {
         Known {
             id: MemberId::from(&introduction.identity),
-            ways: Ways { words: introduction.words, large_words: introduction.large_words },
+            ways: Ways {
+                words: introduction.words,
+                large_words: introduction.large_words,
+                pulses: introduction.pulses,
+            },
         }
     }
 }
@@ -241,6 +249,14 @@ impl<W: OfNode> Acquaintances<W> {
     pub fn at(&self, address: SocketAddr) -> Option<&Known<W>> {
         match &self.by_node.get(self.by_address.get(&address)?)?.standing {
             Standing::Known(known) => Some(known),
+            Standing::Asked { .. } => None,
+        }
+    }
+
+    /// Who has that number on its links.
+    pub fn of_node(&self, node: u32) -> Option<MemberId> {
+        match self.by_node.get(&node)?.standing {
+            Standing::Known(known) => Some(known.id),
             Standing::Asked { .. } => None,
         }
     }

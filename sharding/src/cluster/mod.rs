@@ -45,7 +45,7 @@ mod handle;
 mod introduction;
 mod settings;
 mod subscribers;
-mod wire;
+pub(crate) mod wire;
 
 use std::error::Error;
 use std::path::Path;

@@ -1,7 +1,8 @@
 //! What nodes say to each other about membership, as it travels.
 //!
 //! [`Word`] is small, but for a view that fits an ordinary message; a larger view travels as a [`LargeWord`], by the
-//! connection for large messages, so that no heartbeat waits behind it. Inside a view a member is named by its place in
+//! connection for large messages, so that no heartbeat waits behind it. What an idle cluster says all the time is a
+//! [`Pulse`]. Inside a view a member is named by its place in
 //! the list of members.
 //!
 //! It promises that what is read is what was written, and that reading makes nothing that is larger than what came.
@@ -11,6 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use mainspring::frame::archive::write_boxed;
+use mainspring::frame::{FOREIGN_PREFIX_BYTES, HEADER_BYTES};
 use mainspring::prelude::*;
 
 use super::introduction::Identity;
@@ -21,6 +24,9 @@ use crate::membership::{
 
 /// Views up to about so many bytes travel as a [`Word`].
 const ORDINARY_VIEW_BYTES: usize = 64 << 10;
+
+/// No message about membership is longer.
+const ARCHIVE_LIMIT_BYTES: usize = 4 << 20;
 
 /// A message about membership.
 #[message(name = "mainspring.cluster.word")]
@@ -34,18 +40,25 @@ pub enum Word {
     InitJoinNack { from: Identity, reason: Refusal },
     /// [`ClusterMessage::Join`].
     Join { id: Identity, roles: Vec<String>, app_version: String, configuration: Vec<Setting> },
-    /// [`ClusterMessage::GossipDigest`].
-    GossipDigest { from: Identity, to: Identity, digest: u64 },
     /// [`ClusterMessage::GossipStatus`].
     GossipStatus { from: Identity, to: Identity, clock: Vec<Changes>, digest: u64 },
     /// A view that is not large.
     View(View),
-    /// [`ClusterMessage::Heartbeat`].
-    Heartbeat { from: Identity, to: Identity, sequence: u64 },
-    /// [`ClusterMessage::HeartbeatReply`].
-    HeartbeatReply { from: Identity, to: Identity, sequence: u64 },
     /// [`ClusterMessage::ExitingConfirmed`].
     ExitingConfirmed { from: Identity },
+}
+
+/// What an idle cluster says all the time, as short as can be: 16 bytes. The sender is named by the number of its link,
+/// and the receiver is the life whose actor gets it.
+#[message(name = "mainspring.cluster.pulse")]
+#[derive(Clone, Copy, Debug)]
+pub enum Pulse {
+    /// [`ClusterMessage::Heartbeat`].
+    Beat { from: u32, sequence: u64 },
+    /// [`ClusterMessage::HeartbeatReply`].
+    Answer { from: u32, sequence: u64 },
+    /// [`ClusterMessage::GossipDigest`].
+    Digest { from: u32, digest: u64 },
 }
 
 /// A view that is large.
@@ -169,6 +182,8 @@ pub enum Outgoing {
     Small(Word),
     /// By the way for large messages.
     Large(LargeWord),
+    /// By the ordinary way.
+    Pulse(Pulse),
 }
 
 impl From<&ClusterMessage> for Outgoing {
@@ -187,8 +202,8 @@ impl From<&ClusterMessage> for Outgoing {
                 app_version: app_version.clone(),
                 configuration: settings_of(configuration),
             },
-            ClusterMessage::GossipDigest { from, to, digest } => {
-                Word::GossipDigest { from: (*from).into(), to: (*to).into(), digest: *digest }
+            ClusterMessage::GossipDigest { from, digest, .. } => {
+                return Outgoing::Pulse(Pulse::Digest { from: link_of(from), digest: *digest });
             }
             ClusterMessage::GossipStatus { from, to, clock, digest } => {
                 let changes = |(member, changes): (&MemberId, &u64)| Changes {
@@ -205,11 +220,11 @@ impl From<&ClusterMessage> for Outgoing {
             ClusterMessage::GossipEnvelope { from, to, gossip } => {
                 return of_view(View::of(*from, *to, false, gossip));
             }
-            ClusterMessage::Heartbeat { from, to, sequence } => {
-                Word::Heartbeat { from: (*from).into(), to: (*to).into(), sequence: *sequence }
+            ClusterMessage::Heartbeat { from, sequence, .. } => {
+                return Outgoing::Pulse(Pulse::Beat { from: link_of(from), sequence: *sequence });
             }
-            ClusterMessage::HeartbeatReply { from, to, sequence } => {
-                Word::HeartbeatReply { from: (*from).into(), to: (*to).into(), sequence: *sequence }
+            ClusterMessage::HeartbeatReply { from, sequence, .. } => {
+                return Outgoing::Pulse(Pulse::Answer { from: link_of(from), sequence: *sequence });
             }
             ClusterMessage::ExitingConfirmed { from } => {
                 Word::ExitingConfirmed { from: (*from).into() }
@@ -217,6 +232,11 @@ impl From<&ClusterMessage> for Outgoing {
         };
         Outgoing::Small(word)
     }
+}
+
+/// The number of the links of this life: references to its actors have it.
+fn link_of(id: &MemberId) -> u32 {
+    id.incarnation as u32
 }
 
 fn of_view(view: View) -> Outgoing {
@@ -335,10 +355,6 @@ impl TryFrom<&ArchivedWord> for ClusterMessage {
                 app_version: app_version.as_str().to_owned(),
                 configuration: configuration_of(configuration),
             },
-            ArchivedWord::GossipDigest { from, to, digest } => {
-                let digest = digest.to_native();
-                ClusterMessage::GossipDigest { from: from.into(), to: to.into(), digest }
-            }
             ArchivedWord::GossipStatus { from, to, clock, digest } => {
                 within("entries of a clock", clock.len(), MEMBER_LIMIT)?;
                 let changes = |entry: &ArchivedChanges| {
@@ -352,14 +368,6 @@ impl TryFrom<&ArchivedWord> for ClusterMessage {
                 }
             }
             ArchivedWord::View(view) => view.try_into()?,
-            ArchivedWord::Heartbeat { from, to, sequence } => {
-                let sequence = sequence.to_native();
-                ClusterMessage::Heartbeat { from: from.into(), to: to.into(), sequence }
-            }
-            ArchivedWord::HeartbeatReply { from, to, sequence } => {
-                let sequence = sequence.to_native();
-                ClusterMessage::HeartbeatReply { from: from.into(), to: to.into(), sequence }
-            }
             ArchivedWord::ExitingConfirmed { from } => {
                 ClusterMessage::ExitingConfirmed { from: from.into() }
             }
@@ -422,6 +430,46 @@ impl TryFrom<&ArchivedLargeWord> for ClusterMessage {
 
     fn try_from(word: &ArchivedLargeWord) -> Result<ClusterMessage, WireError> {
         (&word.view).try_into()
+    }
+}
+
+impl ArchivedPulse {
+    /// The number of the links of who says so.
+    pub fn sender(&self) -> u32 {
+        match self {
+            ArchivedPulse::Beat { from, .. }
+            | ArchivedPulse::Answer { from, .. }
+            | ArchivedPulse::Digest { from, .. } => from.to_native(),
+        }
+    }
+
+    /// The message, from one who has that number, to this node.
+    pub fn message(&self, from: MemberId, to: MemberId) -> ClusterMessage {
+        match self {
+            ArchivedPulse::Beat { sequence, .. } => {
+                ClusterMessage::Heartbeat { from, to, sequence: sequence.to_native() }
+            }
+            ArchivedPulse::Answer { sequence, .. } => {
+                ClusterMessage::HeartbeatReply { from, to, sequence: sequence.to_native() }
+            }
+            ArchivedPulse::Digest { digest, .. } => {
+                ClusterMessage::GossipDigest { from, to, digest: digest.to_native() }
+            }
+        }
+    }
+}
+
+impl Outgoing {
+    /// What it takes on a link that carries it in one frame: header, prefix and archive, padded. What the link adds
+    /// for chunks of large messages is not in it.
+    pub fn frame_bytes(&self) -> u64 {
+        let archive = match self {
+            Outgoing::Small(word) => write_boxed(word, ARCHIVE_LIMIT_BYTES),
+            Outgoing::Large(word) => write_boxed(word, ARCHIVE_LIMIT_BYTES),
+            Outgoing::Pulse(pulse) => write_boxed(pulse, ARCHIVE_LIMIT_BYTES),
+        };
+        let archive_bytes = archive.map_or(ARCHIVE_LIMIT_BYTES, |archive| archive.as_slice().len());
+        (HEADER_BYTES + FOREIGN_PREFIX_BYTES + archive_bytes).next_multiple_of(HEADER_BYTES) as u64
     }
 }
 

@@ -21,6 +21,23 @@ fn carried(message: &ClusterMessage) -> Result<ClusterMessage, WireError> {
             let word = read_checked::<LargeWord>(archive.as_slice()).expect("it is one");
             ClusterMessage::try_from(word)
         }
+        Outgoing::Pulse(pulse) => {
+            let archive = write_boxed(&pulse, LIMIT_BYTES).expect("it fits");
+            let pulse = read_checked::<Pulse>(archive.as_slice()).expect("it is one");
+            // Who it is from and for is known from the link.
+            let (from, to) = ends(message);
+            assert_eq!(pulse.sender(), link_of(&from));
+            Ok(pulse.message(from, to))
+        }
+    }
+}
+
+fn ends(message: &ClusterMessage) -> (MemberId, MemberId) {
+    match message {
+        ClusterMessage::Heartbeat { from, to, .. }
+        | ClusterMessage::HeartbeatReply { from, to, .. }
+        | ClusterMessage::GossipDigest { from, to, .. } => (*from, *to),
+        other => panic!("{other:?} travels as a word"),
     }
 }
 
@@ -144,6 +161,13 @@ proptest! {
     fn what_is_read_is_what_was_written(message in messages()) {
         prop_assert_eq!(carried(&message), Ok(message));
     }
+}
+
+#[test]
+fn a_beat_takes_three_times_the_header_on_a_link() {
+    let (from, to) = (id(1), id(2));
+    let beat = ClusterMessage::Heartbeat { from, to, sequence: u64::MAX };
+    assert_eq!(Outgoing::from(&beat).frame_bytes(), 48);
 }
 
 fn view_of_members(members: u16) -> View {

@@ -32,6 +32,8 @@ pub struct Membership {
     pub(super) counters: Counters,
     pub(super) heartbeats: Heartbeats,
     published: Published,
+    /// Whether the view may be another one than was published.
+    is_touched: bool,
 }
 
 /// Messages that were not used, and why.
@@ -89,11 +91,14 @@ impl Membership {
             counters: Counters::default(),
             heartbeats: Heartbeats::default(),
             published: Published::default(),
+            is_touched: false,
         })
     }
 
     /// Takes one input; what is to be done is pushed, in order. `now_ns` never falls.
     pub fn step(&mut self, now_ns: u64, input: Input, outputs: &mut Vec<Output>) {
+        // Most inputs of a large cluster are ticks and beats: those that change nothing are not looked at further.
+        let is_routine = input.is_routine() && self.is_member();
         match input {
             Input::Tick => self.tick(now_ns, outputs),
             Input::Received(message) => self.received(now_ns, message, outputs),
@@ -108,7 +113,9 @@ impl Membership {
                 });
             }
         }
-        self.publish(now_ns, outputs);
+        if std::mem::take(&mut self.is_touched) || !is_routine {
+            self.publish(now_ns, outputs);
+        }
     }
 
     /// This node.
@@ -154,6 +161,7 @@ impl Membership {
         if self.is_member() && change(&mut self.gossip) {
             self.gossip.changed_by(self.me);
             self.next_gossip_ns = 0;
+            self.is_touched = true;
         }
     }
 

@@ -182,6 +182,23 @@ pub enum Input {
     Observed(MemberId, Option<Standing>),
 }
 
+impl Input {
+    /// Whether a member changes its view by it only where it says so itself ([`Membership::change`]).
+    ///
+    /// [`Membership::change`]: super::machine::Membership::change
+    pub(crate) fn is_routine(&self) -> bool {
+        matches!(
+            self,
+            Input::Tick
+                | Input::Received(
+                    ClusterMessage::Heartbeat { .. }
+                        | ClusterMessage::HeartbeatReply { .. }
+                        | ClusterMessage::GossipDigest { .. }
+                )
+        )
+    }
+}
+
 /// What the machine wants done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {

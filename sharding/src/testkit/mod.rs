@@ -52,12 +52,14 @@
 mod cluster;
 mod desk;
 mod region;
+mod simulated_membership;
 mod storm;
 mod watch;
 mod witness;
 
 pub use cluster::{SimulatedCluster, SimulatedClusterPlan};
 pub use region::{ShardingTest, TestRegion};
+pub use simulated_membership::SimulatedMembership;
 pub use storm::{MoveStorm, StormReport};
 pub use watch::Broken;
 pub use witness::{Acknowledged, Command, Witness};

@@ -1,34 +1,45 @@
-//! A cluster of machines in virtual time: delay, loss, doubles, partitions, crashes, restarts, pauses, from a seed.
+//! Machines of membership alone, without actors and links, in virtual time: what clusters of a thousand nodes are
+//! simulated with.
 //!
-//! After every step but beats each node is held to the invariants: legal transitions, a clock no larger than the
-//! members, and nobody who was removed comes back.
+//! Delay, loss, doubles, partitions, crashes, restarts and pauses come from a seed, and the same calls are the same
+//! run. After every step that is not routine each node is held to the invariants: legal transitions, a clock no larger
+//! than the members, and nobody who was removed comes back.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use fastrand::Rng;
 
-use super::super::*;
+use crate::cluster::wire::Outgoing;
+use crate::membership::{
+    ClusterMessage, Event, Input, MemberId, Membership, Output, Settings, Status, StopReason,
+};
 
-pub const MS: u64 = 1_000_000;
-pub const SECOND: u64 = 1_000 * MS;
+const MS: u64 = 1_000_000;
+/// How often each machine is told the time.
 const TICK_NS: u64 = 20 * MS;
+/// The first so many nodes are seeds.
+const SEEDS: usize = 3;
 
-pub struct Cluster {
-    pub now_ns: u64,
-    pub loss_percent: u8,
-    pub double_percent: u8,
-    pub delay_ns: u64,
+/// See the module's header. Nodes are named by their number, from 0.
+pub struct SimulatedMembership {
+    pub(crate) now_ns: u64,
+    pub(crate) loss_percent: u8,
+    pub(crate) double_percent: u8,
+    /// A message is on its way for up to so long.
+    pub(crate) delay_ns: u64,
     /// The side of each node; nodes of different sides do not hear each other.
-    pub sides: Vec<u8>,
-    pub nodes: Vec<Node>,
+    pub(crate) sides: Vec<u8>,
+    pub(crate) nodes: Vec<Node>,
     random: Rng,
     sent: u64,
+    /// Of all that was sent, if that is counted.
+    sent_bytes: Option<u64>,
     ways: BTreeMap<(u64, u64), (usize, usize, ClusterMessage)>,
     settings: Settings,
 }
 
-pub struct Node {
+pub(crate) struct Node {
     pub machine: Membership,
     pub runs: bool,
     pub paused: bool,
@@ -38,12 +49,15 @@ pub struct Node {
     removed: BTreeSet<MemberId>,
 }
 
-impl Cluster {
+impl SimulatedMembership {
     /// That many nodes, of which the first three are seeds; all begin to join at once.
-    pub fn seeded(seed: u64, count: usize, settings: Settings) -> Cluster {
-        let seeds = (0..count.min(3)).map(address).collect();
+    ///
+    /// # Panics
+    /// In the test whose settings make no sense, or that asks for more nodes than there are ports.
+    pub fn seeded(seed: u64, count: usize, settings: Settings) -> SimulatedMembership {
+        let seeds = (0..count.min(SEEDS)).map(address).collect();
         let settings = Settings { seeds, ..settings };
-        let mut cluster = Cluster {
+        let mut cluster = SimulatedMembership {
             now_ns: 0,
             loss_percent: 0,
             double_percent: 0,
@@ -52,6 +66,7 @@ impl Cluster {
             nodes: Vec::new(),
             random: Rng::with_seed(seed),
             sent: 0,
+            sent_bytes: None,
             ways: BTreeMap::new(),
             settings,
         };
@@ -59,6 +74,10 @@ impl Cluster {
         cluster
     }
 
+    /// Lets virtual time pass, in nanoseconds.
+    ///
+    /// # Panics
+    /// When a node breaks an invariant.
     pub fn run_for(&mut self, ns: u64) {
         let end_ns = self.now_ns + ns;
         while self.now_ns < end_ns {
@@ -75,7 +94,10 @@ impl Cluster {
         }
     }
 
-    /// Runs until all nodes that run agree, or panics; returns the time it took.
+    /// Runs until all nodes that run agree; returns the virtual time it took, in nanoseconds.
+    ///
+    /// # Panics
+    /// When they do not within the limit; the message says what they see.
     pub fn agree_within(&mut self, limit_ns: u64, members: usize) -> u64 {
         let from_ns = self.now_ns;
         while !self.agrees(members) {
@@ -103,19 +125,19 @@ impl Cluster {
         running.iter().all(is_good) && first.members.len() == members && numbers.len() == members
     }
 
+    /// Gives a node an input.
+    ///
+    /// # Panics
+    /// As [`run_for`](Self::run_for).
     pub fn step(&mut self, index: usize, input: Input) {
         let node = &mut self.nodes[index];
         if !node.runs || node.paused {
             return;
         }
-        let is_beat = matches!(
-            input,
-            Input::Received(
-                ClusterMessage::Heartbeat { .. } | ClusterMessage::HeartbeatReply { .. }
-            )
-        );
+        let is_routine = input.is_routine();
         let mut outputs = Vec::new();
         node.machine.step(self.now_ns, input, &mut outputs);
+        let is_quiet = outputs.is_empty();
         for output in outputs {
             match output {
                 Output::Send(to, message) => self.send(index, to, message),
@@ -126,7 +148,7 @@ impl Cluster {
                 }
             }
         }
-        if is_beat {
+        if is_routine && (is_quiet || self.nodes[index].machine.is_member()) {
             return;
         }
         let view = self.nodes[index].machine.view();
@@ -145,6 +167,7 @@ impl Cluster {
         self.nodes[index] = self.node(index, incarnation);
     }
 
+    /// As [`restart`](Self::restart), with settings of its own, but for the seeds.
     pub fn restart_with(&mut self, index: usize, settings: Settings) {
         let settings = Settings { seeds: self.settings.seeds.clone(), ..settings };
         let whole = std::mem::replace(&mut self.settings, settings);
@@ -152,17 +175,54 @@ impl Cluster {
         self.settings = whole;
     }
 
+    /// Who a node is, in its present life.
     pub fn id(&self, index: usize) -> MemberId {
         self.nodes[index].machine.id()
     }
 
+    /// How far a node has come, as another one sees it.
     pub fn status(&self, viewer: usize, of: usize) -> Option<Status> {
         let view = self.nodes[viewer].machine.view();
         view.members.get(&self.id(of)).map(|member| member.status)
     }
 
+    /// Messages that were sent since the simulation began.
     pub fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// From now on counts the bytes of what is sent, as frames of a link have it: header, prefix and archive.
+    pub fn count_bytes(&mut self) {
+        self.sent_bytes = Some(0);
+    }
+
+    /// Bytes that were sent since they are counted.
+    pub fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.unwrap_or(0)
+    }
+
+    /// From now on so many of a hundred messages are lost.
+    pub fn set_loss_percent(&mut self, percent: u8) {
+        self.loss_percent = percent;
+    }
+
+    /// The virtual time, in nanoseconds.
+    pub fn now_ns(&self) -> u64 {
+        self.now_ns
+    }
+
+    /// Whether, as the viewer sees it, a node is marked as unreachable by two members or more.
+    pub fn is_suspected(&self, viewer: usize, node: usize) -> bool {
+        self.nodes[viewer].machine.view().is_unreachable_by_at_least(2, &self.id(node))
+    }
+
+    /// How often a node has heard that somebody is unreachable.
+    pub fn suspicions(&self) -> usize {
+        let is_suspicion = |event: &&Event| match event {
+            Event::ReachabilityChanged(unreachable) => !unreachable.is_empty(),
+            _ => false,
+        };
+        self.nodes.iter().flat_map(|node| &node.events).filter(is_suspicion).count()
     }
 
     fn node(&mut self, index: usize, incarnation: u64) -> Node {
@@ -184,6 +244,9 @@ impl Cluster {
         let copies = 1 + u8::from(self.random.u8(..100) < self.double_percent);
         for _ in 0..copies {
             self.sent += 1;
+            if let Some(bytes) = &mut self.sent_bytes {
+                *bytes += Outgoing::from(&message).frame_bytes();
+            }
             if self.random.u8(..100) >= self.loss_percent {
                 let at_ns = self.now_ns + self.random.u64(1..=self.delay_ns);
                 self.ways.insert((at_ns, self.sent), (from, to, message.clone()));
@@ -215,11 +278,11 @@ fn leads_to(from: Status, to: Status) -> bool {
     from == to || Status::ALL.into_iter().any(|next| from.may_become(next) && leads_to(next, to))
 }
 
-pub fn address(index: usize) -> SocketAddr {
+fn address(index: usize) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], index as u16 + 1))
 }
 
-impl std::fmt::Display for Cluster {
+impl std::fmt::Display for SimulatedMembership {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for node in &self.nodes {
             let view = node.machine.view();

@@ -3,12 +3,11 @@
 use proptest::prelude::*;
 
 use super::super::*;
-use super::simulation::address;
 
 const IDS: usize = 5;
 
 fn id(index: usize) -> MemberId {
-    MemberId { address: address(index), incarnation: 1 }
+    MemberId { address: ([127, 0, 0, 1], index as u16 + 1).into(), incarnation: 1 }
 }
 
 /// One node's part of a view: status, up number, whether it is buried, its entry in the clock, its row.

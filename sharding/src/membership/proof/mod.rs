@@ -2,4 +2,3 @@
 
 mod laws;
 mod scenarios;
-mod simulation;

@@ -1,7 +1,10 @@
 //! Clusters that join, lose messages, split, leave, crash and come back.
 
 use super::super::*;
-use super::simulation::{Cluster, MS, SECOND};
+use crate::testkit::SimulatedMembership as Cluster;
+
+const MS: u64 = 1_000_000;
+const SECOND: u64 = 1_000 * MS;
 
 fn joined(seed: u64, count: usize) -> Cluster {
     let mut cluster = Cluster::seeded(seed, count, Settings::default());
