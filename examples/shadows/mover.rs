@@ -100,7 +100,8 @@ impl Mover {
             return;
         };
         let to = (self.owners[shard as usize] + 1) % self.cores;
-        let wish = Directive::Move { shard, to, reply_to: Some(self.ended.actor()) };
+        let Some(place) = self.shadows.place(to) else { return };
+        let wish = Directive::Move { shard, to: place, reply_to: Some(self.ended.actor()) };
         match client.tell(coordinator, &wish) {
             Ok(()) => self.under_way = Some(UnderWay { shard, to, since: Instant::now() }),
             Err(_) => self.figures.failed += 1,
