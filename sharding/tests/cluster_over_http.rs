@@ -6,12 +6,13 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mainspring::prelude::*;
 use mainspring_sharding::cluster::{Cluster, ClusterHandle};
 use mainspring_sharding::membership::StopReason;
 use mainspring_sharding::status::{CONNECTIONS_LIMIT, StatusError, StatusServer};
+use mainspring_sharding::{EntityType, Sharding};
 use mainspring_transport::Transport;
 use serde_json::Value;
 
@@ -57,6 +58,51 @@ fn alone(token: &TokenFile) -> Outcome<(Node, ClusterHandle, String)> {
     let builder = Node::builder().name("alone").cores(Cores::count(1)).idle(IdleProfile::Eco);
     let node = builder.with(transport).with(cluster).with(status).start()?;
     Ok((node, handle, status_address))
+}
+
+/// Something is put into a cart.
+#[message]
+#[derive(Debug)]
+pub struct Put;
+
+struct Cart;
+
+impl Actor for Cart {
+    type Message = Put;
+
+    fn receive(&mut self, _: &mut Context<'_, Self>, _: &Archived<Put>) -> Next<Self> {
+        Next::Same
+    }
+}
+
+/// A node with carts in a cluster that begins at this address, and where its status server listens.
+fn with_carts(address: &str, seed: &str, token: &TokenFile) -> Outcome<(Node, String)> {
+    let transport = Transport::new().listen(address)?;
+    let cluster = Cluster::new(transport.links())
+        .seeds([seed])?
+        .heartbeats(Duration::from_millis(200), Duration::from_secs(10));
+    let sharding = Sharding::new().in_cluster_without_store();
+    sharding.entities(EntityType::new("cart").shards(8), |_| Cart)?;
+    let at = free_address()?;
+    let status = StatusServer::new(cluster.handle()).listen(&at)?.token_file(&token.0)?;
+    let status = status.entities(sharding.clone());
+    let builder = Node::builder().name("carts").cores(Cores::count(1)).idle(IdleProfile::Eco);
+    let node = builder.with(transport).with(cluster).with(sharding).with(status).start()?;
+    Ok((node, at))
+}
+
+/// Asks by the command again and again until what it says is as wanted.
+fn ask_until(arguments: &[&str], wanted: impl Fn(i32, &str) -> bool) -> Outcome<String> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let (code, out, errors) = command(arguments)?;
+        if wanted(code, &out) {
+            return Ok(out);
+        }
+        if Instant::now() > end {
+            return Err(format!("{arguments:?} still says {out}{errors}").into());
+        }
+    }
 }
 
 /// What is answered to these bytes.
@@ -115,6 +161,60 @@ fn the_command_shows_a_cluster_of_one_node_and_has_it_leave() -> Outcome {
     node.shutdown(PATIENCE)?;
     let (code, _, errors) = command(&["--at", &at, "status"])?;
     assert!(code == 1 && errors.contains("no status server answers at"), "{errors}");
+    Ok(())
+}
+
+#[test]
+fn the_oldest_node_shows_all_shards_and_any_node_has_one_moved_when_the_command_asks() -> Outcome {
+    let token = TokenFile::with("carts", TOKEN)?;
+    let (first, second) = (free_address()?, free_address()?);
+    let (one, at_one) = with_carts(&first, &first, &token)?;
+    let (two, at_two) = with_carts(&second, &first, &token)?;
+    for at in [&at_one, &at_two] {
+        ask_until(&["--at", at, "status"], |code, out| code == 0 && out.contains("members"))?;
+    }
+    let both_have_some = |_: i32, out: &str| {
+        !out.contains("no owner known") && out.contains(&first) && out.contains(&second)
+    };
+    // Without a store the oldest member keeps the records, and others know what they have heard of.
+    let shown = ask_until(&["--at", &at_one, "shards"], both_have_some)?;
+    assert!(shown.lines().any(|line| line.split_whitespace().take(2).eq(["cart", "8"])), "{shown}");
+    // One that is at the first node goes to the second one. The one that does not lead is asked.
+    let (_, out, _) = command(&["--at", &at_two, "--json", "members"])?;
+    let members: Value = serde_json::from_str(&out)?;
+    let members = members["members"].as_array().ok_or("a list")?;
+    let incarnation = |address: &str| {
+        let member = members.iter().find(|member| member["address"] == address);
+        member.and_then(|member| member["incarnation"].as_str()).ok_or("a member")
+    };
+    let (from, to) = (incarnation(&first)?, incarnation(&second)?);
+    let (_, out, _) = command(&["--at", &at_one, "--json", "shards", "cart"])?;
+    let shards: Value = serde_json::from_str(&out)?;
+    let mut shards = shards["shards"].as_array().ok_or("a list")?.iter();
+    let shard = shards.find(|shard| shard["owner"]["incarnation"] == from).ok_or("it has some")?;
+    let (number, place) = (shard["shard"].to_string(), format!("{to}/0"));
+    let with_token = ["--at", &at_two, "--token-file", &token.text()];
+    let (code, out, errors) =
+        command(&[&with_token[..], &["move", "cart", &number, &place]].concat())?;
+    assert_eq!(code, 0, "{out}{errors}");
+    let is_there = |_: i32, out: &str| {
+        let mut lines = out.lines().map(|line| line.split_whitespace().take(2));
+        lines.any(|line| line.eq([number.as_str(), place.as_str()]))
+    };
+    ask_until(&["--at", &at_one, "shards", "cart"], is_there)?;
+    // What cannot be asked is refused with its reason.
+    for (arguments, reason) in [
+        (["move", "cart", "8", place.as_str()], "has no shard 8"),
+        (["move", "boat", "1", place.as_str()], "no entities of a type"),
+        (["move", "cart", "1", "12/0"], "no member has the incarnation 12"),
+    ] {
+        let (code, _, errors) = command(&[&with_token[..], &arguments].concat())?;
+        assert!(code == 1 && errors.contains(reason), "{errors}");
+    }
+    let (code, out, errors) = command(&[&with_token[..], &["rebalance"]].concat())?;
+    assert_eq!(code, 0, "{out}{errors}");
+    one.shutdown(PATIENCE)?;
+    two.shutdown(PATIENCE)?;
     Ok(())
 }
 

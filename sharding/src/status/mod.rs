@@ -37,6 +37,7 @@
 
 mod connection;
 pub(crate) mod documents;
+mod entities_view;
 mod page;
 mod refusal;
 pub(crate) mod request;
@@ -44,7 +45,6 @@ mod response;
 pub(crate) mod route;
 mod server;
 mod service;
-mod shards_view;
 #[cfg(test)]
 mod tests;
 pub(crate) mod token;
@@ -60,9 +60,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use mainspring::device::{Extension, NodePlan, Seat};
 
 use crate::cluster::ClusterHandle;
+use crate::node::Sharding;
+use entities_view::EntitiesView;
 pub use server::{CONNECTIONS_LIMIT, RunningStatusServer};
 use service::Service;
-pub use shards_view::{ShardRequestError, ShardView, ShardsView, TypeView};
 use token::Token;
 pub use token::{TOKEN_LEAST_BYTES, TOKEN_LIMIT_BYTES};
 
@@ -117,7 +118,7 @@ pub enum StatusError {
 /// See the [module](self).
 pub struct StatusServer {
     cluster: ClusterHandle,
-    shards: Option<Arc<dyn ShardsView>>,
+    entities: Option<Arc<dyn EntitiesView>>,
     token: Option<Token>,
     /// None for the default.
     address: Option<SocketAddr>,
@@ -138,7 +139,7 @@ impl StatusServer {
     /// A server of this cluster's node, on [`DEFAULT_ADDRESS`], that only shows, and knows no entities.
     pub fn new(cluster: ClusterHandle) -> StatusServer {
         let running = Mutex::new(None);
-        StatusServer { cluster, shards: None, token: None, address: None, running }
+        StatusServer { cluster, entities: None, token: None, address: None, running }
     }
 
     /// Where to listen. Everybody who reaches the address can read what is shown; see the module about the token.
@@ -160,9 +161,9 @@ impl StatusServer {
         Ok(self)
     }
 
-    /// Shows these entities too; the node is ready only when they are.
-    pub fn shards(mut self, shards: impl ShardsView) -> Self {
-        self.shards = Some(Arc::new(shards));
+    /// Shows the entities of the node too, and has their shards moved; the node is ready only when they are.
+    pub fn entities(mut self, sharding: Sharding) -> Self {
+        self.entities = Some(Arc::new(sharding));
         self
     }
 
@@ -181,9 +182,9 @@ impl StatusServer {
         };
         let listener =
             TcpListener::bind(address).map_err(|source| StatusError::Listen { address, source })?;
-        let (cluster, shards) = (self.cluster.clone(), self.shards.clone());
+        let (cluster, entities) = (self.cluster.clone(), self.entities.clone());
         let takes_actions = self.token.is_some();
-        let service = Service { cluster, shards, token: self.token.clone(), node };
+        let service = Service { cluster, entities, token: self.token.clone(), node };
         let running = RunningStatusServer::start(listener, service).map_err(StatusError::Start)?;
         let address = running.address();
         tracing::info!(%address, takes_actions, "the status of this node is served over HTTP");

@@ -1,9 +1,9 @@
 //! Why a request is not answered as it wished, and with which number HTTP says so.
 
 use super::request::{BODY_LIMIT_BYTES, HEAD_LIMIT_BYTES, TARGET_LIMIT_BYTES};
-use super::shards_view::ShardRequestError;
 use super::token::TOKEN_LEAST_BYTES;
 use crate::cluster::ClusterRequestError;
+use crate::node::ShardRequestError;
 
 /// See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,6 +36,8 @@ pub(crate) enum Refusal {
     NoShard { text: String },
     #[error("a move needs its place, ?to=INCARNATION/CORE, not {text:?}")]
     NoPlace { text: String },
+    #[error("this status server was not given the entities of its node: StatusServer::entities")]
+    NoEntities,
     #[error(transparent)]
     Cluster(#[from] ClusterRequestError),
     #[error(transparent)]
@@ -51,6 +53,7 @@ impl Refusal {
             | Refusal::NoShard { .. }
             | Refusal::NoPlace { .. } => (400, "Bad Request"),
             Refusal::NoActions | Refusal::WrongToken => (403, "Forbidden"),
+            Refusal::NoEntities => (409, "Conflict"),
             Refusal::UnknownPath { .. } => (404, "Not Found"),
             Refusal::WrongMethod { .. } => (405, "Method Not Allowed"),
             Refusal::TooSlow => (408, "Request Timeout"),
@@ -64,13 +67,11 @@ impl Refusal {
                 ClusterRequestError::TooMany => (503, "Service Unavailable"),
             },
             Refusal::Shards(error) => match error {
-                ShardRequestError::UnknownType { .. }
-                | ShardRequestError::UnknownShard { .. }
-                | ShardRequestError::UnknownPlace { .. } => (404, "Not Found"),
-                ShardRequestError::NoEntities | ShardRequestError::Refused { .. } => {
-                    (409, "Conflict")
+                ShardRequestError::UnknownType { .. } | ShardRequestError::UnknownShard { .. } => {
+                    (404, "Not Found")
                 }
-                ShardRequestError::TooMany => (503, "Service Unavailable"),
+                ShardRequestError::NotClustered => (409, "Conflict"),
+                ShardRequestError::TooMany { .. } => (503, "Service Unavailable"),
             },
         }
     }

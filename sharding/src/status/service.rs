@@ -10,20 +10,22 @@ use super::documents::{
     NodeDocument, OwnerDocument, PlaceDocument, ShardDocument, ShardsDocument, TypeDocument,
     TypesDocument,
 };
+use super::entities_view::EntitiesView;
 use super::page;
 use super::refusal::Refusal;
 use super::request::{Method, Request};
 use super::response::Response;
 use super::route::{Action, Route, route};
-use super::shards_view::{ShardRequestError, ShardView, ShardsView, TypeView};
 use super::token::Token;
-use crate::cluster::{ClusterHandle, MemberView};
+use crate::cluster::{ClusterHandle, ClusterRequestError, MemberView};
 use crate::membership::Status;
+use crate::node::{ShardHome, ShardRequestError, TypeShards};
+use crate::ownership::Place;
 
 /// See the [module](self).
 pub(super) struct Service {
     pub cluster: ClusterHandle,
-    pub shards: Option<Arc<dyn ShardsView>>,
+    pub entities: Option<Arc<dyn EntitiesView>>,
     pub token: Option<Token>,
     /// The name of the node and how many cores it has, if it is known.
     pub node: Option<(String, u16)>,
@@ -66,7 +68,6 @@ impl Service {
     }
 
     fn act(&self, action: Action) -> Result<AcceptedDocument, Refusal> {
-        let shards = || self.shards.as_ref().ok_or(ShardRequestError::NoEntities);
         let accepted = match &action {
             Action::Leave { incarnation } => {
                 self.cluster.leave_member(*incarnation)?;
@@ -77,12 +78,12 @@ impl Service {
                 format!("the member {incarnation} is given up")
             }
             Action::Move { entity_type, shard, to } => {
-                shards()?.move_shard(entity_type, *shard, *to)?;
+                self.move_shard(entity_type, *shard, *to)?;
                 let (incarnation, core) = (to.incarnation, to.core);
                 format!("shard {shard} of {entity_type} is to move to {incarnation}/{core}")
             }
             Action::Rebalance { entity_type } => {
-                shards()?.rebalance(entity_type.as_deref())?;
+                self.rebalance(entity_type.as_deref())?;
                 let whose = entity_type.as_deref().unwrap_or("all types");
                 format!("the shards of {whose} are to be balanced")
             }
@@ -91,13 +92,42 @@ impl Service {
         Ok(AcceptedDocument { accepted })
     }
 
+    fn entities(&self) -> Result<&dyn EntitiesView, Refusal> {
+        self.entities.as_deref().ok_or(Refusal::NoEntities)
+    }
+
+    /// Whether the core is there is seen when the shard is to move.
+    fn move_shard(&self, entity_type: &str, shard: u32, to: Place) -> Result<(), Refusal> {
+        let entities = self.entities()?;
+        let Place { incarnation, .. } = to;
+        if !self.cluster.members().iter().any(|member| member.incarnation == incarnation) {
+            return Err(ClusterRequestError::UnknownMember { incarnation }.into());
+        }
+        Ok(entities.move_shard(entity_type, shard, to)?)
+    }
+
+    /// Those before one that is refused are balanced; asking again does no harm.
+    fn rebalance(&self, entity_type: Option<&str>) -> Result<(), Refusal> {
+        let entities = self.entities()?;
+        if let Some(entity_type) = entity_type {
+            return Ok(entities.rebalance(entity_type)?);
+        }
+        for one in entities.shards() {
+            entities.rebalance(&one.entity_type)?;
+        }
+        Ok(())
+    }
+
     /// Why this node should get no requests; none if it may.
     fn not_ready(&self) -> Option<String> {
         if let Some(reason) = self.cluster.stopping() {
             return Some(reason.to_string());
         }
         match self.cluster.this().map(|this| this.status) {
-            Some(Status::Up) => self.shards.as_ref().and_then(|shards| shards.not_ready()),
+            Some(Status::Up) => {
+                let readiness = self.entities.as_ref().map(|entities| entities.readiness());
+                readiness.filter(|readiness| !readiness.is_ready()).map(|it| it.to_string())
+            }
             Some(status) => Some(format!("this node is {status}")),
             None => Some(match self.cluster.refusal() {
                 Some(refusal) => format!("this node is no member yet; a seed says: {refusal}"),
@@ -139,33 +169,25 @@ impl Service {
     }
 
     fn types(&self) -> TypesDocument {
-        let addresses = self.addresses();
-        let types = self.shards.as_ref().map(|shards| shards.types()).unwrap_or_default();
-        TypesDocument { types: types.iter().map(|view| in_short(view, &addresses)).collect() }
+        let types = self.entities.as_ref().map(|entities| entities.shards()).unwrap_or_default();
+        TypesDocument { types: types.iter().map(in_short).collect() }
     }
 
     fn shards_of(&self, entity_type: String) -> Result<ShardsDocument, Refusal> {
-        let types = self.shards.as_ref().ok_or(ShardRequestError::NoEntities)?.types();
-        let Some(view) = types.into_iter().find(|view| view.name == entity_type) else {
+        let mut types = self.entities()?.shards().into_iter();
+        let Some(found) = types.find(|one| one.entity_type == entity_type) else {
             return Err(ShardRequestError::UnknownType { entity_type }.into());
         };
-        let addresses = self.addresses();
-        let owner = |view: ShardView| OwnerDocument {
-            address: addresses.get(&view.place.incarnation).cloned(),
-            incarnation: view.place.incarnation.to_string(),
-            core: view.place.core,
-            epoch: view.epoch.0,
+        let owner = |home: ShardHome| OwnerDocument {
+            address: home.address,
+            incarnation: home.place.incarnation.to_string(),
+            core: home.place.core,
+            epoch: home.epoch,
         };
-        let shards = view.shards.into_iter().enumerate();
+        let shards = found.shards.into_iter().enumerate();
         let shards =
-            shards.map(|(shard, view)| ShardDocument { shard, owner: view.map(owner) }).collect();
-        Ok(ShardsDocument { name: view.name, shards })
-    }
-
-    /// Of the members, by incarnation.
-    fn addresses(&self) -> BTreeMap<u64, String> {
-        let members = self.cluster.members().into_iter();
-        members.map(|member| (member.incarnation, member.address)).collect()
+            shards.map(|(shard, home)| ShardDocument { shard, owner: home.map(owner) }).collect();
+        Ok(ShardsDocument { name: found.entity_type, shards })
     }
 }
 
@@ -183,21 +205,22 @@ fn member_document(member: &MemberView, leads: Option<u64>, own: Option<u64>) ->
     }
 }
 
-fn in_short(view: &TypeView, addresses: &BTreeMap<u64, String>) -> TypeDocument {
+fn in_short(shown: &TypeShards) -> TypeDocument {
     let mut places = BTreeMap::new();
-    for shard in view.shards.iter().flatten() {
-        *places.entry(shard.place).or_insert(0) += 1;
+    for home in shown.shards.iter().flatten() {
+        let (_, shards) = places.entry(home.place).or_insert((home.address.clone(), 0));
+        *shards += 1;
     }
-    let places = places.into_iter().map(|(place, shards)| PlaceDocument {
-        address: addresses.get(&place.incarnation).cloned(),
+    let places = places.into_iter().map(|(place, (address, shards))| PlaceDocument {
+        address,
         incarnation: place.incarnation.to_string(),
         core: place.core,
         shards,
     });
     TypeDocument {
-        name: view.name.clone(),
-        shards: view.shards.len(),
-        unowned: view.shards.iter().filter(|shard| shard.is_none()).count(),
+        name: shown.entity_type.clone(),
+        shards: shown.shards.len(),
+        unowned: shown.shards.iter().filter(|home| home.is_none()).count(),
         places: places.collect(),
     }
 }

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 
 use crate::cluster::{ClusterHandle, MemberView};
 use crate::membership::{Status, StopReason};
-use crate::ownership::{Epoch, Place};
+use crate::node::{NotReady, Readiness, ShardHome, ShardRequestError, TypeShards};
+use crate::ownership::Place;
+use crate::status::entities_view::EntitiesView;
 use crate::status::request::{Reading, read};
 use crate::status::response::Response;
 use crate::status::service::Service;
 use crate::status::token::Token;
-use crate::status::{ShardRequestError, ShardView, ShardsView, TypeView};
 
 const TOKEN: &str = "correct-horse-battery";
 /// More than a number of JSON keeps.
@@ -22,33 +23,38 @@ const SECOND: u64 = FIRST + 1;
 #[derive(Clone, Default)]
 struct Entities {
     asked: Arc<Mutex<Vec<String>>>,
-    not_ready: Option<String>,
+    missing: Vec<NotReady>,
 }
 
-impl ShardsView for Entities {
-    fn not_ready(&self) -> Option<String> {
-        self.not_ready.clone()
+impl EntitiesView for Entities {
+    fn readiness(&self) -> Readiness {
+        Readiness { missing: self.missing.clone() }
     }
 
-    fn types(&self) -> Vec<TypeView> {
+    fn shards(&self) -> Vec<TypeShards> {
         let at = |incarnation, core, epoch| {
-            Some(ShardView { place: Place { incarnation, core }, epoch: Epoch(epoch) })
+            let address = match incarnation {
+                FIRST => Some("10.0.0.1:7355".to_owned()),
+                SECOND => Some("10.0.0.2:7355".to_owned()),
+                _ => None,
+            };
+            Some(ShardHome { place: Place { incarnation, core }, epoch, address })
         };
         let shards = vec![at(FIRST, 0, 3), None, at(SECOND, 1, 4), at(FIRST, 0, 5), at(9, 0, 1)];
-        vec![TypeView { name: "single/billing".to_owned(), shards }]
+        vec![TypeShards { entity_type: "single/billing".to_owned(), shards }]
     }
 
     fn move_shard(&self, name: &str, shard: u32, to: Place) -> Result<(), ShardRequestError> {
         if shard >= 5 {
             let entity_type = name.to_owned();
-            return Err(ShardRequestError::UnknownShard { entity_type, shard, count: 5 });
+            return Err(ShardRequestError::UnknownShard { entity_type, shard, shards: 5 });
         }
         self.note(format!("{name} {shard} {}/{}", to.incarnation, to.core));
         Ok(())
     }
 
-    fn rebalance(&self, entity_type: Option<&str>) -> Result<(), ShardRequestError> {
-        self.note(format!("rebalance {entity_type:?}"));
+    fn rebalance(&self, entity_type: &str) -> Result<(), ShardRequestError> {
+        self.note(format!("rebalance {entity_type}"));
         Ok(())
     }
 }
@@ -84,7 +90,7 @@ fn cluster_of(own: Status) -> ClusterHandle {
 fn service() -> Service {
     Service {
         cluster: cluster_of(Status::Up),
-        shards: Some(Arc::new(Entities::default())),
+        entities: Some(Arc::new(Entities::default())),
         token: Some(Token::of(TOKEN)),
         node: Some(("carts-2".to_owned(), 4)),
     }
@@ -172,10 +178,10 @@ fn shards_are_shown_in_short_and_one_by_one() {
 fn a_node_is_ready_when_it_is_up_and_its_entities_are() {
     let mut service = service();
     assert_eq!(get(&service, "/health/ready").0, 200);
-    let not_ready = Some("the lease is lost".to_owned());
-    service.shards = Some(Arc::new(Entities { not_ready, ..Entities::default() }));
+    let missing = vec![NotReady::NoLease];
+    service.entities = Some(Arc::new(Entities { missing, ..Entities::default() }));
     let (status, document) = get(&service, "/health/ready");
-    assert_eq!((status, &document["why_not"]), (503, &json!("the lease is lost")));
+    assert_eq!((status, &document["why_not"]), (503, &json!(NotReady::NoLease.to_string())));
     for status in [Status::Joining, Status::WeaklyUp, Status::Leaving, Status::Exiting] {
         service.cluster = cluster_of(status);
         let (code, document) = get(&service, "/health/ready");
@@ -221,7 +227,7 @@ fn an_action_is_refused_without_the_token_whatever_it_says() {
 #[test]
 fn an_action_with_the_token_is_handed_on() {
     let entities = Entities::default();
-    let service = Service { shards: Some(Arc::new(entities.clone())), ..service() };
+    let service = Service { entities: Some(Arc::new(entities.clone())), ..service() };
     assert_eq!(post(&service, &format!("/members/{FIRST}/leave")).0, 202);
     assert_eq!(post(&service, &format!("/members/{FIRST}/down")).0, 202);
     assert_eq!(service.cluster.take_requests().len(), 2);
@@ -233,8 +239,8 @@ fn an_action_with_the_token_is_handed_on() {
     let expected = [
         format!("single/billing 2 {FIRST}/1"),
         format!("x 4 {FIRST}/1"),
-        "rebalance Some(\"x\")".to_owned(),
-        "rebalance None".to_owned(),
+        "rebalance x".to_owned(),
+        "rebalance single/billing".to_owned(),
     ];
     assert_eq!(*asked, expected);
 }
@@ -249,14 +255,16 @@ fn an_action_that_cannot_be_is_refused_by_its_reason() {
         ("/shards/x/1/move", 400),
         ("/shards/x/1/move?to=1", 400),
         ("/shards/x/1/move?to=1/65536", 400),
-        ("/shards/x/5/move?to=1/0", 404),
+        ("/shards/x/1/move?to=1/0", 404),
     ] {
         let (found, document) = post(&service, path);
         assert_eq!(found, status, "{path}: {document}");
         assert!(document["error"].as_str().is_some_and(|why| !why.is_empty()));
     }
-    service.shards = None;
+    assert_eq!(post(&service, &format!("/shards/x/5/move?to={FIRST}/0")).0, 404);
+    service.entities = None;
     assert_eq!(post(&service, "/rebalance").0, 409);
+    assert_eq!(get(&service, "/shards/x").0, 409);
     assert_eq!(get(&service, "/shards").1, json!({ "types": [] }));
     service.cluster = ClusterHandle::default();
     assert_eq!(post(&service, &format!("/members/{FIRST}/leave")).0, 409);
