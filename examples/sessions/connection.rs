@@ -13,9 +13,8 @@ use mainspring_sharding::{EntityTarget, EntityTellError};
 use mainspring_transport::ingress::{Connection, ConnectionWriter, Output, Received, WriteRefused};
 
 use super::command::{Command, Served};
-use super::info::Server;
+use super::info::{Course, Server};
 use super::operation::{Answer, ArchivedAnswer, Operation, Request};
-use super::pair::PortMessage;
 use super::reply::{Reply, Resp};
 use super::request::{Arguments, Parsed, Places};
 use super::window::Window;
@@ -55,7 +54,7 @@ pub struct Client {
     pub resp: Resp,
 }
 
-/// An entity of this process, by the bytes of its key.
+/// An entity, by the bytes of its key, in whichever process it is.
 pub struct Key<'a> {
     pub entity_type: u64,
     pub id: &'a [u8],
@@ -74,25 +73,22 @@ impl EntityTarget<Request> for Key<'_> {
 /// Why a request was not sent. Nothing was done.
 #[derive(Debug, thiserror::Error)]
 enum NotSent {
-    #[error("CLUSTERDOWN the process that has this key is away: nothing was done")]
+    #[error("CLUSTERDOWN nothing was done: this process is out of its cluster; ask another one")]
+    Out,
+    #[error(
+        "CLUSTERDOWN nothing was done: the process that has this key is away; ask again in a moment"
+    )]
     Away,
     #[error("TRYAGAIN nothing was done: {0}")]
     Entity(EntityTellError),
-    #[error("TRYAGAIN nothing was done: {0}")]
-    Port(TellError),
 }
 
 impl From<EntityTellError> for NotSent {
     fn from(error: EntityTellError) -> NotSent {
-        NotSent::Entity(error)
-    }
-}
-
-impl From<TellError> for NotSent {
-    fn from(error: TellError) -> NotSent {
         match error {
-            TellError::NoRoute | TellError::Gone => NotSent::Away,
-            error => NotSent::Port(error),
+            EntityTellError::Over => NotSent::Out,
+            EntityTellError::Send(TellError::NoRoute | TellError::Gone) => NotSent::Away,
+            error => NotSent::Entity(error),
         }
     }
 }
@@ -154,17 +150,11 @@ impl ClientConnection {
         key: &[u8],
         request: Request,
     ) -> Result<(), NotSent> {
-        match self.server.pair_for(key) {
-            None => {
-                let entity = Key { entity_type: self.server.entity_type(), id: key };
-                Ok(entity.tell(ctx, &request)?)
-            }
-            Some(pair) => {
-                let port = pair.port().ok_or(NotSent::Away)?;
-                let key = key.to_vec();
-                Ok(ctx.try_tell(port, &PortMessage::Forwarded { key, request })?)
-            }
+        if self.server.course() == Course::Out {
+            return Err(NotSent::Out);
         }
+        let entity = Key { entity_type: self.server.entity_type(), id: key };
+        Ok(entity.tell(ctx, &request)?)
     }
 
     fn serve(&mut self, served: &Served<'_>) {
@@ -179,25 +169,12 @@ impl ClientConnection {
 
     /// Nothing more is read until the entity that was asked last has come to this question.
     fn catch_up(&mut self, ctx: &mut Context<'_, Self>) {
-        let key = &self.last_key[..];
+        let entity = Key { entity_type: self.server.entity_type(), id: &self.last_key };
         let request =
             |reply_to| Request { reply_to, ticket: NO_TICKET, operation: Operation::Exists };
-        match self.server.pair_for(key) {
-            None => {
-                let entity = Key { entity_type: self.server.entity_type(), id: key };
-                // If it cannot be asked, the next bytes try again.
-                if let Ok(asked) = entity.ask(ctx, request, ANSWER_WITHIN, Self::caught_up) {
-                    asked.exclusive();
-                }
-            }
-            Some(pair) => {
-                let Some(port) = pair.port() else { return };
-                let forwarded = |reply_to| PortMessage::Forwarded {
-                    key: key.to_vec(),
-                    request: request(reply_to),
-                };
-                ctx.ask(port, forwarded, ANSWER_WITHIN, Self::caught_up).exclusive();
-            }
+        // If it cannot be asked, the next bytes try again.
+        if let Ok(asked) = entity.ask(ctx, request, ANSWER_WITHIN, Self::caught_up) {
+            asked.exclusive();
         }
     }
 
@@ -250,6 +227,7 @@ impl ClientConnection {
         self.next()
     }
 
+    /// Gives up what has no answer, and ends when the process does.
     fn look(&mut self, now_ns: u64) {
         let before_ns = now_ns.saturating_sub(ANSWER_WITHIN.as_nanos() as u64);
         let error = Reply::error(format_args!(
@@ -257,6 +235,21 @@ impl ClientConnection {
             ANSWER_WITHIN.as_secs()
         ));
         self.window.give_up(before_ns, &error, self.client.resp, &mut self.out);
+        self.follow_course();
+    }
+
+    /// A process that leaves its cluster ends its connections, so that clients turn to another one. One that is out of
+    /// it has no answers any more, and refuses what is asked until it ends.
+    fn follow_course(&mut self) {
+        match self.server.course() {
+            Course::Serving => {}
+            Course::Leaving => self.is_ending = true,
+            Course::Out => {
+                let error = "ERR nobody knows whether it was done: this process is out of its cluster; ask another one";
+                let error = Reply::Error(error.to_owned());
+                self.window.give_up(u64::MAX, &error, self.client.resp, &mut self.out);
+            }
+        }
     }
 }
 
@@ -321,6 +314,7 @@ impl Connection for ClientConnection {
         }
         self.places = places;
         self.server.count(ctx.core(), commands);
+        self.is_ending |= self.server.course() == Course::Leaving;
         if self.is_ending {
             taken = bytes.len();
         }
@@ -338,6 +332,7 @@ impl Connection for ClientConnection {
     }
 
     fn draining(&mut self, _: &mut Context<'_, Self>, out: &mut Output<'_>) -> Next<Self> {
+        self.follow_course();
         self.is_ending = true;
         self.write_now(out)
     }

@@ -1,27 +1,37 @@
 //! What the server tells of itself: what connections answer without asking anybody.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
 use mainspring_transport::ingress::IngressHandle;
 
 use super::command::{COMMANDS, Served, Spec, find};
 use super::connection::Client;
-use super::options::Durability;
-use super::pair::Pair;
 use super::reply::{Reply, Resp};
 
 /// The version of Redis whose commands and errors these are.
 const REDIS_VERSION: &str = "7.0.15";
 
+/// What becomes of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Course {
+    Serving = 0,
+    /// It leaves its cluster in order.
+    Leaving = 1,
+    /// It was given up by its cluster, and ends.
+    Out = 2,
+}
+
 /// What all connections of the server have in common.
 #[derive(Debug)]
 pub struct Server {
     entity_type: u64,
-    durability: Durability,
-    /// What is known of the other process, if there is to be one.
-    pair: Option<Arc<Pair>>,
+    is_durable: bool,
+    course: AtomicU8,
+    /// What is known of the cluster, if there is one.
+    cluster: Mutex<Option<String>>,
     port: OnceLock<u16>,
     ingress: OnceLock<IngressHandle>,
     started: Instant,
@@ -32,16 +42,12 @@ pub struct Server {
 
 impl Server {
     /// A server on so many cores, whose keys are entities of this type.
-    pub fn new(
-        entity_type: u64,
-        cores: u16,
-        durability: Durability,
-        pair: Option<Arc<Pair>>,
-    ) -> Server {
+    pub fn new(entity_type: u64, cores: u16, is_durable: bool) -> Server {
         Server {
             entity_type,
-            durability,
-            pair,
+            is_durable,
+            course: AtomicU8::new(Course::Serving as u8),
+            cluster: Mutex::new(None),
             port: OnceLock::new(),
             ingress: OnceLock::new(),
             started: Instant::now(),
@@ -61,9 +67,23 @@ impl Server {
         self.entity_type
     }
 
-    /// The way to this key, if another process has it.
-    pub fn pair_for(&self, key: &[u8]) -> Option<&Pair> {
-        self.pair.as_deref().filter(|pair| pair.is_elsewhere(key))
+    /// What becomes of the process.
+    pub fn course(&self) -> Course {
+        match self.course.load(Ordering::Relaxed) {
+            0 => Course::Serving,
+            1 => Course::Leaving,
+            _ => Course::Out,
+        }
+    }
+
+    /// The process leaves, or is out. It never turns back.
+    pub fn set_course(&self, course: Course) {
+        self.course.fetch_max(course as u8, Ordering::Relaxed);
+    }
+
+    /// What is known of the cluster now.
+    pub fn set_cluster(&self, text: String) {
+        *self.cluster.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
     }
 
     /// The number of one more client.
@@ -134,8 +154,7 @@ impl Server {
 
     /// What of the configuration has these names: benchmarks print it.
     fn configuration(&self, names: &[&[u8]]) -> Reply {
-        let is_durable = self.durability == Durability::Always;
-        let appends = if is_durable { "yes" } else { "no" };
+        let appends = if self.is_durable { "yes" } else { "no" };
         let known = [("save", ""), ("appendonly", appends), ("appendfsync", "always")];
         let wanted = |name: &str| {
             names
@@ -153,6 +172,7 @@ impl Server {
             ("memory", memory()),
             ("persistence", self.info_persistence()),
             ("stats", self.info_stats()),
+            ("cluster", self.info_cluster()),
             ("keyspace", "# Keyspace\r\n".to_owned()),
         ];
         let is_wanted = |name: &str| match section {
@@ -181,8 +201,14 @@ impl Server {
     }
 
     fn info_persistence(&self) -> String {
-        let is_durable = u8::from(self.durability == Durability::Always);
+        let is_durable = u8::from(self.is_durable);
         format!("# Persistence\r\nloading:0\r\naof_enabled:{is_durable}\r\n")
+    }
+
+    fn info_cluster(&self) -> String {
+        let cluster = self.cluster.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = cluster.as_deref().unwrap_or("cluster_enabled:0\r\n");
+        format!("# Cluster\r\n{known}")
     }
 
     fn info_stats(&self) -> String {

@@ -7,13 +7,13 @@ use mainspring::node::cores::{Cores, CoresError};
 use mainspring::node::idle::IdleProfile;
 use mainspring_tuning::{SysRoot, Topology};
 
-use super::pair::Side;
-
 /// A sharded service of user sessions that speaks the protocol of Redis.
 ///
 /// Each key is an entity: an actor that starts when it is asked for, on the core that has its shard, and leaves memory
-/// after five minutes. What it answers is durable. Talk to it with `redis-cli -p 6380`, or with any client of Redis.
-/// Exit codes: 0 ended in order, 1 the run failed, 2 the command line asks for something impossible.
+/// after five minutes. What it answers is durable, but in a cluster. Talk to it with `redis-cli -p 6380`, or with any
+/// client of Redis.
+/// Exit codes: 0 ended in order, 1 the run failed, 2 the command line asks for something impossible, 75 given up by its
+/// cluster: started again, it joins as a new member.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "sessions", version)]
 pub struct Options {
@@ -25,9 +25,9 @@ pub struct Options {
     #[arg(long, value_name = "DIR", default_value = "data")]
     pub data: PathBuf,
 
-    /// Whether an answer is durable, or nothing is kept.
-    #[arg(long, value_enum, default_value = "always")]
-    pub durability: Durability,
+    /// Whether an answer is durable, or nothing is kept: always for a process alone, none in a cluster.
+    #[arg(long, value_enum)]
+    pub durability: Option<Durability>,
 
     /// Which CPUs: `all`, `suggested`, `n:2` for so many, `0-3,6` for these. A journal keeps the number it began with.
     #[arg(long, value_name = "CPUS", default_value = "all")]
@@ -47,17 +47,43 @@ pub struct Options {
     #[arg(long)]
     pub allow_buffered: bool,
 
-    /// Where another process may join, so that the two serve each other's keys.
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "join")]
-    pub peer_listen: Option<String>,
+    /// Be one of several processes that have the keys together, any of which serves any key. They are in memory alone.
+    #[arg(long)]
+    pub cluster: bool,
 
-    /// Where the other process listens for this one.
+    /// Where to listen for the other processes; a port of the system's choice on 127.0.0.1 unless told.
     #[arg(long, value_name = "ADDRESS")]
+    pub listen_links: Option<String>,
+
+    /// Processes of the cluster that may be asked to be let in; all name the same first. The first of them begins it.
+    #[arg(long, value_name = "ADDRESSES", value_delimiter = ',')]
+    pub seeds: Vec<String>,
+
+    /// The short way: join the cluster that the process at this address is in.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "seeds")]
     pub join: Option<String>,
 
-    /// A file with the key by which the two know each other. Needed where others can reach the address.
+    /// The members of the etcd that decides which process has which keys. Without it the oldest process decides, and a
+    /// key may be in two processes while the network is broken.
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    pub etcd: Vec<String>,
+
+    /// Below which keys of etcd this cluster works. Two clusters need two.
+    #[arg(long, value_name = "PREFIX", default_value = "sessions", requires = "etcd")]
+    pub etcd_prefix: String,
+
+    /// After how many seconds without word of a process others may have its keys.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u32).range(3..=600))]
+    pub lease: u32,
+
+    /// A file with the key by which the processes know each other. Needed where others can reach the address.
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+
+    /// What others are told that this process is for.
+    #[arg(long, value_name = "NAME")]
+    pub role: Option<String>,
 
     /// Drive the server with requests of its own for some seconds, print their latencies, and end.
     #[arg(long)]
@@ -102,13 +128,14 @@ pub enum CoresRefused {
 }
 
 impl Options {
-    /// Which of two processes this is, if it is one of two.
-    pub fn side(&self) -> Option<Side> {
-        match (&self.peer_listen, &self.join) {
-            (Some(_), _) => Some(Side::Listens),
-            (None, Some(_)) => Some(Side::Joins),
-            (None, None) => None,
-        }
+    /// Whether this is one of several processes.
+    pub fn is_clustered(&self) -> bool {
+        self.cluster || self.join.is_some()
+    }
+
+    /// Whether an answer is durable.
+    pub fn is_durable(&self) -> bool {
+        self.durability.unwrap_or(Durability::Always) == Durability::Always && !self.is_clustered()
     }
 
     /// How many cores that will be.

@@ -4,20 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mainspring::node::{NodeError, StartError};
+use mainspring::node::StartError;
 use mainspring::prelude::*;
 use mainspring_journal::Journal;
+use mainspring_sharding::allocation::AllocationSettings;
+use mainspring_sharding::cluster::ClusterHandle;
 use mainspring_sharding::rebalance::{Balance, RebalanceSettings};
-use mainspring_sharding::{DeclareError, EntityTarget, EntityType, Sharding};
-use mainspring_transport::ingress::{Ingress, IngressError, IngressLimits};
-use mainspring_transport::{Transport, TransportError};
+use mainspring_sharding::{DeclareError, Entities, EntityTarget, EntityType, Sharding};
+use mainspring_transport::Links;
+use mainspring_transport::ingress::{Ingress, IngressError, IngressHandle, IngressLimits};
 
+use super::cluster::{self, ClusterRefused};
 use super::connection::ClientConnection;
 use super::entity::SessionEntity;
-use super::info::Server;
+use super::info::{Course, Server};
 use super::operation::Request;
-use super::options::{CoresRefused, Durability, Options};
-use super::pair::{Pair, PairPort};
+use super::options::{CoresRefused, Options};
 use super::request::MOST_REQUEST_BYTES;
 
 /// Over which the sessions are spread: in the journal, and between the cores.
@@ -30,8 +32,10 @@ const OUTPUT_BYTES: usize = 4 << 20;
 const STASH_BYTES: usize = 64 << 20;
 /// How long the cores may take to listen.
 const LISTEN_WITHIN: Duration = Duration::from_secs(10);
-/// How long the node may take to stop.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How often a process of a cluster balances shards. What moves is lost anyway, early or late.
+const BALANCE_EVERY_NS: u64 = 1_000_000_000;
+/// How long a core may take to say what it has.
+const FIGURES_WITHIN: Duration = Duration::from_millis(500);
 
 /// Why the service does not work.
 #[derive(Debug, thiserror::Error)]
@@ -42,10 +46,8 @@ pub enum ServiceError {
     Declare(#[from] DeclareError),
     #[error("{0}")]
     Listen(#[from] IngressError),
-    #[error("no pair can be formed: {0}")]
-    Pair(#[from] TransportError),
-    #[error("the port of the pair was not made: {0}")]
-    Spawn(#[from] NodeError),
+    #[error("{0}")]
+    Cluster(#[from] ClusterRefused),
     #[error("the node did not start: {0}")]
     Start(#[from] StartError),
     #[error("the cores did not listen within {} s: see what they have logged", LISTEN_WITHIN.as_secs())]
@@ -58,7 +60,24 @@ pub enum ServiceError {
 pub struct Service {
     node: Node,
     address: SocketAddr,
-    peer_address: Option<SocketAddr>,
+    view: View,
+}
+
+/// What can be seen of a service, from any thread.
+#[derive(Clone)]
+pub struct View {
+    cores: u16,
+    sessions: Entities<Request>,
+    server: Arc<Server>,
+    ingress: IngressHandle,
+    member: Option<Member>,
+}
+
+/// The process as a member of a cluster.
+#[derive(Clone)]
+struct Member {
+    links: Links,
+    cluster: ClusterHandle,
 }
 
 impl Service {
@@ -67,11 +86,12 @@ impl Service {
     /// # Errors
     /// [`ServiceError`].
     pub fn start(options: &Options) -> Result<Service, ServiceError> {
-        let cores = options.core_count()?;
-        let is_durable = options.durability == Durability::Always;
-        let sharding = match is_durable {
-            true => Sharding::stored_in(&options.data),
-            false => Sharding::new(),
+        let (cores, is_durable) = (options.core_count()?, options.is_durable());
+        let parts = cluster::parts(options)?;
+        let sharding = match (&parts, is_durable) {
+            (Some(_), _) => cluster::sharding(options)?,
+            (None, true) => Sharding::stored_in(&options.data),
+            (None, false) => Sharding::new(),
         };
         let sessions = sharding.entities(session_type(options), move |id| {
             SessionEntity::new(id.bytes(), is_durable)
@@ -80,19 +100,17 @@ impl Service {
             Ok(entity) => EntityTarget::<Request>::entity_type(&entity),
             Err(_) => 0,
         };
-        let pair = options.side().map(|side| Arc::new(Pair::new(side)));
-        let server = Server::new(entity_type, cores, options.durability, pair.clone());
-        let server = Arc::new(server);
+        let server = Arc::new(Server::new(entity_type, cores, is_durable));
         let limits = IngressLimits {
             receive_bytes: MOST_REQUEST_BYTES,
             output_bytes: OUTPUT_BYTES,
             ..IngressLimits::default()
         };
         let serving = Arc::clone(&server);
-        let ingress = Ingress::tcp(&options.listen)?
+        let listening = Ingress::tcp(&options.listen)?
             .limits(limits)
             .serve(move |peer| ClientConnection::new(Arc::clone(&serving), peer.to_string()));
-        let handle = ingress.handle();
+        let ingress = listening.handle();
         let mut builder = Node::builder()
             .name("sessions")
             .cores(options.cores.clone())
@@ -105,23 +123,17 @@ impl Service {
                 .allow_buffered(options.allow_buffered);
             builder = builder.with(journal);
         }
-        let transport = transport(options)?;
-        let links = transport.as_ref().map(Transport::links);
-        if let Some(transport) = transport {
-            builder = builder.with(transport);
+        let mut member = None;
+        if let Some(cluster::Parts { transport, cluster }) = parts {
+            member = Some(Member { links: transport.links(), cluster: cluster.handle() });
+            builder = builder.with(transport).with(cluster);
         }
-        let node = builder.with(sharding).with(ingress).start()?;
-        let mut peer_address = None;
-        if let (Some(links), Some(pair)) = (links, pair) {
-            if options.peer_listen.is_some() {
-                let address = links.wait_listening(LISTEN_WITHIN);
-                peer_address = Some(address.ok_or(ServiceError::Deaf)?);
-            }
-            node.spawn(move || PairPort::new(entity_type, Arc::clone(&pair), links.clone()))?;
-        }
-        let address = handle.wait_listening(LISTEN_WITHIN).ok_or(ServiceError::Deaf)?;
-        server.listens(handle, address.port());
-        Ok(Service { node, address, peer_address })
+        let node = builder.with(sharding).with(listening).start()?;
+        let address = ingress.wait_listening(LISTEN_WITHIN).ok_or(ServiceError::Deaf)?;
+        server.listens(ingress.clone(), address.port());
+        let view = View { cores, sessions, server, ingress, member };
+        view.note_cluster(&node.client());
+        Ok(Service { node, address, view })
     }
 
     /// Where clients find it.
@@ -129,42 +141,74 @@ impl Service {
         self.address
     }
 
-    /// Where the other process joins, if it may.
-    pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.peer_address
+    /// The way to its cores.
+    pub fn client(&self) -> Client {
+        self.node.client()
+    }
+
+    /// What can be seen of it.
+    pub fn view(&self) -> View {
+        self.view.clone()
     }
 
     /// Lets connections finish, closes the journal and stops the node.
     ///
     /// # Errors
     /// [`ServiceError::Stop`].
-    pub fn stop(self) -> Result<(), ServiceError> {
-        Ok(self.node.shutdown(STOP_WITHIN)?)
+    pub fn stop(self, patience: Duration) -> Result<(), ServiceError> {
+        drop(self.view);
+        Ok(self.node.shutdown(patience)?)
     }
 }
 
-/// The link to the other process, if there is to be one.
-fn transport(options: &Options) -> Result<Option<Transport>, TransportError> {
-    let transport = Transport::new().system("sessions");
-    let transport = match (&options.peer_listen, &options.join) {
-        (Some(address), _) => transport.listen(address)?,
-        (None, Some(address)) => transport.connect(address)?,
-        (None, None) => return Ok(None),
-    };
-    Ok(Some(match &options.key_file {
-        Some(path) => transport.key_file(path)?,
-        None => transport,
-    }))
+impl View {
+    /// The cluster that the process is to be in.
+    pub fn cluster(&self) -> Option<&ClusterHandle> {
+        self.member.as_ref().map(|member| &member.cluster)
+    }
+
+    /// Where other processes join.
+    pub fn links_address(&self) -> Option<SocketAddr> {
+        self.member.as_ref().and_then(|member| member.links.wait_listening(LISTEN_WITHIN))
+    }
+
+    /// Notes for clients who is in the cluster, and what of the keys is here.
+    pub fn note_cluster(&self, client: &Client) {
+        let Some(Member { cluster, .. }) = &self.member else { return };
+        let mut text = cluster::info(cluster);
+        for core in 0..self.cores {
+            let figures = self.sessions.figures(client, core, FIGURES_WITHIN);
+            let Some(Ok(figures)) = figures.ok().map(|asked| asked.wait()) else { continue };
+            let refused = figures.refused_over + figures.refused_moving + figures.refused_sends;
+            text.push_str(&format!(
+                "core{core}:shards={},sessions={},given_away={},parked={},refused={refused}\r\n",
+                figures.shards, figures.entities, figures.given_away, figures.parked
+            ));
+        }
+        self.server.set_cluster(text);
+    }
+
+    /// From now on the process leaves its cluster, or is out of it.
+    pub fn set_course(&self, course: Course) {
+        self.server.set_course(course);
+    }
+
+    /// Connections that are still open.
+    pub fn open_connections(&self) -> u64 {
+        self.ingress.figures().open
+    }
 }
 
 fn session_type(options: &Options) -> EntityType {
+    let pace = AllocationSettings { round_ns: BALANCE_EVERY_NS, ..AllocationSettings::default() };
     let session = EntityType::new("session")
         .shards(SHARDS)
+        .allocation(pace)
         .at_most(options.active)
         // Shards stay on the core that has their log.
         .rebalance(RebalanceSettings { balance: Balance::Off, ..RebalanceSettings::default() });
-    match options.durability {
-        Durability::Always => session.passivate_after(IDLE),
-        Durability::None => session,
+    match options.is_durable() {
+        true => session.passivate_after(IDLE),
+        false => session,
     }
 }
