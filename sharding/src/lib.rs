@@ -80,3 +80,8 @@ pub struct ClusterEntitiesPage;
 #[cfg(all(doctest, feature = "status"))]
 #[doc = include_str!("../../docs/cluster-http.md")]
 pub struct ClusterHttpPage;
+
+/// The code in docs/cluster-singleton.md is run as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/cluster-singleton.md")]
+pub struct ClusterSingletonPage;

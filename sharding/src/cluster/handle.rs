@@ -182,6 +182,12 @@ impl ClusterHandle {
         self.with(|state| state.stopping)
     }
 
+    /// Blocks this thread until this node has handed over what it had and is about to be no member any more, or was
+    /// given up, but not longer than `patience`; why. Not on a core's thread.
+    pub fn wait_stopping(&self, patience: Duration) -> Option<StopReason> {
+        self.wait(patience, |state| state.stopping)
+    }
+
     /// Blocks this thread until this node is no member any more, but not longer than `patience`; why.
     /// [`exit_code`] says how the program should end. Not on a core's thread.
     pub fn wait_stopped(&self, patience: Duration) -> Option<StopReason> {

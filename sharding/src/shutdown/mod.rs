@@ -31,6 +31,7 @@
 //!
 //! After the coordinated shutdown of Akka (Pekko, `CoordinatedShutdown`), with phases that are fixed.
 
+mod cluster_exit;
 mod coordinated;
 mod phase;
 mod report;

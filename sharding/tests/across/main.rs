@@ -5,6 +5,7 @@ mod operation;
 mod singleton;
 mod storeless;
 mod town;
+mod upgrade;
 
 use std::time::Duration;
 

@@ -48,6 +48,8 @@ impl Actor for Counter {
 pub struct Town {
     pub sim: SimulatedCluster,
     pub store: SharedMemory,
+    /// Which version each node runs from its next start.
+    pub versions: Rc<RefCell<Vec<&'static str>>>,
     entities: Rc<RefCell<Vec<Option<Entities<Add>>>>>,
     shards: u32,
     handled: Arc<AtomicU64>,
@@ -76,12 +78,16 @@ impl Town {
         let handled = Arc::new(AtomicU64::new(0));
         let nodes = sim.node_count();
         let entities = Rc::new(RefCell::new(vec![None; nodes]));
+        let versions = Rc::new(RefCell::new(vec!["1.0"; nodes]));
         let kept = Rc::new(RefCell::new(Vec::new()));
         kept.borrow_mut().resize_with(nodes, || None::<Sharding>);
         let sim = {
             let (store, handled) = (store.clone(), Arc::clone(&handled));
             let entities = Rc::clone(&entities);
-            SimulatedClusterPlan::of(sim).install(move |node, _, seat| {
+            let versions = Rc::clone(&versions);
+            let plan = SimulatedClusterPlan::of(sim)
+                .cluster(move |node, cluster| cluster.app_version(versions.borrow()[node]));
+            plan.install(move |node, _, seat| {
                 if seat.core() == 0 {
                     let sharding = match has_store {
                         true => Sharding::new().in_cluster(store.opener(node)),
@@ -103,7 +109,7 @@ impl Town {
             })
         };
         let sim = sim.begin();
-        Town { sim, store, entities, shards, handled, sent: 0 }
+        Town { sim, store, versions, entities, shards, handled, sent: 0 }
     }
 
     fn at(&self, node: usize) -> Entities<Add> {

@@ -6,6 +6,7 @@ mod leaving;
 mod partitions;
 mod restarts;
 mod subscribers;
+mod watching;
 
 use std::time::Duration;
 

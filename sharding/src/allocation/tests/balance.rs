@@ -37,6 +37,17 @@ fn the_cores_of_a_node_are_brought_level_too_within_the_same_limit() {
 }
 
 #[test]
+fn a_round_that_somebody_asks_for_does_not_wait_for_its_time() {
+    let settings = AllocationSettings { most_moves: 1, ..settings() };
+    let mut cluster = Cluster::settled(settings, &[1, 1], &[6, 0]);
+    let first = cluster.plan();
+    cluster.make(&first);
+    assert_eq!(cluster.plan(), []);
+    cluster.allocator.begin_round();
+    assert_eq!(cluster.plan().len(), 1);
+}
+
+#[test]
 fn a_round_waits_for_its_time_and_for_the_last_moves_to_end() {
     let settings = AllocationSettings { most_moves: 1, ..settings() };
     let mut cluster = Cluster::settled(settings, &[1, 1], &[6, 0]);
