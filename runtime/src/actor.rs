@@ -43,6 +43,9 @@ pub trait Actor: Sized + 'static {
     /// Whether it gets [`Signal::ChildStopped`] for each of its children that is gone. Cheaper than a watch on each.
     const TRACKS_CHILDREN: bool = false;
 
+    /// Whether its state is what a journal of its node holds, so that it cannot go on elsewhere without that.
+    const KEEPS_JOURNAL: bool = false;
+
     /// Handles one message, read where it lies. This is the first behaviour of the actor.
     fn receive(
         &mut self,

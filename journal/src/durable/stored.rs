@@ -296,6 +296,7 @@ pub(super) fn with_value<D: DurableState, T>(
 
 impl<D: DurableState> Actor for Stored<D> {
     type Message = D::Command;
+    const KEEPS_JOURNAL: bool = true;
 
     fn receive(
         &mut self,

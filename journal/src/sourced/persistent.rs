@@ -431,6 +431,7 @@ pub(super) fn remember(commands: &mut VecDeque<u128>, id: u128, limit: u32) {
 
 impl<E: EventSourced> Actor for Persistent<E> {
     type Message = E::Command;
+    const KEEPS_JOURNAL: bool = true;
 
     fn receive(
         &mut self,

@@ -66,6 +66,14 @@ pub enum DeclareError {
         /// What is wrong.
         source: RebalanceSettingsError,
     },
+    /// Its entities keep their state in a journal, which does not go with a shard to another node.
+    #[error(
+        "{name:?} keeps its state in a journal, which stays on its node; declare it on a `Sharding` that is in no cluster"
+    )]
+    KeepsJournal {
+        /// The type.
+        name: String,
+    },
     /// Members do not keep the records of so many shards.
     #[error(
         "{name:?} has {shards} shards; without a store choose {limit} at most, or give the cluster a store"

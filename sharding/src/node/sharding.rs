@@ -110,6 +110,7 @@ struct Declared {
     hash: u64,
     name: String,
     shards: u32,
+    keeps_journal: bool,
     board: Arc<TypeBoard>,
     install: Install,
 }
@@ -152,8 +153,8 @@ impl Sharding {
     ///
     /// A node that is no member any more, or that has lost its lease at the store, stops its entities at once and
     /// refuses messages for them; it has to start again. Entities are balanced over nodes by the number of their
-    /// shards. What a journal keeps does not go with a shard from node to node, so entities with a journal are for a
-    /// node alone.
+    /// shards. What a journal keeps does not go with a shard from node to node, so types of event-sourced entities and of
+    /// durable state are refused: they are for a node alone.
     pub fn in_cluster(self, store: impl OpenStore) -> Self {
         self.clustered(Some(Arc::new(store)), Tenure::none())
     }
@@ -166,6 +167,24 @@ impl Sharding {
     /// most 4,096 shards.
     pub fn in_cluster_without_store(self) -> Self {
         self.clustered(None, Tenure::unlimited())
+    }
+
+    /// Whether a type can be one of all nodes of a cluster, if it is to be.
+    fn check_in_cluster(
+        &self,
+        name: &str,
+        shards: u32,
+        keeps_journal: bool,
+    ) -> Result<(), DeclareError> {
+        let Some(clustered) = self.inner.clustered.get() else { return Ok(()) };
+        if keeps_journal {
+            return Err(DeclareError::KeepsJournal { name: name.to_owned() });
+        }
+        if clustered.store.is_none() && shards > KEPT_SHARDS_LIMIT {
+            let (name, limit) = (name.to_owned(), KEPT_SHARDS_LIMIT);
+            return Err(DeclareError::NeedsStore { name, shards, limit });
+        }
+        Ok(())
     }
 
     fn clustered(self, store: Option<Arc<dyn OpenStore>>, tenure: Tenure) -> Self {
@@ -192,11 +211,8 @@ impl Sharding {
         let shard_count = entity_type.checked()?;
         let name = entity_type.name.clone();
         let hash = xxh3_64(name.as_bytes());
-        let clustered = self.inner.clustered.get();
         let shards = shard_count.get();
-        if clustered.is_some_and(|it| it.store.is_none()) && shards > KEPT_SHARDS_LIMIT {
-            return Err(DeclareError::NeedsStore { name, shards, limit: KEPT_SHARDS_LIMIT });
-        }
+        self.check_in_cluster(&name, shards, A::KEEPS_JOURNAL)?;
         let mut types = self.inner.types.lock().unwrap_or_else(PoisonError::into_inner);
         if self.inner.cores.get().is_some() {
             return Err(DeclareError::Started { name });
@@ -211,7 +227,8 @@ impl Sharding {
         let install = Box::new(move |seat: &mut Seat<'_>, regions: &mut Regions, home: &Home| {
             install(seat, regions, home, hash, &entity_type, shard_count, &shared, &make);
         });
-        types.push(Declared { hash, name, shards, board, install });
+        let keeps_journal = A::KEEPS_JOURNAL;
+        types.push(Declared { hash, name, shards, keeps_journal, board, install });
         Ok(entities)
     }
 }
@@ -389,6 +406,10 @@ impl Extension for Sharding {
 
     fn prepare(&self, node: &NodePlan) -> Result<(), Box<dyn Error + Send + Sync>> {
         let types = self.inner.types.lock().unwrap_or_else(PoisonError::into_inner);
+        // Those that were declared before it was said that they are of a cluster.
+        for declared in types.iter() {
+            self.check_in_cluster(&declared.name, declared.shards, declared.keeps_journal)?;
+        }
         if let Some(directory) = &self.inner.directory {
             let types = types.iter().map(|declared| (declared.name.as_str(), declared.shards));
             types_file::agree(Path::new(directory), types)?;

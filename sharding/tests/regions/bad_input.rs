@@ -10,7 +10,10 @@ use mainspring_sharding::entities::{EntityIdError, MOST_ID_BYTES, ToEntityKey};
 use mainspring_sharding::node::{MOST_NAME_BYTES, TYPES_FILE, TypesError};
 use mainspring_sharding::{DeclareError, Entities, EntityTellError, EntityType, Sharding};
 
+use mainspring_journal::Persistent;
+
 use crate::cast::Entry;
+use crate::restarts::Guest;
 
 /// Takes messages and does nothing.
 struct Mute;
@@ -180,4 +183,28 @@ fn a_damaged_file_of_types_is_refused_with_its_line_and_left_alone() {
     fs::write(&path, [b'8', b' ', 0xff, b'\n']).expect("written");
     let sharding = Sharding::stored_in(&directory);
     assert!(matches!(start(&sharding), Err(TypesError::File { .. })), "no text");
+}
+
+#[test]
+fn a_type_that_keeps_a_journal_is_refused_in_a_cluster_because_the_journal_stays_where_it_is() {
+    let sharding = Sharding::new().in_cluster_without_store();
+    let guest = |id: mainspring_sharding::EntityId<'_>| Persistent::new(id.bytes(), Guest::default);
+    let error = sharding.entities(EntityType::new("guest"), guest).expect_err("it is refused");
+    assert!(error.to_string().contains("\"guest\" keeps its state in a journal"), "{error}");
+    declare(&sharding, EntityType::new("mute")).expect("one in memory is not");
+
+    let late = Sharding::new();
+    late.entities(EntityType::new("guest"), guest).expect("a node alone has journals");
+    let late = late.in_cluster_without_store();
+    let node = Node::builder().cores(Cores::count(1)).idle(IdleProfile::Eco).with(late);
+    let error = node.start().err().expect("it does not start").to_string();
+    assert!(error.contains("sharding"), "{error}");
+}
+
+#[test]
+fn more_shards_than_members_keep_records_of_are_refused_without_a_store() {
+    let sharding = Sharding::new().in_cluster_without_store();
+    let error = declare(&sharding, EntityType::new("mute").shards(4_097)).expect_err("too many");
+    assert!(error.to_string().contains("4097 shards; without a store choose 4096"), "{error}");
+    declare(&sharding, EntityType::new("mute").shards(4_096)).expect("as many as may be");
 }
