@@ -153,8 +153,8 @@ impl Sharding {
     ///
     /// A node that is no member any more, or that has lost its lease at the store, stops its entities at once and
     /// refuses messages for them; it has to start again. Entities are balanced over nodes by the number of their
-    /// shards. What a journal keeps does not go with a shard from node to node, so types of event-sourced entities and of
-    /// durable state are refused: they are for a node alone.
+    /// shards. What a journal keeps does not go with a shard from node to node, so types of event-sourced entities and
+    /// of durable state are refused: they are for a node alone.
     pub fn in_cluster(self, store: impl OpenStore) -> Self {
         self.clustered(Some(Arc::new(store)), Tenure::none())
     }
