@@ -68,7 +68,7 @@ pub enum DeclareError {
     },
     /// Its entities keep their state in a journal, which does not go with a shard to another node.
     #[error(
-        "{name:?} keeps its state in a journal, which stays on its node; declare it on a `Sharding` that is in no cluster"
+        "{name:?} keeps its state in a journal, which stays on its node; declare it on a node that is in no cluster"
     )]
     KeepsJournal {
         /// The type.
