@@ -146,8 +146,7 @@ fn run(line: &str) -> Outcome {
 
 /// Ports that nobody has at the moment.
 pub fn free_ports(count: usize) -> Outcome<Vec<u16>> {
-    let taken: Result<Vec<TcpListener>, _> =
-        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect();
-    let ports = taken?.iter().map(|listener| Ok(listener.local_addr()?.port())).collect();
-    ports
+    let taken: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    taken.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
 }
