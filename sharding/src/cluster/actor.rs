@@ -17,12 +17,13 @@ use super::handle::{ClusterHandle, Request};
 use super::introduction::{
     Acquaintances, ArchivedIntroduction, Introduction, IntroductionError, Known, Linked,
 };
+use super::lease::{LeaseDesk, Opened};
+use super::resolver::Resolver;
 use super::settings::Plan;
 use super::subscribers::{Subscribed, Subscribers};
 use super::wire::{
     ArchivedLargeWord, ArchivedPulse, ArchivedWord, LargeWord, Outgoing, Pulse, WireError, Word,
 };
-use crate::downing::{self, Downing, Unreachable, View, ViewMember};
 use crate::membership::{
     ClusterMessage, Event, Input, MemberId, Membership, Output, Status, StopReason,
 };
@@ -40,6 +41,8 @@ pub(super) struct ClusterActor {
     handle: ClusterHandle,
     /// When this life of the node began, since 1970.
     began: Duration,
+    /// The store with the lease of the resolver, until it takes part.
+    lease: Option<Opened>,
     subscribers: Subscribers,
     phase: Phase,
 }
@@ -59,11 +62,7 @@ struct Participant {
     me: MemberId,
     introduction: Introduction,
     membership: Membership,
-    downing: Option<Downing>,
-    /// When the resolver wants to be asked again.
-    downing_due_ns: Option<u64>,
-    /// The view that the resolver has seen.
-    resolved: Option<u64>,
+    resolver: Option<Resolver>,
     acquaintances: Acquaintances,
     links_version: u64,
     complaints: BTreeMap<u32, IntroductionError>,
@@ -78,9 +77,14 @@ struct Participant {
 }
 
 impl ClusterActor {
-    pub fn new(plan: Plan, links: Links, handle: ClusterHandle, began: Duration) -> ClusterActor {
+    pub fn new(
+        plan: Plan,
+        links: Links,
+        handle: ClusterHandle,
+        (began, lease): (Duration, Option<Opened>),
+    ) -> ClusterActor {
         let (subscribers, phase) = (Subscribers::default(), Phase::Over);
-        ClusterActor { plan, links, handle, began, subscribers, phase }
+        ClusterActor { plan, links, handle, began, lease, subscribers, phase }
     }
 
     fn tick(&mut self, ctx: &mut Context<'_, Self>) {
@@ -112,6 +116,8 @@ impl ClusterActor {
             self.phase = Phase::Over;
             return;
         };
+        let lease = self.lease.take().map(|store| LeaseDesk::new(store, incarnation));
+        let resolver = downing.map(|downing| Resolver::new(downing, lease));
         tracing::info!(%me, "this node asks to be let into its cluster");
         let (words, large_words) = (ctx.port::<Word>(), ctx.port::<LargeWord>());
         let (identity, pulses) = (me.into(), ctx.port::<Pulse>());
@@ -119,9 +125,7 @@ impl ClusterActor {
             me,
             introduction: Introduction { identity, words, large_words, pulses },
             membership,
-            downing,
-            downing_due_ns: None,
-            resolved: None,
+            resolver,
             acquaintances: Acquaintances::new(me),
             links_version: 0,
             complaints: BTreeMap::new(),
@@ -469,31 +473,10 @@ impl Participant {
         (members, self.membership.leader().map(|leader| leader.incarnation))
     }
 
-    /// Whom the resolver gives up now; this node last, because nothing is done after it.
+    /// Whom the resolver gives up now.
     fn resolve(&mut self, now_ns: u64) -> Vec<MemberId> {
-        let Some(downing) = self.downing.as_mut().filter(|_| self.membership.is_member()) else {
-            return Vec::new();
-        };
-        let digest = Some(self.membership.view().digest());
-        let input = if self.resolved != digest {
-            match view_of(&self.membership) {
-                Ok(view) => downing::Input::View(view),
-                Err(error) => {
-                    tracing::error!(%error, "the resolver cannot look at this view");
-                    return Vec::new();
-                }
-            }
-        } else if self.downing_due_ns.is_some_and(|due_ns| due_ns <= now_ns) {
-            downing::Input::Tick
-        } else {
-            return Vec::new();
-        };
-        self.resolved = digest;
-        let outputs = downing.step(now_ns, input);
-        self.downing_due_ns = outputs.wake_at_ns;
-        let mut down = outputs.decision.map(|decision| decision.down).unwrap_or_default();
-        down.sort_by_key(|id| *id == self.me);
-        down
+        let resolver = self.resolver.as_mut().filter(|_| self.membership.is_member());
+        resolver.map(|resolver| resolver.step(now_ns, &self.membership)).unwrap_or_default()
     }
 
     fn dial(&mut self, now_ns: u64, links: &Links) {
@@ -519,23 +502,6 @@ impl Participant {
             }
         }
     }
-}
-
-/// The view of the membership, as the resolver looks at it.
-fn view_of(membership: &Membership) -> Result<View, downing::ViewError> {
-    let gossip = membership.view();
-    let members = gossip.members.values().map(|member| ViewMember {
-        id: member.id,
-        status: member.status,
-        up_number: member.up_number,
-        roles: member.roles.iter().cloned().collect(),
-    });
-    let records = gossip.reachability.rows().flat_map(|(observer, row)| {
-        row.subjects.keys().map(|subject| Unreachable { observer: *observer, subject: *subject })
-    });
-    let records: Vec<Unreachable> = records.collect();
-    let seen: Vec<MemberId> = gossip.seen.iter().copied().collect();
-    View::new(membership.id(), members.collect(), &records, &seen)
 }
 
 impl Actor for ClusterActor {

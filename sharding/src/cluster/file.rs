@@ -30,7 +30,7 @@ pub struct ClusterFile {
     /// The cluster; more may be set of it.
     pub cluster: Cluster,
     /// The store that the nodes share, if the file names one: for
-    /// [`Sharding::in_cluster`](crate::Sharding::in_cluster).
+    /// [`Sharding::in_cluster`](crate::Sharding::in_cluster). The cluster has it already, for its resolver's lease.
     #[cfg(feature = "etcd")]
     pub store: Option<Etcd>,
 }
@@ -204,11 +204,18 @@ impl ClusterFile {
             let reason = "this program is built without a store; build it with feature `etcd` of mainspring-sharding";
             return Err(wrong(Wrong { at: store.span(), reason: reason.to_owned() }));
         }
-        Ok(ClusterFile {
-            cluster: configured,
-            #[cfg(feature = "etcd")]
-            store: file.store.map(|store| store.open(place)).transpose()?,
-        })
+        #[cfg(not(feature = "etcd"))]
+        let read = ClusterFile { cluster: configured };
+        #[cfg(feature = "etcd")]
+        let read = {
+            let store = file.store.map(|store| store.settings(place)).transpose()?;
+            let cluster = match &store {
+                Some(store) => configured.lease(store.clone()),
+                None => configured,
+            };
+            ClusterFile { cluster, store }
+        };
+        Ok(read)
     }
 }
 
@@ -345,7 +352,7 @@ impl Membership {
 
 #[cfg(feature = "etcd")]
 impl Store {
-    fn open(self, place: &str) -> Result<Etcd, ClusterFileError> {
+    fn settings(self, place: &str) -> Result<Etcd, ClusterFileError> {
         let mut store = Etcd::at(self.etcd);
         if let Some(prefix) = self.prefix {
             store = store.prefix(prefix);

@@ -43,6 +43,8 @@ mod event;
 mod file;
 mod handle;
 mod introduction;
+mod lease;
+mod resolver;
 mod settings;
 mod subscribers;
 pub(crate) mod wire;
@@ -50,7 +52,7 @@ pub(crate) mod wire;
 use std::error::Error;
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mainspring::device::{Extension, NodePlan, Seat};
@@ -58,12 +60,15 @@ use mainspring_transport::Links;
 
 use crate::downing::{Strategy, WhenUnstable};
 use crate::membership;
+use crate::ownership::OpenStore;
 use actor::ClusterActor;
 pub(crate) use event::{ArchivedClusterEvent, ArchivedMemberView};
 pub use event::{ClusterEvent, ClusterRequest, MemberView};
 pub use file::{ClusterFile, ClusterFileError, FILE_LIMIT_BYTES};
 pub use handle::{ClusterHandle, ClusterRequestError, EXIT_CODE_DOWNED, REQUESTS_LIMIT, exit_code};
 pub use introduction::{Identity, Introduction, IntroductionError};
+use lease::OpenedStore;
+pub use lease::RESOLVER_LEASE;
 pub use settings::ClusterError;
 use settings::{Plan, address_of, addresses_of, lines_of, nanoseconds};
 pub use subscribers::SUBSCRIBERS_LIMIT;
@@ -79,6 +84,8 @@ pub struct Cluster {
     handle: ClusterHandle,
     /// When this life of the node began, since 1970.
     began: OnceLock<Duration>,
+    /// The store with the resolver's lease, opened before the cores run.
+    lease: OpenedStore,
 }
 
 impl Cluster {
@@ -86,7 +93,7 @@ impl Cluster {
     /// the same node gets, before this.
     pub fn new(links: Links) -> Cluster {
         let (plan, handle) = (Plan::default(), ClusterHandle::default());
-        Cluster { links, plan, handle, began: OnceLock::new() }
+        Cluster { links, plan, handle, began: OnceLock::new(), lease: OpenedStore::default() }
     }
 
     /// Whom to ask to be let in. The first of them begins the cluster when no other one has, so all nodes name the same
@@ -161,6 +168,14 @@ impl Cluster {
         self
     }
 
+    /// The store whose lease decides, for [`Strategy::LeaseMajority`]: the same for all nodes. It may be the one that
+    /// decides about owners of shards; each use has a connection of its own. The lease is called [`RESOLVER_LEASE`]
+    /// there. A strategy without a lease does not look at the store.
+    pub fn lease(mut self, store: impl OpenStore) -> Self {
+        self.plan.lease = Some(Arc::new(store));
+        self
+    }
+
     /// How long nothing may change before the resolver decides; by the number of members unless told otherwise.
     pub fn stable_after(mut self, time: Duration) -> Self {
         self.plan.stable_after = Some(time);
@@ -217,6 +232,9 @@ impl Cluster {
         if listening.ip().is_unspecified() && self.plan.address.is_none() {
             return Err(ClusterError::Everywhere { listening });
         }
+        if let Some(store) = self.plan.lease.as_deref().filter(|_| self.plan.wants_lease()) {
+            self.lease.open(store)?;
+        }
         let _ = self.began.set(since_1970);
         let address = self.plan.address.unwrap_or(listening);
         self.handle.begin(since_1970.as_secs(), address.to_string());
@@ -241,7 +259,11 @@ impl Extension for Cluster {
             return;
         };
         let (plan, links, handle) = (self.plan.clone(), self.links.clone(), self.handle.clone());
-        match seat.spawn(ClusterActor::new(plan, links, handle, began)) {
+        let mut lease = self.lease.take();
+        if let Some(store) = &mut lease {
+            store.use_alarm(seat.alarm());
+        }
+        match seat.spawn(ClusterActor::new(plan, links, handle, (began, lease))) {
             Ok(actor) => self.handle.set_actor(actor),
             Err(error) => tracing::error!(%error, "this node joins no cluster"),
         }

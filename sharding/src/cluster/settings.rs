@@ -5,10 +5,12 @@ use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::downing::{Downing, DowningSettings, DowningSettingsError, Strategy, WhenUnstable};
 use crate::membership::{DetectorSettings, MemberId, Membership, Settings, SettingsError};
+use crate::ownership::{OpenStore, StoreError};
 
 /// The value that says how the cluster decides in a partition, among those that all members have to agree on.
 const RESOLVER: &str = "cluster.resolver";
@@ -58,9 +60,12 @@ pub enum ClusterError {
     Downing(#[from] DowningSettingsError),
     /// A resolver without its lease.
     #[error(
-        "lease-majority needs a lease from a store, and none is given; choose keep-majority or static-quorum"
+        "lease-majority needs a lease from a store, and none is given: Cluster::lease(store); or choose keep-majority"
     )]
     NoLease,
+    /// The store of the resolver's lease.
+    #[error("the resolver has no lease: {0}")]
+    LeaseStore(#[from] StoreError),
     /// Heartbeats that are too frequent, or count as missing at once.
     #[error(
         "heartbeats every {every:?} with a pause of {pause:?}: at least 10ms, and the pause no shorter"
@@ -110,16 +115,23 @@ pub(super) struct Plan {
     pub strategy: Option<Strategy>,
     pub stable_after: Option<Duration>,
     pub when_unstable: Option<WhenUnstable>,
+    /// The store whose lease decides.
+    pub lease: Option<Arc<dyn OpenStore>>,
 }
 
 impl Plan {
     /// Whether a node can run with these.
     pub fn check(&self) -> Result<(), ClusterError> {
         self.check_but_lease()?;
-        match self.strategy {
-            Some(Strategy::LeaseMajority { .. }) => Err(ClusterError::NoLease),
-            _ => Ok(()),
+        match self.wants_lease() && self.lease.is_none() {
+            true => Err(ClusterError::NoLease),
+            false => Ok(()),
         }
+    }
+
+    /// Whether the strategy decides by a lease.
+    pub fn wants_lease(&self) -> bool {
+        matches!(self.strategy, Some(Strategy::LeaseMajority { .. }))
     }
 
     /// As [`check`](Self::check), where a lease may still be given.

@@ -279,6 +279,11 @@ impl Downing {
         Some(Decision { down, verdict, why, indirectly_connected, strategy, view })
     }
 
+    /// For how long the store is to keep the lease, if this node does not give it back.
+    pub(crate) fn lease_ttl_ns(&self) -> u64 {
+        self.settings.lease_kept_ns(self.members()).saturating_add(LEASE_ANSWER_NS)
+    }
+
     fn is_asked(&self, request: u64) -> bool {
         matches!(self.request, Some(Request::Asked { .. })) && self.requests == request
     }

@@ -121,6 +121,7 @@ fn is_answer(news: &StoreNews) -> bool {
             | StoreNews::Answer(..)
             | StoreNews::Records(..)
             | StoreNews::Resigned(_)
+            | StoreNews::Lease(..)
             | StoreNews::Failed(..)
     )
 }

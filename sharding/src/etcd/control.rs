@@ -17,7 +17,9 @@ use super::presence::Presence;
 use super::record::Keys;
 use super::session::{Session, Sessions};
 use super::{ANSWER_WITHIN, CONCURRENCY_LIMIT, Etcd};
-use crate::ownership::{Ownership, Place, RequestId, StoreAnswer, StoreNews, StoreQuestion};
+use crate::ownership::{
+    LeaseAnswer, Ownership, Place, RequestId, StoreAnswer, StoreNews, StoreQuestion,
+};
 
 /// What the core sends.
 #[derive(Debug)]
@@ -76,6 +78,14 @@ async fn serve(control: Rc<Control>, mut commands: mpsc::Receiver<Command>) {
     }
 }
 
+fn lease_news(id: RequestId, answer: Result<LeaseAnswer, Failure>) -> StoreNews {
+    match answer {
+        Ok(answer) => StoreNews::Lease(id, answer),
+        Err(failure) if failure.may_have_happened => StoreNews::Lease(id, LeaseAnswer::Unknown),
+        Err(failure) => StoreNews::Failed(id, failure.error),
+    }
+}
+
 impl Control {
     async fn answer(self: Rc<Control>, id: RequestId, question: StoreQuestion, deadline: Instant) {
         let news = match question {
@@ -93,6 +103,12 @@ impl Control {
                     Ok(records) => StoreNews::Records(id, records),
                     Err(failure) => StoreNews::Failed(id, failure.error),
                 }
+            }
+            StoreQuestion::AcquireLease { lease, ttl_ns } => {
+                lease_news(id, self.acquire(&lease, ttl_ns, deadline).await)
+            }
+            StoreQuestion::ReleaseLease(lease) => {
+                lease_news(id, self.release(&lease, deadline).await)
             }
             StoreQuestion::Ownership { entity_type, request } => {
                 match self.in_turn(deadline, self.decide(&entity_type, request, deadline)).await {

@@ -6,6 +6,7 @@
 //! |---|---|---|
 //! | `PREFIX/node/INCARNATION` | where the node listens | the node's own |
 //! | `PREFIX/own/TYPE/SHARD` | owner, and who gave it | none; its revision is the epoch |
+//! | `PREFIX/lease/NAME` | which node has it, by which request | one of its own |
 //!
 //! A thread of its own talks to etcd; the core only puts questions into a queue and takes news from another. One member
 //! of etcd is asked at a time; when it fails, does not answer in time or has no leader, the next one is asked.
@@ -25,6 +26,7 @@ mod decision;
 mod failure;
 mod known;
 mod mailbox;
+mod named_lease;
 mod presence;
 mod record;
 mod session;

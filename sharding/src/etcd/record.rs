@@ -3,7 +3,9 @@
 //! Values are lines of a name and a value; names that are not known are passed over, so a later version may add some.
 //! Nothing that is read is trusted: what does not parse is nobody's record.
 
-use crate::ownership::{Epoch, NodeRecord, Ownership, Place};
+use std::sync::Arc;
+
+use crate::ownership::{Epoch, NamedLease, NodeRecord, Ownership, Place};
 
 /// Where the records of a cluster are.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub(super) enum Key {
     Node(u64),
     /// The owner of a shard of a type.
     Owner(String, u32),
+    /// Who has a lease by this name.
+    Lease(String),
 }
 
 impl Keys {
@@ -51,6 +55,10 @@ impl Keys {
         format!("{}/own/{entity_type}/{shard}", self.prefix)
     }
 
+    pub(super) fn lease(&self, name: &str) -> String {
+        format!("{}/lease/{name}", self.prefix)
+    }
+
     /// What a key is about; none if no node writes it.
     pub(super) fn read(&self, key: &[u8]) -> Option<Key> {
         let key = std::str::from_utf8(key).ok()?;
@@ -58,6 +66,9 @@ impl Keys {
         if let Some(incarnation) = rest.strip_prefix("node/") {
             let incarnation = u64::from_str_radix(incarnation, 16).ok()?;
             return (key == self.node(incarnation)).then_some(Key::Node(incarnation));
+        }
+        if let Some(name) = rest.strip_prefix("lease/") {
+            return Some(Key::Lease(name.to_owned()));
         }
         let (entity_type, shard) = rest.strip_prefix("own/")?.rsplit_once('/')?;
         let shard = shard.parse().ok()?;
@@ -90,6 +101,17 @@ pub(super) fn read_owner(value: &[u8], revision: i64) -> Option<Ownership<Place>
         None => None,
     };
     Some(Ownership { owner, epoch, given_by })
+}
+
+pub(super) fn lease_value(lease: &NamedLease) -> String {
+    format!("holder {:016x}\nrequest {}\n", lease.incarnation, lease.request)
+}
+
+/// Who has a lease of that name.
+pub(super) fn read_lease(name: &Arc<str>, value: &[u8]) -> Option<NamedLease> {
+    let incarnation = u64::from_str_radix(field(value, "holder")?, 16).ok()?;
+    let request = field(value, "request")?.parse().ok()?;
+    Some(NamedLease { name: Arc::clone(name), incarnation, request })
 }
 
 fn field<'a>(value: &'a [u8], name: &str) -> Option<&'a str> {
@@ -126,6 +148,12 @@ mod tests {
             let record = Ownership { owner, epoch: Epoch(revision as u64), given_by };
             let value = owner_value(owner, given_by);
             prop_assert_eq!(read_owner(value.as_bytes(), revision), Some(record));
+            let key = Key::Lease(entity_type.clone());
+            prop_assert_eq!(keys.read(keys.lease(&entity_type).as_bytes()), Some(key));
+            let name: Arc<str> = Arc::from(entity_type);
+            let lease = NamedLease { name: name.clone(), incarnation: from.0, request: to.0 };
+            let value = lease_value(&lease);
+            prop_assert_eq!(read_lease(&name, value.as_bytes()), Some(lease));
         }
 
         #[test]
@@ -134,6 +162,7 @@ mod tests {
             prop_assert_eq!(keys.read(&key), None);
             let _ = read_owner(&value, 1);
             let _ = read_node(1, &value);
+            let _ = read_lease(&Arc::from("x"), &value);
         }
     }
 

@@ -93,7 +93,7 @@ impl Control {
         };
         let present = nodes.iter().filter_map(|pair| match self.keys.read(pair.key())? {
             Key::Node(incarnation) => read_node(incarnation, pair.value()),
-            Key::Owner(..) => None,
+            Key::Owner(..) | Key::Lease(_) => None,
         });
         let present: Vec<_> = present.collect();
         let told: Vec<u64> = self.presence.lock().await.told.iter().copied().collect();
@@ -128,6 +128,7 @@ impl Control {
                     "somebody deleted the record of a shard in etcd"
                 );
             }
+            (_, Some(Key::Lease(_))) => {}
             (_, None) => warn_of(pair),
         }
     }
@@ -152,6 +153,7 @@ impl Control {
                     None => warn_of(pair),
                 }
             }
+            Some(Key::Lease(_)) => {}
             None => warn_of(pair),
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! It holds which nodes are present, each under a lease of its own that the node keeps, and who owns which shard. A
 //! record of a shard is not under a lease: it outlives its owner, and is rewritten only when the owner changes, so its
-//! epoch is the revision of the store at that change. A [`Place`] is present as long as its node is.
+//! epoch is the revision of the store at that change. A [`Place`] is present as long as its node is. Beside them it has
+//! leases by name ([`NamedLease`]), which have to do with neither: whoever asks first has one for a time.
 //!
 //! Promises: one owner per epoch of a shard, and epochs that rise. A node hears [`StoreNews::LeaseKept`] with the time
 //! at which it must have stopped using what it owns, and [`StoreNews::LeaseLost`] at that time at the latest; nobody
@@ -83,6 +84,43 @@ pub enum StoreQuestion {
     /// Give the lease back: this node is absent from now on and owns nothing that others could not take. It must have
     /// stopped using what it owns before.
     Resign,
+    /// Have a lease by its name, for so long from now on, if nobody has it or this node does. The node need not be
+    /// present for it. To be asked again when the answer is unknown.
+    AcquireLease {
+        /// Which, and for whom.
+        lease: NamedLease,
+        /// For how long. Where a store counts in seconds it is rounded up.
+        ttl_ns: u64,
+    },
+    /// Give that lease back, unless it was acquired again since.
+    ReleaseLease(NamedLease),
+}
+
+/// A lease that has a name, and who has it or wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedLease {
+    /// The name; the same for all nodes of a cluster.
+    pub name: Arc<str>,
+    /// Which life of which node.
+    pub incarnation: u64,
+    /// By which of its requests: one that arrives after a later one changes nothing.
+    pub request: u64,
+}
+
+/// What a store says about a lease by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseAnswer {
+    /// The asker has it.
+    Acquired,
+    /// Somebody else has it.
+    Refused {
+        /// Which life of which node.
+        holder: u64,
+    },
+    /// Nobody has it on account of this request any more.
+    Released,
+    /// Nobody knows whether what was asked for has happened.
+    Unknown,
 }
 
 /// What the store has to say to a node.
@@ -96,6 +134,8 @@ pub enum StoreNews {
     Records(RequestId, Vec<(u32, Ownership<Place>)>),
     /// To [`StoreQuestion::Resign`].
     Resigned(RequestId),
+    /// To [`StoreQuestion::AcquireLease`] and [`StoreQuestion::ReleaseLease`].
+    Lease(RequestId, LeaseAnswer),
     /// To any question: surely nothing has changed, and why. Only a registration may have happened nevertheless; its
     /// lease then ends by itself, and asking again is safe.
     Failed(RequestId, StoreError),

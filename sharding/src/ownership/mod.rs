@@ -15,7 +15,8 @@ mod store_error;
 pub(crate) mod verdict;
 
 pub use cluster_store::{
-    ClusterStore, NodeRecord, OpenStore, QUESTION_LIMIT, StoreNews, StoreQuestion,
+    ClusterStore, LeaseAnswer, NamedLease, NodeRecord, OpenStore, QUESTION_LIMIT, StoreNews,
+    StoreQuestion,
 };
 pub use lease::{Lease, LeaseSettings, LeaseTooShort};
 pub use memory::MemoryOwnership;

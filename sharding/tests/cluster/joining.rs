@@ -77,6 +77,26 @@ fn a_node_with_another_resolver_is_refused_and_told_which_the_cluster_has() {
 }
 
 #[test]
+fn a_seed_that_names_nobody_but_itself_begins_the_cluster_and_the_others_join() {
+    let only_first = |_: usize, cluster: mainspring_sharding::Cluster| {
+        cluster.membership(|settings| settings.seeds.truncate(1))
+    };
+    let mut sim = plan(6, 3).cluster(only_first).begin();
+    sim.assert_one_view_within(10 * SECOND);
+    assert_eq!(sim.member(2, 0).and_then(|first| first.up_number), Some(1));
+}
+
+#[test]
+fn nodes_of_different_versions_of_the_program_are_one_cluster_and_show_theirs() {
+    let mut sim =
+        plan(7, 3).cluster(|node, cluster| cluster.app_version(format!("1.{node}.0"))).begin();
+    sim.assert_one_view_within(10 * SECOND);
+    let versions: Vec<String> =
+        sim.handle(1).members().into_iter().map(|member| member.app_version).collect();
+    assert_eq!(versions, ["1.0.0", "1.1.0", "1.2.0"]);
+}
+
+#[test]
 fn of_two_nodes_with_one_address_the_second_is_not_let_in_and_harms_nobody() {
     for seed in 1..=5 {
         let mut sim = plan(seed, 4)

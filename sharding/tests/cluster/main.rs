@@ -2,6 +2,7 @@
 //! well are named after those.
 
 mod joining;
+mod lease;
 mod leaving;
 mod partitions;
 mod restarts;

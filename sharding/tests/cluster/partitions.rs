@@ -119,6 +119,19 @@ fn a_node_that_stood_still_while_it_was_given_up_finds_out_and_stops() {
 }
 
 #[test]
+fn a_node_that_stands_still_for_a_few_seconds_costs_nobody_anything() {
+    for seed in 1..=5 {
+        let mut sim = joined(seed, 5);
+        sim.stall(2, 4 * SECOND);
+        sim.run_for(2 * SECOND);
+        assert!(sim.member(0, 2).is_some_and(|member| !member.is_reachable));
+        sim.run_for(3 * SECOND);
+        sim.assert_one_view_within(20 * SECOND);
+        assert_eq!(sim.handle(0).members().len(), 5);
+    }
+}
+
+#[test]
 fn a_member_that_is_given_up_by_hand_stops() {
     let mut sim = joined(9, 3);
     let incarnation = sim.member(0, 2).expect("it is a member").incarnation;

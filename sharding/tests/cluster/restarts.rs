@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use mainspring_sharding::testkit::SimulatedCluster;
+use mainspring::testkit::Simulation;
+use mainspring_sharding::testkit::{SimulatedCluster, SimulatedClusterPlan};
 
 use crate::SECOND;
 
@@ -65,6 +66,20 @@ fn a_node_whose_clock_has_gone_back_behind_its_earlier_life_is_refused_and_told_
     sim.set_clock_back(3, Duration::ZERO);
     sim.restart(3);
     sim.assert_one_view_within(20 * SECOND);
+}
+
+#[test]
+fn a_node_whose_clock_has_jumped_ahead_is_let_in_in_its_next_life() {
+    let mut sim = SimulatedClusterPlan::of(Simulation::seeded(7).nodes(4)).begin_but([3]);
+    sim.set_clock_back(3, 3_600 * SECOND);
+    sim.start(3);
+    sim.assert_one_view_within(20 * SECOND);
+    let before = sim.member(0, 3).expect("it is a member").incarnation;
+    sim.set_clock_back(3, Duration::ZERO);
+    sim.restart(3);
+    sim.assert_one_view_within(30 * SECOND);
+    let now = sim.member(0, 3).expect("it is a member").incarnation;
+    assert!((now >> 32) - (before >> 32) >= 3_600);
 }
 
 /// Pekko's NodeChurn.

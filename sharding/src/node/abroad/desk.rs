@@ -146,6 +146,7 @@ impl StoreDesk {
             | StoreNews::Records(id, _)
             | StoreNews::Failed(id, _)
             | StoreNews::Resigned(id)
+            | StoreNews::Lease(id, _)
             | StoreNews::Registered(id) => {
                 let asker = inner.asked.remove(id);
                 asker.and_then(|asker| inner.listeners.get(asker).cloned()).into_iter().collect()

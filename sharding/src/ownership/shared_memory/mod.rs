@@ -93,6 +93,11 @@ impl SharedMemory {
         self.world().records.nodes().map(|node| node.incarnation).collect()
     }
 
+    /// Which life of which node has a lease by that name.
+    pub fn lease_holder(&self, name: &str) -> Option<u64> {
+        self.world().holder(name)
+    }
+
     /// The last [`HISTORY_LIMIT`] changes of owners, as they happened.
     pub fn history(&self) -> Vec<StoreChange> {
         self.world().history.iter().cloned().collect()

@@ -12,8 +12,8 @@ use mainspring::device::Alarm;
 use super::ANSWER_WITHIN_NS;
 use super::world::{Call, Reply, World};
 use crate::ownership::{
-    ClusterStore, Lease, LeaseSettings, QUESTION_LIMIT, RequestId, StoreAnswer, StoreError,
-    StoreFull, StoreNews, StoreQuestion,
+    ClusterStore, Lease, LeaseAnswer, LeaseSettings, QUESTION_LIMIT, RequestId, StoreAnswer,
+    StoreError, StoreFull, StoreNews, StoreQuestion,
 };
 
 /// The access of one node to a [`SharedMemory`](super::SharedMemory).
@@ -40,6 +40,7 @@ enum About {
     Presence,
     Ownership,
     Records,
+    NamedLease,
 }
 
 impl fmt::Debug for SharedMemoryNode {
@@ -123,12 +124,14 @@ impl SharedMemoryNode {
             if lock(&self.world).draw_silence() {
                 continue;
             }
-            news.push(if asked.about == About::Ownership {
-                StoreNews::Answer(id, StoreAnswer::Unknown)
-            } else {
-                let reason = "no answer in time".to_owned();
-                let addresses = "memory".to_owned();
-                StoreNews::Failed(id, StoreError::Unreachable { addresses, reason })
+            news.push(match asked.about {
+                About::Ownership => StoreNews::Answer(id, StoreAnswer::Unknown),
+                About::NamedLease => StoreNews::Lease(id, LeaseAnswer::Unknown),
+                About::Presence | About::Records => {
+                    let reason = "no answer in time".to_owned();
+                    let addresses = "memory".to_owned();
+                    StoreNews::Failed(id, StoreError::Unreachable { addresses, reason })
+                }
             });
         }
     }
@@ -155,6 +158,9 @@ impl ClusterStore for SharedMemoryNode {
             }
             StoreQuestion::Ownership { .. } => About::Ownership,
             StoreQuestion::ReadAll { .. } => About::Records,
+            StoreQuestion::AcquireLease { .. } | StoreQuestion::ReleaseLease(_) => {
+                About::NamedLease
+            }
         };
         self.waiting.insert(id, Waiting { sent_ns: now_ns, about });
         self.deadlines.push_back((now_ns.saturating_add(ANSWER_WITHIN_NS), id));

@@ -1,4 +1,4 @@
-//! What a store in memory holds: nodes under their leases, and the owners of shards.
+//! What a store in memory holds: nodes under their leases, leases by name, and the owners of shards.
 //!
 //! Invariants: one revision counts every change of an owner, and is the epoch of the record that the change made; a
 //! node is present as long as its lease is here.
@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::RECORD_LIMIT;
 use crate::ownership::verdict::{Grant, judge};
 use crate::ownership::{
-    Epoch, NodeRecord, Ownership, Place, StoreAnswer, StoreError, StoreRequest,
+    Epoch, LeaseAnswer, NamedLease, NodeRecord, Ownership, Place, StoreAnswer, StoreError,
+    StoreRequest,
 };
 
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ pub(super) struct Records {
     owners: BTreeMap<Arc<str>, BTreeMap<u32, Ownership<Place>>>,
     count: usize,
     leases: BTreeMap<u64, HeldLease>,
+    /// Those by name: who has one, for how long, and when it ends.
+    named: BTreeMap<Arc<str>, (NamedLease, u64, u64)>,
 }
 
 /// The presence of one node.
@@ -118,6 +121,39 @@ impl Records {
         ours && self.leases.remove(&incarnation).is_some()
     }
 
+    /// Decides who has a lease by name.
+    pub(super) fn acquire(
+        &mut self,
+        at_ns: u64,
+        lease: NamedLease,
+        ttl_ns: u64,
+        ends_ns: u64,
+    ) -> LeaseAnswer {
+        let held = self.named.get(&lease.name).filter(|(_, _, ends_ns)| *ends_ns > at_ns);
+        match held {
+            Some((held, ..)) if held.incarnation != lease.incarnation => {
+                LeaseAnswer::Refused { holder: held.incarnation }
+            }
+            Some((held, ..)) if held.request > lease.request => LeaseAnswer::Acquired,
+            _ => {
+                self.named.insert(lease.name.clone(), (lease, ttl_ns, ends_ns));
+                LeaseAnswer::Acquired
+            }
+        }
+    }
+
+    /// Ends a lease by name, if it is this one.
+    pub(super) fn release(&mut self, lease: &NamedLease) -> LeaseAnswer {
+        self.named.retain(|_, (held, ..)| held != lease);
+        LeaseAnswer::Released
+    }
+
+    /// Who has a lease by name at that time.
+    pub(super) fn holder(&self, at_ns: u64, name: &str) -> Option<u64> {
+        let (held, _, ends_ns) = self.named.get(name)?;
+        (*ends_ns > at_ns).then_some(held.incarnation)
+    }
+
     /// The lease that ends first, and when.
     pub(super) fn next_end(&self) -> Option<(u64, u64)> {
         self.leases.iter().map(|(incarnation, lease)| (lease.ends_ns, *incarnation)).min()
@@ -132,6 +168,9 @@ impl Records {
     pub(super) fn renew_all(&mut self, mut ends_ns: impl FnMut(u64) -> u64) {
         for lease in self.leases.values_mut() {
             lease.ends_ns = lease.ends_ns.max(ends_ns(lease.ttl_ns));
+        }
+        for (_, ttl_ns, end_ns) in self.named.values_mut() {
+            *end_ns = (*end_ns).max(ends_ns(*ttl_ns));
         }
     }
 }

@@ -204,6 +204,11 @@ impl World {
         [change, reply, arrival, end].into_iter().flatten().min()
     }
 
+    /// Who has a lease by name now.
+    pub(super) fn holder(&self, name: &str) -> Option<u64> {
+        self.records.holder(self.now_ns, name)
+    }
+
     /// Nothing is decided for a while, and all leases begin anew after it.
     pub(super) fn change_leader(&mut self, now_ns: u64) {
         self.advance(now_ns);
@@ -261,6 +266,13 @@ impl World {
             StoreQuestion::Resign => {
                 self.resign(at_ns, connection);
                 StoreNews::Resigned(id)
+            }
+            StoreQuestion::AcquireLease { lease, ttl_ns } => {
+                let ends_ns = at_ns.saturating_add(self.faults.lease_ns(ttl_ns, &mut self.random));
+                StoreNews::Lease(id, self.records.acquire(at_ns, lease, ttl_ns, ends_ns))
+            }
+            StoreQuestion::ReleaseLease(lease) => {
+                StoreNews::Lease(id, self.records.release(&lease))
             }
         }
     }
