@@ -174,7 +174,11 @@ impl Plan {
     }
 
     fn settings(&self, random_seed: u64) -> Settings {
-        let mut settings = Settings { random_seed, ..self.membership.clone() };
+        let mut settings = self.membership.clone();
+        // One that was said makes a simulation repeat.
+        if settings.random_seed == 0 {
+            settings.random_seed = random_seed;
+        }
         let resolver = match self.downing_settings() {
             None => "none".to_owned(),
             Some(DowningSettings { strategy, stable_after_ns, when_unstable }) => {

@@ -55,7 +55,7 @@ pub struct Settings {
     pub detector: DetectorSettings,
     /// How many members that it reaches a node listens to; to all others, if they are no more.
     pub neighbours: usize,
-    /// Seeds the choice of gossip partners.
+    /// Seeds the choice of gossip partners; in a cluster, 0 has each life of a node choose its own.
     pub random_seed: u64,
 }
 

@@ -20,13 +20,13 @@ const SEEDS: usize = 3;
 const LOOK: Duration = Duration::from_millis(20);
 
 type Change = Box<dyn FnMut(usize, Cluster) -> Cluster>;
-type Install = Box<dyn FnMut(usize, &ClusterHandle, &mut Seat<'_>)>;
+pub(super) type Install = Box<dyn FnMut(usize, &ClusterHandle, &mut Seat<'_>)>;
 
 /// A simulated cluster, before it begins.
 pub struct SimulatedClusterPlan {
-    sim: Simulation,
+    pub(super) sim: Simulation,
     change: Change,
-    install: Install,
+    pub(super) install: Install,
 }
 
 /// A [`Simulation`] whose nodes are a cluster. It is used as one: `sim.at(0)`, `sim.run_for(..)`; and as
@@ -140,6 +140,11 @@ impl SimulatedCluster {
         let cluster = Cluster::new(self.links.links(node));
         let seeded = cluster.seeds(seeds).unwrap_or_else(|error| panic!("node {node}: {error}"));
         let cluster = seeded.resolver(Strategy::KeepMajority { role: None });
+        // Incarnations are those of a process, and another run of the seed is to make the same choices.
+        let life = self.links.now().as_nanos() as u64;
+        let mut random = fastrand::Rng::with_seed(self.links.seed() ^ life ^ ((node as u64) << 48));
+        let choices = random.u64(1..);
+        let cluster = cluster.membership(|settings| settings.random_seed = choices);
         let cluster = (self.change)(node, cluster);
         let handle = cluster.handle();
         for core in 0..self.links.core_count() {

@@ -50,15 +50,20 @@
 //! ```
 
 mod cluster;
+mod cluster_storm;
 mod desk;
 mod region;
+mod shards;
 mod simulated_membership;
 mod storm;
+mod views;
 mod watch;
 mod witness;
 
 pub use cluster::{SimulatedCluster, SimulatedClusterPlan};
+pub use cluster_storm::{ClusterStorm, ClusterStormReport};
 pub use region::{ShardingTest, TestRegion};
+pub use shards::SimulatedShards;
 pub use simulated_membership::SimulatedMembership;
 pub use storm::{MoveStorm, StormReport};
 pub use watch::Broken;

@@ -10,7 +10,7 @@ use mainspring_journal::device::OpenLogError;
 use mainspring_journal::testkit::SimulatedJournals;
 
 use super::desk::{Desk, SendNext};
-use super::watch::{Broken, Watch};
+use super::watch::{Broken, Seen, Watch};
 use crate::entities::{State, ToEntityKey};
 use crate::node::{
     DeclareError, Directive, DrainBegun, Entities, EntityId, EntityRef, EntityTellError,
@@ -101,7 +101,7 @@ impl ShardingTest {
         }
         let desks = (0..cores).map(|_| None).collect();
         sim.run_for(Duration::from_millis(1));
-        let watch = Watch::new(cores, entities.shard_count(), limits);
+        let watch = Watch::new(entities.shard_count(), limits);
         Ok(TestRegion { sim, entities, cores, desks, hostings, watch })
     }
 }
@@ -290,7 +290,8 @@ impl<M: Message> TestRegion<M> {
     /// # Errors
     /// [`Broken`]: the first promise that does not.
     pub fn check(&mut self) -> Result<(), Broken> {
-        self.watch.look(&self.hostings)
+        let now_ns = self.now_ns();
+        self.watch.look(now_ns, &self.places())
     }
 
     /// Whether every shard has come to rest with an owner, and nothing waits any more.
@@ -299,14 +300,24 @@ impl<M: Message> TestRegion<M> {
     /// [`Broken`]: the first shard that has not.
     pub fn check_rest(&mut self) -> Result<(), Broken> {
         self.check()?;
-        self.watch.look_for_rest(&self.hostings)?;
+        let now_ns = self.now_ns();
+        self.watch.look_for_rest(now_ns, &self.places())?;
         for core in 0..self.cores {
-            let bytes = self.figures(core).kept_bytes;
+            let (place, bytes) = (self.place(core), self.figures(core).kept_bytes);
             if bytes > 0 {
-                return Err(Broken::StillWaiting { core, bytes });
+                return Err(Broken::StillWaiting { place, bytes });
             }
         }
         Ok(())
+    }
+
+    fn now_ns(&mut self) -> u64 {
+        self.sim.now().as_nanos() as u64
+    }
+
+    fn places(&self) -> Vec<Seen<M>> {
+        let seen = |hosting: &Rc<Hosting<M>>| Seen { hosting: Rc::clone(hosting), is_awake: true };
+        self.hostings.iter().map(seen).collect()
     }
 
     fn place(&self, core: u16) -> Place {

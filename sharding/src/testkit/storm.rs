@@ -9,7 +9,7 @@ use mainspring::testkit::Probe;
 
 use super::region::TestRegion;
 use super::watch::Broken;
-use super::witness::{Acknowledged, Command, Witness};
+use super::witness::{Acknowledged, Command, Handled, Witness};
 use crate::node::{EntityTellError, MoveEnded, MoveOutcome};
 
 /// How long a storm is given to come to rest.
@@ -189,7 +189,7 @@ impl Running<'_> {
         witness: &Witness,
     ) -> Result<(), Broken> {
         region.check()?;
-        for number in witness.take() {
+        for Handled { number, .. } in witness.take() {
             let Some(sent) = self.commands.get_mut(number as usize) else {
                 return Err(Broken::NotOnce { entity: 0, command: number, times: 1 });
             };

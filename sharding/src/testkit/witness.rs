@@ -28,7 +28,15 @@ pub struct Acknowledged {
 /// Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub struct Witness {
-    handled: Arc<Mutex<Vec<u64>>>,
+    handled: Arc<Mutex<Vec<Handled>>>,
+}
+
+/// A command that an entity has done.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handled {
+    pub number: u64,
+    /// The life of the node on which it was done, if the entity said so.
+    pub node: Option<u32>,
 }
 
 impl Witness {
@@ -39,15 +47,20 @@ impl Witness {
 
     /// An entity does a command: called once where it has its effect, before it is acknowledged.
     pub fn handled(&self, number: u64) {
-        self.log().push(number);
+        self.log().push(Handled { number, node: None });
     }
 
-    /// The numbers of what was done since the last call, in order.
-    pub(super) fn take(&self) -> Vec<u64> {
+    /// As [`handled`](Self::handled), by this actor: in a cluster it is seen whether its node was the one to do it.
+    pub fn handled_by<M: ?Sized>(&self, entity: ActorRef<M>, number: u64) {
+        self.log().push(Handled { number, node: Some(entity.node()) });
+    }
+
+    /// What was done since the last call, in order.
+    pub(super) fn take(&self) -> Vec<Handled> {
         std::mem::take(&mut *self.log())
     }
 
-    fn log(&self) -> std::sync::MutexGuard<'_, Vec<u64>> {
+    fn log(&self) -> std::sync::MutexGuard<'_, Vec<Handled>> {
         self.handled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,6 +4,7 @@ mod office;
 mod operation;
 mod singleton;
 mod storeless;
+mod storms;
 mod town;
 mod upgrade;
 
