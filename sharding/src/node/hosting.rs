@@ -12,6 +12,7 @@ use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::num::NonZeroU32;
 use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -104,13 +105,26 @@ pub(crate) struct Peers<M> {
     abroad: Mutex<Vec<Abroad<M>>>,
     door: OnceLock<ActorRef<Introduction<M>>>,
     regions: Box<[OnceLock<ActorRef<RegionMessage<M>>>]>,
+    /// Whether the node takes part: it has met all members, or is alone.
+    has_begun: AtomicBool,
 }
 
 impl<M: Message> Peers<M> {
     pub fn new(incarnation: u64, cores: u16, tenure: Arc<Tenure>) -> Self {
         let regions = (0..cores).map(|_| OnceLock::new()).collect();
         let (abroad, door) = (Mutex::default(), OnceLock::new());
-        Peers { incarnation, tenure, abroad, door, regions }
+        let has_begun = AtomicBool::new(false);
+        Peers { incarnation, tenure, abroad, door, regions, has_begun }
+    }
+
+    /// The node takes part from now on.
+    pub fn begin(&self) {
+        self.has_begun.store(true, Ordering::Release);
+    }
+
+    /// Whether the node takes part.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun.load(Ordering::Acquire)
     }
 
     /// Looks at the regions of other nodes, or changes them.

@@ -27,7 +27,7 @@ use super::sole::Sole;
 use super::unsent::Unsent;
 use super::wording::message_of;
 use crate::entities::{Arrival, ShardLoad, Slot, ToEntityKey};
-use crate::handoff::{Input, Output, Route};
+use crate::handoff::{Input, Message as HandoffMessage, Output, Route};
 use crate::ownership::{Epoch, Place};
 
 /// The shortest time between two ticks.
@@ -106,6 +106,11 @@ where
             armed_ns: u64::MAX,
             report_ns: entity_type.looks_at_loads().then_some(0),
         }
+    }
+
+    /// Whether all who may send to this node are known here.
+    fn may_host(&self) -> bool {
+        self.is_alone || self.hosting.peers.has_begun()
     }
 
     /// A message for an entity has come.
@@ -339,6 +344,8 @@ where
             ArchivedEnvelope::Handover { from, word } => {
                 let from = Place::from(from);
                 match message_of(word, enclosed).filter(|_| self.hosting.knows(from)) {
+                    // Until all members have been met nothing is taken: who offers a shard does so again.
+                    Some(HandoffMessage::HostShard { .. }) if !self.may_host() => {}
                     Some(message) => self.input(ctx, Input::Message { from, message }),
                     None => self.count(|figures| figures.refused_over += 1),
                 }

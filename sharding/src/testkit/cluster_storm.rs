@@ -28,6 +28,10 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 /// Virtual time between two looks at the shards in the storm, and after it.
 const STEP: Duration = Duration::from_millis(10);
 const CALM_STEP: Duration = Duration::from_millis(100);
+/// So many looks in a row that find everything at rest mean that it is: longer than a silence is taken for one.
+const RESTING_LOOKS: u32 = 12;
+/// How long after a storm nodes that see less than half of all are left alone.
+const ISLAND_SECONDS: u64 = 30;
 /// How long a node that stood still may do what its entities had got before.
 const AWAKE_NS: u64 = 500_000_000;
 /// The lease of the nodes in a storm.
@@ -89,6 +93,8 @@ pub struct ClusterStormReport {
     pub owners_changed: u64,
     /// Nodes that ended and began again, for whatever reason.
     pub restarted: u64,
+    /// Nodes that were started again because they were in another cluster than the others.
+    pub islands: u64,
     /// How long everything took to come to rest.
     pub rest: Duration,
 }
@@ -161,7 +167,7 @@ impl ClusterStorm {
     /// A cluster with settings that suit a storm: short leases, and quick decisions.
     pub fn plan(sim: Simulation) -> SimulatedClusterPlan {
         SimulatedClusterPlan::of(sim).cluster(|_, cluster| {
-            let cluster = cluster.stable_after(Duration::from_secs(2));
+            let cluster = cluster.stable_after(Duration::from_secs(4));
             cluster.membership(|settings| settings.seed_wait_ns = 1_000_000_000)
         })
     }
@@ -501,9 +507,15 @@ impl Running<'_> {
         witness: &Witness,
     ) -> Result<(), Broken> {
         let end = shards.now() + Duration::from_secs(REST_SECONDS);
+        let mut islands_at = shards.now() + Duration::from_secs(ISLAND_SECONDS);
+        let mut resting = 0;
         loop {
             self.pass(shards, witness, CALM_STEP, CALM_STEP)?;
             self.restart_ended(shards);
+            if shards.now() > islands_at && !shards.has_one_view() {
+                islands_at = shards.now() + Duration::from_secs(ISLAND_SECONDS / 3);
+                self.restart_island(shards);
+            }
             let moves = self.moves.iter().filter(|ended| ended.waiting() == 0).count();
             if moves > 0 && !self.storm.loses() {
                 if shards.now() > end {
@@ -512,14 +524,28 @@ impl Running<'_> {
                 continue;
             }
             match shards.check_rest() {
-                Ok(()) if self.ended.is_empty() => return self.look(shards, witness),
-                Ok(()) => {}
+                Ok(()) if self.ended.is_empty() && resting == RESTING_LOOKS => {
+                    return self.look(shards, witness);
+                }
+                Ok(()) => resting += u32::from(self.ended.is_empty()),
                 Err(missing) if shards.now() > end => {
                     let (seconds, what) = (REST_SECONDS, missing.to_string());
                     return Err(Broken::NoRest { seconds, what });
                 }
-                Err(_) => {}
+                Err(_) => resting = 0,
             }
+        }
+    }
+
+    /// A first seed that begins while it reaches no other one begins a cluster of its own, and clusters do not merge: who
+    /// runs them has to start the nodes of the smaller one again.
+    fn restart_island<M: Message>(&mut self, shards: &mut SimulatedShards<M>) {
+        let count = shards.node_count();
+        let is_small = |node: &usize| 2 * shards.handle(*node).members().len() <= count;
+        if let Some(node) = { 0..count }.rev().find(is_small) {
+            self.report.islands += 1;
+            self.end(shards, node);
+            self.start(shards, node);
         }
     }
 

@@ -18,6 +18,9 @@ use crate::ownership::{ClusterStore, NodeRecord, RequestId, StoreFull, StoreNews
 /// After how long a node that the store has not registered asks again.
 const REGISTER_NS: u64 = 1_000_000_000;
 
+/// How long the answer to a registration is waited for, if the store does not say itself that none comes.
+const REGISTERED_WITHIN_NS: u64 = 5_000_000_000;
+
 /// Who hears what the store says.
 pub(crate) type Listener = Rc<dyn Fn(&mut DeviceTurn<'_>, &StoreNews)>;
 
@@ -42,7 +45,8 @@ struct Inner {
 enum Registration {
     /// To be asked for at this time.
     Due(u64),
-    Asked(RequestId),
+    /// The answer is waited for until this time.
+    Asked(RequestId, u64),
     Present,
     /// Given back, or lost.
     Over,
@@ -98,12 +102,12 @@ impl StoreDesk {
     /// What is new, and who is to hear of each.
     fn take_news(&self, now_ns: u64) -> Vec<(StoreNews, Vec<Listener>)> {
         let inner = &mut *self.inner.borrow_mut();
-        if let Registration::Due(due_ns) = inner.registration
+        if let Registration::Due(due_ns) | Registration::Asked(_, due_ns) = inner.registration
             && due_ns <= now_ns
         {
             let record = inner.record.clone();
             inner.registration = match inner.ask(now_ns, StoreQuestion::Register(record)) {
-                Ok(id) => Registration::Asked(id),
+                Ok(id) => Registration::Asked(id, now_ns.saturating_add(REGISTERED_WITHIN_NS)),
                 Err(_) => Registration::Due(now_ns + REGISTER_NS),
             };
         }
@@ -133,11 +137,11 @@ impl StoreDesk {
                 );
                 all
             }
-            StoreNews::Registered(id) if inner.registration == Registration::Asked(*id) => {
+            StoreNews::Registered(id) if inner.has_asked_by(*id) => {
                 inner.registration = Registration::Present;
                 all
             }
-            StoreNews::Failed(id, error) if inner.registration == Registration::Asked(*id) => {
+            StoreNews::Failed(id, error) if inner.has_asked_by(*id) => {
                 tracing::warn!(%error, "this node is not registered with the ownership store; it tries again");
                 inner.registration = Registration::Due(now_ns + REGISTER_NS);
                 Vec::new()
@@ -159,7 +163,7 @@ impl StoreDesk {
     fn next_deadline_ns(&self) -> Option<u64> {
         let inner = self.inner.borrow();
         let register_ns = match inner.registration {
-            Registration::Due(due_ns) => Some(due_ns),
+            Registration::Due(due_ns) | Registration::Asked(_, due_ns) => Some(due_ns),
             _ => None,
         };
         register_ns.into_iter().chain(inner.store.next_deadline_ns()).min()
@@ -167,6 +171,11 @@ impl StoreDesk {
 }
 
 impl Inner {
+    /// Whether the node waits for its registration under this number.
+    fn has_asked_by(&self, id: RequestId) -> bool {
+        matches!(self.registration, Registration::Asked(asked, _) if asked == id)
+    }
+
     fn ask(&mut self, now_ns: u64, question: StoreQuestion) -> Result<RequestId, StoreFull> {
         let id = RequestId(self.last_id + 1);
         self.store.ask(now_ns, id, question)?;

@@ -230,6 +230,7 @@ impl<M: Message> Door<M> {
         }
         let has_begun = self.outland.neighbours.borrow_mut().begin();
         if has_begun {
+            self.peers.begin();
             ctx.tell(self.scheduler, &Directive::Tick);
         }
     }

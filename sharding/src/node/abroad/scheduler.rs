@@ -152,12 +152,7 @@ impl<M: Message> Scheduler<M> {
             {
                 self.note(*shard, *ownership);
             }
-            StoreNews::LeaseLost => {
-                if let Some(cluster) = self.cluster.actor() {
-                    let incarnation = self.outland.peers.place(0).incarnation;
-                    ctx.tell(cluster, &ClusterRequest::Down { incarnation });
-                }
-            }
+            StoreNews::LeaseLost => self.give_up_node(ctx),
             StoreNews::NodePresent(node) => {
                 self.present.insert(node.incarnation);
             }
@@ -166,6 +161,14 @@ impl<M: Message> Scheduler<M> {
                 self.look(ctx);
             }
             _ => {}
+        }
+    }
+
+    /// Without its lease this node cannot be a member.
+    fn give_up_node(&self, ctx: &mut Context<'_, Self>) {
+        if let Some(cluster) = self.cluster.actor() {
+            let incarnation = self.outland.peers.place(0).incarnation;
+            ctx.tell(cluster, &ClusterRequest::Down { incarnation });
         }
     }
 
@@ -372,6 +375,11 @@ impl<M: Message> Scheduler<M> {
             }
             is_waited_for
         });
+        // A node that lost its lease before it was a member has to be given up as soon as it is one.
+        let status = self.outland.neighbours.borrow().own_status();
+        if self.outland.peers.tenure.is_closed() && status.is_some_and(Status::counts) {
+            self.give_up_node(ctx);
+        }
         if !self.outland.neighbours.borrow().has_begun() {
             return;
         }
