@@ -75,3 +75,19 @@ fn a_node_that_leaves_hands_over_its_shards_and_loses_nothing() {
     // What an entity had in memory is gone with its actor: what arrived is what counts.
     assert_eq!(town.handled(), town.sent());
 }
+
+#[test]
+fn shards_go_on_as_soon_as_the_store_says_that_their_owner_is_absent_member_or_not() {
+    let mut town = Town::new(Simulation::seeded(5).nodes(3).cores(2), 16);
+    town.assert_owned_within(10 * SECOND);
+    town.sim.run_for(120 * SECOND);
+    assert!(town.shards_of(2) > 0);
+    town.crash(2);
+    // The lease is 5 s; the resolver of three members waits 7 s and more before it gives the node up.
+    town.sim.run_for(6 * SECOND);
+    assert_eq!(town.shards_of(0) + town.shards_of(1), 16, "taken over");
+    assert_eq!(town.sim.handle(0).members().len(), 3, "the membership has not decided yet");
+    for id in 0..20 {
+        assert_eq!(town.add((id % 2) as usize, 1_000 + id, 1), 1, "entity {id}");
+    }
+}

@@ -93,6 +93,8 @@ pub(crate) struct Scheduler<M> {
     moving: BTreeMap<u32, Place>,
     /// Nodes that the store says to be present.
     present: BTreeSet<u64>,
+    /// Members that it says to be absent: they have stopped using what they own, whatever the membership thinks.
+    absent: BTreeSet<u64>,
     pub(super) records: Vec<Option<Ownership<Place>>>,
     questions: BTreeMap<RequestId, (Asker, u64)>,
     wishes: BTreeMap<u32, Wish>,
@@ -121,6 +123,7 @@ impl<M: Message> Scheduler<M> {
             moves: Moves::new(places, MOVES_LIMIT, RETRY_NS),
             moving: BTreeMap::new(),
             present: BTreeSet::new(),
+            absent: BTreeSet::new(),
             records: vec![None; shard_count as usize],
             questions: BTreeMap::new(),
             wishes: BTreeMap::new(),
@@ -155,9 +158,11 @@ impl<M: Message> Scheduler<M> {
             StoreNews::LeaseLost => self.give_up_node(ctx),
             StoreNews::NodePresent(node) => {
                 self.present.insert(node.incarnation);
+                self.absent.remove(&node.incarnation);
             }
             StoreNews::NodeAbsent { incarnation } => {
                 self.present.remove(incarnation);
+                self.absent.insert(*incarnation);
                 self.look(ctx);
             }
             _ => {}
@@ -364,8 +369,17 @@ impl<M: Message> Scheduler<M> {
         for place in self.outland.take_gone() {
             self.input(ctx, CoordinatorInput::PlaceGone(place));
         }
+        let outland = &self.outland;
+        self.absent.retain(|node| outland.neighbours.borrow().has(*node));
         for place in self.outland.places() {
-            self.input(ctx, CoordinatorInput::PlaceJoined(place));
+            self.input(
+                ctx,
+                match self.absent.contains(&place.incarnation) {
+                    false => CoordinatorInput::PlaceJoined(place),
+                    // Nothing can be asked of it: its shards are taken over.
+                    true => CoordinatorInput::PlaceGone(place),
+                },
+            );
         }
         let source = &self.source;
         self.questions.retain(|id, (_, until_ns)| {
@@ -422,7 +436,10 @@ impl<M: Message> Scheduler<M> {
         let homes: Vec<Option<Place>> =
             self.records.iter().map(|record| record.map(|record| record.owner)).collect();
         let owners = homes.iter().flatten().map(|home| home.incarnation);
-        let is_absent = |owner: &u64| !neighbours.has(*owner) && !self.present.contains(owner);
+        let is_absent = |owner: &u64| {
+            let is_no_member = !neighbours.has(*owner) && !self.present.contains(owner);
+            is_no_member || self.absent.contains(owner)
+        };
         let absent = owners.filter(is_absent).collect();
         let moving = self.moving.keys().copied().collect();
         let survey = Survey { nodes: &nodes, homes: &homes, moving: &moving, absent: &absent };
