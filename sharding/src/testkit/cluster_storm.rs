@@ -1,7 +1,7 @@
 //! Everything that goes wrong in a cluster at random instants, as a seed has it, and what is promised all the while.
 //!
-//! First commands are sent, shards are moved and things go wrong; then everything is healed, and within a time all nodes
-//! see one cluster, every shard has come to rest with an owner, nothing waits, and every entity answers to every node.
+//! First commands are sent, shards are moved and things go wrong; then everything is healed, and within a time all
+//! nodes see one cluster, every shard has come to rest with an owner, nothing waits, and every entity answers to every node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -537,8 +537,8 @@ impl Running<'_> {
         }
     }
 
-    /// A first seed that begins while it reaches no other one begins a cluster of its own, and clusters do not merge: who
-    /// runs them has to start the nodes of the smaller one again.
+    /// A first seed that begins while it reaches no other one begins a cluster of its own, and clusters do not merge:
+    /// who runs them has to start the nodes of the smaller one again.
     fn restart_island<M: Message>(&mut self, shards: &mut SimulatedShards<M>) {
         let count = shards.node_count();
         let is_small = |node: &usize| 2 * shards.handle(*node).members().len() <= count;

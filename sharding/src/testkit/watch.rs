@@ -1,8 +1,8 @@
 //! What is promised of shards, looked at between two steps of a simulation.
 //!
-//! A look sees the tables of all places, of one node or of all nodes of a cluster, at one instant, which no running node
-//! could. A place delivers for a shard if its tables say so and its node's lease holds; a node that stands still may go
-//! on to believe in a shard that another one has got, as long as its lease does not hold any more.
+//! A look sees the tables of all places, of one node or of all nodes of a cluster, at one instant, which no running
+//! node could. A place delivers for a shard if its tables say so and its node's lease holds; a node that stands still
+//! may go on to believe in a shard that another one has got, as long as its lease does not hold any more.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;

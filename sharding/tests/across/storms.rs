@@ -108,7 +108,8 @@ fn more_storms_in_which_nobody_is_given_up_lose_double_and_reorder_nothing() {
     calm_weather(31..=500);
 }
 
-/// A node that has met some members, but not all, was given a shard: it did not wait for what the others had on its way.
+/// A node that had met some members, but not all, was given a shard: it did not wait for what the others had on its
+/// way.
 #[test]
 fn a_node_takes_no_shard_before_it_has_met_every_member() {
     storm(Simulation::seeded(107).nodes(3), &ClusterStorm::default());
