@@ -1,7 +1,8 @@
 //! Everything that goes wrong in a cluster at random instants, as a seed has it, and what is promised all the while.
 //!
 //! First commands are sent, shards are moved and things go wrong; then everything is healed, and within a time all
-//! nodes see one cluster, every shard has come to rest with an owner, nothing waits, and every entity answers to every node.
+//! nodes see one cluster, every shard has come to rest with an owner, nothing waits, and every entity answers to every
+//! node.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

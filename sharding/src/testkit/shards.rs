@@ -70,13 +70,13 @@ const FIGURES_WITHIN: Duration = Duration::from_millis(100);
 /// let plan = SimulatedClusterPlan::of(Simulation::seeded(7).nodes(5));
 /// let store = SharedMemory::seeded(7);
 /// let mut carts = plan.entities(&store, EntityType::new("cart").shards(8), |_| Cart::default())?;
-/// carts.assert_owned_within(Duration::from_secs(15));
+/// carts.assert_settled_within(Duration::from_secs(30)); // One view, every shard owned, nothing waits.
 /// carts.partition([0, 1], [2, 3, 4]);
 /// carts.run_for(Duration::from_secs(30)); // Virtual: the side of two gives up, the other one takes its shards.
 /// carts.heal();
 /// carts.restart(0);
 /// carts.restart(1);
-/// carts.assert_settled_within(Duration::from_secs(60)); // One view, every shard owned, nothing waits.
+/// carts.assert_settled_within(Duration::from_secs(60));
 /// let items: Items = carts.ask(0, "c-1", |reply_to| Add { sku: 1, reply_to })?;
 /// assert_eq!(items.count, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
