@@ -20,6 +20,8 @@ mod service;
 mod session;
 mod window;
 
+use std::fmt;
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -73,16 +75,21 @@ fn work(options: &Options) -> Result<u8, Failure> {
         service.stop(STOP_WITHIN)?;
         return Ok(0);
     }
-    println!("sessions: listening on {}", service.address());
+    say(format_args!("sessions: listening on {}", service.address()));
     if let Some(address) = service.view().links_address() {
-        println!("sessions: another process joins by --join {address}");
+        say(format_args!("sessions: another process joins by --join {address}"));
         if options.etcd.is_empty() {
-            println!(
+            say(format_args!(
                 "sessions: without --etcd a key may be in two processes while the network is broken"
-            );
+            ));
         }
     }
     Ok(ending::serve(service)?)
+}
+
+/// Says something to whoever reads the output. A service goes on when nobody does.
+fn say(line: fmt::Arguments<'_>) {
+    let _ = writeln!(io::stdout(), "{line}");
 }
 
 impl Failure {
